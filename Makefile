@@ -1,0 +1,64 @@
+# Patchbay. `make demo` and `make test` do all the set-up themselves on Debian 12 with Swift 6.2 or newer.
+
+SWIFT ?= swift
+JOBS ?= 2
+PYTHON ?= python3
+VENV := .venv
+BUILD := .build
+PACKAGES := libssl-dev libopus-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox
+SOURCES := Package.swift Sources Tests
+
+.PHONY: help demo test unit interop bench format lint setup venv clean
+
+help:
+	@echo "make demo     a whole call with no account: prints the timeline, writes demo.wav"
+	@echo "make test     everything that is checked: unit tests, documents, official clients"
+	@echo "make bench    the benchmarks, in release mode"
+	@echo "make format   swift format, in place"
+	@echo "make lint     swift format, as a check, and every pipeline file"
+
+setup:
+	@missing=""; for p in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing; \
+	fi
+
+demo: setup
+	@echo "building (the first build takes a few minutes)"
+	@$(SWIFT) build -j $(JOBS) --product patchbay
+	@$(BUILD)/debug/patchbay demo
+
+$(VENV)/.ready: Tests/Interop/requirements.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Interop/requirements.txt
+	@touch $@
+
+venv: setup $(VENV)/.ready
+
+unit: setup
+	$(SWIFT) build -j $(JOBS) --build-tests
+	$(SWIFT) test --skip-build
+
+interop: unit venv
+	PATCHBAY_BINARY=$(BUILD)/debug/patchbay $(VENV)/bin/python -m pytest -q Tests/Interop
+
+test: unit interop
+	$(BUILD)/debug/patchbay lint Pipelines
+
+bench: setup
+	$(SWIFT) build -j $(JOBS) -c release --product patchbay
+	$(PYTHON) Benchmarks/run.py
+
+format:
+	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)
+
+lint: setup
+	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+	$(SWIFT) build -j $(JOBS) --product patchbay
+	$(BUILD)/debug/patchbay lint Pipelines
+
+clean:
+	rm -rf $(BUILD) $(VENV) demo.wav

@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is compiled with the same strictness; warnings are errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func nio(_ product: String) -> Target.Dependency { .product(name: product, package: "swift-nio") }
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+    name: "patchbay",
+    products: [
+        .library(name: "Patchbay", targets: ["Patchbay"]),
+        .library(name: "PatchbayTesting", targets: ["PatchbayTesting"]),
+        .executable(name: "patchbay", targets: ["PatchbayCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", .upToNextMinor(from: "2.101.2")),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", .upToNextMinor(from: "2.37.6")),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", .upToNextMinor(from: "1.35.2")),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", .upToNextMinor(from: "2.28.1")),
+        .package(url: "https://github.com/swift-server/async-http-client.git", .upToNextMinor(from: "1.37.0")),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", .upToNextMinor(from: "2.13.0")),
+        .package(url: "https://github.com/apple/swift-configuration.git", .upToNextMinor(from: "1.4.0")),
+        .package(url: "https://github.com/apple/swift-crypto.git", .upToNextMinor(from: "4.5.2")),
+        .package(url: "https://github.com/apple/swift-log.git", .upToNextMinor(from: "1.16.2")),
+        .package(url: "https://github.com/apple/swift-metrics.git", .upToNextMinor(from: "2.13.0")),
+        .package(url: "https://github.com/apple/swift-collections.git", .upToNextMinor(from: "1.6.0")),
+        .package(url: "https://github.com/apple/swift-system.git", .upToNextMinor(from: "1.8.1")),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", .upToNextMinor(from: "1.8.2")),
+    ],
+    targets: [
+        .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
+        .target(name: "PatchbayAudio", dependencies: ["CSampleRate"], swiftSettings: strict),
+        .target(
+            name: "PatchbayCore",
+            dependencies: [
+                "PatchbayAudio", nio("NIOCore"), logging, metrics,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: strict),
+        .target(name: "PatchbayWire", dependencies: [nio("NIOCore"), crypto], swiftSettings: strict),
+        .target(name: "PatchbayConfig", dependencies: ["PatchbayCore"], swiftSettings: strict),
+        .target(name: "PatchbayProcessors", dependencies: ["PatchbayConfig"], swiftSettings: strict),
+        .target(
+            name: "PatchbayTransports",
+            dependencies: [
+                "PatchbayConfig", "PatchbayWire", nio("NIOPosix"), nio("NIOHTTP1"), tls, httpClient, crypto,
+            ], swiftSettings: strict),
+        .target(
+            name: "PatchbayControl",
+            dependencies: [
+                "PatchbayTransports", nio("NIOHTTP1"), httpClient, crypto, metrics,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                nio("NIOPosix"), tls,
+            ], swiftSettings: strict),
+        .target(
+            name: "PatchbaySimulators",
+            dependencies: [
+                "PatchbayTransports", "PatchbayControl", httpClient,
+            ], exclude: ["ElevenLabs"], swiftSettings: strict),
+        .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig"], swiftSettings: strict),
+        .target(
+            name: "Patchbay",
+            dependencies: [
+                "PatchbayAudio", "PatchbayCore", "PatchbayConfig", "PatchbayProcessors", "PatchbayTransports",
+                "PatchbayControl",
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "PatchbayCLI",
+            dependencies: [
+                "Patchbay", "PatchbaySimulators", nio("NIOPosix"), httpClient,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+    ])

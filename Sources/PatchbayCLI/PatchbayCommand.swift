@@ -1,0 +1,29 @@
+import ArgumentParser
+
+@main
+struct PatchbayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "patchbay",
+        abstract: "Phone calls through declared voice pipelines to AI agents.",
+        discussion: """
+            EXAMPLES
+              patchbay demo                              a whole call with no account and no network
+              patchbay serve Pipelines                   answer calls on 127.0.0.1:8080
+              patchbay lint                              check every pipeline file
+              patchbay route +15550100002                what a call to that number would run through
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Demo.self, Serve.self, CallCommand.self, Simulate.self, Lint.self, RouteCommand.self, List.self, Describe.self,
+        ])
+}
+
+extension ExitCode {
+    /// A document was wrong (EX_CONFIG of sysexits.h).
+    static let badDocument = ExitCode(78)
+}
+
+/// How results are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}

@@ -1,0 +1,36 @@
+import ArgumentParser
+import Foundation
+import Glibc
+
+/// The two streams a command writes to: results on one, everything else on the other.
+enum Terminal {
+    /// Colour only where a person looks, and never against their wish (https://no-color.org).
+    static let hasColour = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+    static let isInteractive = isatty(STDERR_FILENO) == 1
+
+    static func result(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+    /// Overwrites the current line of a terminal; silent elsewhere.
+    static func progress(_ text: String) {
+        if isInteractive { write("\r\u{1B}[K" + text, to: STDERR_FILENO) }
+    }
+
+    static func endProgress() {
+        if isInteractive { write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { return }
+            bytes = bytes.dropFirst(count)
+        }
+    }
+}
+
+/// A failure with words for the person at the terminal and exit code 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    var description: String
+}

@@ -1,0 +1,86 @@
+public import PatchbayAudio
+public import PatchbayCore
+
+/// Something that documents can name.
+///
+/// Its life: it is registered; a document that names it is read and checked against ``spec``; ``problems(in:)`` may
+/// object to combinations; only when a call begins is anything made. Nothing before that opens a file or a socket.
+public protocol Component: Sendable {
+    var spec: ComponentSpec { get }
+
+    /// What the fields alone cannot say about these settings: bounds that depend on each other, files that do not
+    /// exist.
+    func problems(in settings: Settings) -> [SettingsProblem]
+}
+
+extension Component {
+    public func problems(in settings: Settings) -> [SettingsProblem] { [] }
+}
+
+/// An objection of a component to its settings.
+public struct SettingsProblem: Sendable {
+    /// The field to point at; empty for the component itself.
+    public var field: String
+    /// A code of the component's own, or one of the stock codes.
+    public var code: Diagnostic.Code
+    /// Errors keep the document from being used; warnings do not.
+    public var severity: Diagnostic.Severity
+    public var message: String
+    /// What to do about it.
+    public var remedy: String?
+
+    public init(
+        field: String = "", _ code: Diagnostic.Code, severity: Diagnostic.Severity = .error, _ message: String,
+        remedy: String? = nil
+    ) {
+        self.field = field
+        self.code = code
+        self.severity = severity
+        self.message = message
+        self.remedy = remedy
+    }
+}
+
+/// A carrier, or what stands in for one.
+public protocol TransportComponent: Component {
+    /// What it delivers from the caller, and takes for the caller.
+    var format: AudioFormat { get }
+}
+
+/// A kind of stage.
+public protocol StageComponent: Component {
+    /// What it gives when it takes `input`, or why it cannot. Called while documents are checked.
+    func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat
+
+    /// Whether it would hand on every byte of `input` unchanged and do nothing else. Such a stage is left out of calls.
+    func isIdentity(for input: AudioFormat, settings: Settings) -> Bool
+
+    /// Makes the stage for one call.
+    func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor
+}
+
+extension StageComponent {
+    public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { false }
+}
+
+/// A kind of agent.
+public protocol AgentComponent: Component {
+    /// Makes the backend for one call. Does no I/O.
+    func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend
+}
+
+/// Why a stage cannot take the audio that arrives.
+public struct FormatMismatch: Error, Sendable {
+    /// What it takes, as the rest of a sentence about the stage: `takes linear samples`.
+    public var message: String
+    /// What to do: `put "decoder" before it`.
+    public var remedy: String
+    /// A format that it would take, from which a converter can be found.
+    public var wanted: AudioFormat?
+
+    public init(_ message: String, remedy: String, wanted: AudioFormat? = nil) {
+        self.message = message
+        self.remedy = remedy
+        self.wanted = wanted
+    }
+}

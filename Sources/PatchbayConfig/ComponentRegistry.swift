@@ -1,0 +1,97 @@
+public import PatchbayAudio
+public import PatchbayCore
+
+/// The components that documents may name: an explicit list, made by the host.
+public struct ComponentRegistry: Sendable {
+    /// A stage that a missing conversion is made of.
+    public struct Converter: Sendable {
+        /// The type of a registered stage.
+        public var type: String
+        /// Its settings; all others have their defaults.
+        public var values: [String: VariableValue]
+
+        public init(_ type: String, _ values: [String: VariableValue] = [:]) {
+            self.type = type
+            self.values = values
+        }
+    }
+
+    /// Finds the stages that turn one format into another, in order; `nil` when there are none.
+    public typealias ConverterFinder = @Sendable (_ from: AudioFormat, _ to: AudioFormat) -> [Converter]?
+
+    /// What may stand under `transport`.
+    public let transports: [any TransportComponent]
+    /// What may stand in `stages`, beside the agents.
+    public let stages: [any StageComponent]
+    /// What may stand in `backends`, or in `stages` as the one agent.
+    public let agents: [any AgentComponent]
+    /// Keys at the top of a document that the host adds, ``PipelinePlan/options`` at the other end.
+    public let documentFields: [Field]
+    let findConverters: ConverterFinder
+
+    private let transportsByType: [String: any TransportComponent]
+    private let stagesByType: [String: any StageComponent]
+    private let agentsByType: [String: any AgentComponent]
+
+    /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
+    ///   every disagreement is an error.
+    /// - Throws: When two components of a kind share a type, a type is both a stage's and an agent's (they stand in one
+    ///   list), or a type is the reserved `agent`.
+    public init(
+        transports: [any TransportComponent], stages: [any StageComponent], agents: [any AgentComponent],
+        documentFields: [Field] = [], findConverters: @escaping ConverterFinder = { _, _ in nil }
+    ) throws(PipelineError) {
+        self.transports = transports
+        self.stages = stages
+        self.agents = agents
+        self.documentFields = documentFields
+        self.findConverters = findConverters
+        var seen: Set<String> = []
+        for spec in transports.map(\.spec) { try Self.claim("transport \(spec.type)", &seen) }
+        for spec in stages.map(\.spec) + agents.map(\.spec) {
+            guard spec.type != PipelineDocument.agentStageType else {
+                throw PipelineError(
+                    .duplicateComponent, "\"agent\" is reserved for the stage that holds the agents; rename it")
+            }
+            try Self.claim("stage or agent \(spec.type)", &seen)
+        }
+        self.transportsByType = Dictionary(uniqueKeysWithValues: transports.map { ($0.spec.type, $0) })
+        self.stagesByType = Dictionary(uniqueKeysWithValues: stages.map { ($0.spec.type, $0) })
+        self.agentsByType = Dictionary(uniqueKeysWithValues: agents.map { ($0.spec.type, $0) })
+    }
+
+    private static func claim(_ name: String, _ seen: inout Set<String>) throws(PipelineError) {
+        guard seen.insert(name).inserted else {
+            throw PipelineError(.duplicateComponent, "two components are registered as \(name); rename or remove one")
+        }
+    }
+
+    /// The transport of that type.
+    public func transport(_ type: String) -> (any TransportComponent)? { transportsByType[type] }
+    /// The stage of that type.
+    public func stage(_ type: String) -> (any StageComponent)? { stagesByType[type] }
+    /// The agent of that type.
+    public func agent(_ type: String) -> (any AgentComponent)? { agentsByType[type] }
+
+    /// All specs: transports, stages, agents, each in the order of their list.
+    public var specs: [ComponentSpec] { transports.map(\.spec) + stages.map(\.spec) + agents.map(\.spec) }
+
+    /// All specs as a JSON list.
+    public var json: String { "[\n  " + specs.map(\.json).joined(separator: ",\n  ") + "\n]" }
+
+    /// The spec of that type, whatever its kind; several when a transport shares its name with another.
+    public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.type == type } }
+
+    func types(_ kind: ComponentKind) -> [String] {
+        switch kind {
+        case .transport: transports.map(\.spec.type)
+        case .stage: stages.map(\.spec.type)
+        case .agent: agents.map(\.spec.type)
+        }
+    }
+}
+
+extension PipelineError.Code {
+    /// Two components were registered under one name.
+    public static let duplicateComponent = Self("duplicate-component")
+}

@@ -1,0 +1,217 @@
+import PatchbayCore
+
+/// Reads one pipeline document, reporting everything that is wrong with it.
+struct DocumentReader {
+    let linter: Linter
+    let registry: ComponentRegistry
+    /// Replaces every backend of the document.
+    let override: PipelineDocument.Choice<any AgentComponent>?
+    /// The numbers the document claims, sound or not, with their places.
+    private(set) var claims: [(pattern: NumberPattern, range: Range<Int>, path: DocumentPath)] = []
+    /// The name, where it was written.
+    private(set) var name: (text: String, range: Range<Int>)?
+    /// Keys that were written, but wrongly.
+    private var misspelt: Set<String> = []
+
+    init(
+        linter: Linter, registry: ComponentRegistry, override: PipelineDocument.Choice<any AgentComponent>?
+    ) {
+        self.linter = linter
+        self.registry = registry
+        self.override = override
+    }
+
+    /// - Returns: `nil` when anything in it is an error.
+    mutating func read(_ root: JSONNode) -> PipelineDocument? {
+        linter.checkDuplicateKeys(root)
+        guard case .object(let members) = root.content else {
+            linter.report(.wrongType, root.headRange, .root, "a pipeline is an object, not \(root.kind)")
+            return nil
+        }
+        let errorsBefore = linter.errorCount
+        let ownFields = registry.documentFields.map(\.name)
+        misspelt = linter.checkKeys(
+            members, allowed: PipelineDocument.keys + ownFields, owner: "a pipeline", .root)
+
+        readName(members["name"], root)
+        let summary = string(members["description"], "description")
+        if let schema = members["$schema"] { _ = string(schema, "$schema") }
+
+        let variables = readVariables(members["variables"], DocumentPath.root.key("variables"))
+        let numbers = readNumbers(members["numbers"])
+        let scope = VariableScope.document(DocumentVariables(own: variables, numbers: numbers))
+
+        let transport = inScope(scope) { readTransport(members["transport"], root) }
+        if members["stages"] == nil { reportMissing("stages", root, "add \"stages\": [ … ] with one agent among them") }
+        let stages = members["stages"].flatMap { node in
+            inScope(scope) { StageListReader(linter, registry, override).read(node) }
+        }
+        let options = inScope(scope) {
+            linter.settings(
+                members.filter { ownFields.contains($0.key) }, of: root, fields: registry.documentFields,
+                owner: "a pipeline",
+                .root)
+        }
+        let (messages, limits) = inScope(.refused("a message is spoken as it is written; no ${…} is substituted")) {
+            (linter.section("messages", members, Messages.fields), linter.section("limits", members, CallLimits.fields))
+        }
+        let budget = linter.settings(
+            members.filter { $0.key == PipelineDocument.latencyBudget.name }, of: root,
+            fields: [PipelineDocument.latencyBudget], owner: "a pipeline", .root)
+
+        // Without the transport's format there is nothing to compare with; its own error has been reported.
+        guard let transport, let stages else { return nil }
+        var flow = FormatFlow(linter: linter, registry: registry, transport: transport.component)
+        let chain = flow.walk(stages)
+        guard let chain, let options, linter.errorCount == errorsBefore, let name = name?.text else { return nil }
+        return PipelineDocument(
+            name: name, summary: summary, file: linter.source.file, version: contentHash(linter.source.bytes),
+            numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
+            limits: limits.map { CallLimits($0) } ?? CallLimits(),
+            latencyBudgetMs: budget?.integer(PipelineDocument.latencyBudget.name),
+            options: options, transport: transport, chain: chain)
+    }
+
+    private func inScope<T>(_ scope: VariableScope, _ body: () -> T) -> T {
+        let outer = linter.variables
+        linter.variables = scope
+        defer { linter.variables = outer }
+        return body()
+    }
+
+    // MARK: Plain keys
+
+    private mutating func readName(_ node: JSONNode?, _ root: JSONNode) {
+        guard let node else {
+            reportMissing("name", root, "add \"name\": \"…\"")
+            return
+        }
+        guard let text = string(node, "name") else { return }
+        let isName =
+            (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0.isNameByte || $0 == UInt8(ascii: "-") }
+        guard isName else {
+            linter.report(
+                .badName, node.range, DocumentPath.root.key("name"),
+                "the name \(quoted(text)) is not made of 1 to 64 letters, digits, \"-\" and \"_\"")
+            return
+        }
+        name = (text, node.range)
+    }
+
+    private func reportMissing(_ key: String, _ root: JSONNode, _ remedy: String) {
+        guard !misspelt.contains(key) else { return }
+        linter.report(
+            .missingField, root.headRange, .root, "a pipeline needs \"\(key)\"", .init(remedy, replacement: key))
+    }
+
+    private func string(_ node: JSONNode?, _ key: String) -> String? {
+        guard let node else { return nil }
+        if case .string(let text) = node.content { return text }
+        linter.reportWrongType(node, DocumentPath.root.key(key), key, expected: "a string")
+        return nil
+    }
+
+    private func readTransport(_ node: JSONNode?, _ root: JSONNode) -> PipelineDocument.Choice<any TransportComponent>?
+    {
+        guard let node else {
+            let types = registry.types(.transport).sorted().map { "\"\($0)\"" }
+            reportMissing("transport", root, "add \"transport\": \(alternatives(types))")
+            return nil
+        }
+        let path = DocumentPath.root.key("transport")
+        guard let entry = linter.component(node, path, "transport") else { return nil }
+        guard let component = registry.transport(entry.type) else {
+            linter.report(
+                .unknownType, entry.typeNode.range, path, "there is no transport \(quoted(entry.type))",
+                .closest(of: registry.types(.transport), for: entry.type, label: "transports"))
+            return nil
+        }
+        return linter.settings(of: entry, component, path).map { .init(component: component, settings: $0) }
+    }
+
+    // MARK: Numbers and variables
+
+    private func readVariables(_ node: JSONNode?, _ path: DocumentPath) -> [String: VariableValue] {
+        guard let node, let members = linter.members(node, path, "variables") else { return [:] }
+        return inScope(.environment) {
+            var result: [String: VariableValue] = [:]
+            for member in linter.distinct(members) {
+                let place = path.key(member.key)
+                let isName =
+                    isVariableName(Substring(member.key))
+                    && !["call.", "context.", "env."].contains(where: member.key.hasPrefix)
+                if !isName {
+                    linter.report(
+                        .badName, member.keyRange, place,
+                        "\(quoted(member.key)) is no name of a variable: letters, digits, \"-\", \"_\" and \".\"; "
+                            + "not beginning with call., context. or env.")
+                    continue
+                }
+                switch member.value.content {
+                case .string(let string):
+                    if case .literal(let text)? = linter.text(string, member.value, place) {
+                        result[member.key] = .string(text)
+                    }
+                    // A reference to a wrong text would be a second error for one mistake.
+                    if result[member.key] == nil { result[member.key] = "" }
+                case .number(let text): result[member.key] = Double(text).map { .number($0) }
+                case .boolean(let value): result[member.key] = .bool(value)
+                case .null, .array, .object:
+                    linter.reportWrongType(member.value, place, member.key, expected: "a string, a number or a boolean")
+                    result[member.key] = ""
+                }
+            }
+            return result
+        }
+    }
+
+    private mutating func readNumbers(_ node: JSONNode?) -> [PipelineDocument.Number] {
+        guard let node else { return [] }
+        let path = DocumentPath.root.key("numbers")
+        var numbers: [PipelineDocument.Number] = []
+        switch node.content {
+        case .array(let elements):
+            for (index, element) in elements.enumerated() {
+                let place = path.index(index)
+                guard case .string(let text) = element.content else {
+                    linter.reportWrongType(
+                        element, place, "numbers[\(index)]", expected: "a string",
+                        remedy: "write numbers in quotes, with +")
+                    continue
+                }
+                if let pattern = claim(text, element.range, place) {
+                    numbers.append(.init(pattern: pattern, variables: [:]))
+                }
+            }
+        case .object(let members):
+            for member in linter.distinct(members) {
+                let place = path.key(member.key)
+                let pattern = claim(member.key, member.keyRange, place)
+                let variables = readVariables(member.value, place)
+                if let pattern { numbers.append(.init(pattern: pattern, variables: variables)) }
+            }
+        case .null, .boolean, .number, .string:
+            linter.reportWrongType(
+                node, path, "numbers", expected: "a list of numbers, or an object with variables for each",
+                remedy: "write [\"+15551234567\"]")
+        }
+        return numbers
+    }
+
+    private mutating func claim(_ text: String, _ range: Range<Int>, _ path: DocumentPath) -> NumberPattern? {
+        guard let pattern = NumberPattern(text) else {
+            let digits = text.filter { $0.isASCII && $0.isNumber }
+            let candidate = "+" + digits
+            let isMeant = !digits.isEmpty && text.allSatisfy { $0.isNumber || " +-()./".contains($0) }
+            linter.report(
+                .badNumber, range, path,
+                "\(quoted(text)) is no number: \"+\" and 2 to 15 digits (E.164), a prefix such as \"+4930*\", or \"*\"",
+                isMeant && NumberPattern(candidate) != nil && !digits.hasPrefix("00")
+                    ? .init("did you mean \"\(candidate)\"?", replacement: candidate) : nil)
+            return nil
+        }
+        claims.append((pattern, range, path))
+        return pattern
+    }
+}

@@ -1,0 +1,174 @@
+/// What the checks of a document may ask about the machine.
+struct Surroundings: Sendable {
+    /// The process environment.
+    var variables: [String: String]
+    /// Whether what is missing in it is an error.
+    var isChecked: Bool
+
+    /// A variable that is set and not empty.
+    func value(_ name: String) -> String? {
+        guard let value = variables[name], !value.isEmpty else { return nil }
+        return value
+    }
+}
+
+/// Collects the findings about one document, and prints them in its order.
+///
+/// Belongs to whoever checks the document, one at a time.
+final class Linter {
+    /// Findings listed for one document; a document with more was hardly written by hand.
+    static let maximumFindings = 200
+
+    let source: SourceText
+    let surroundings: Surroundings
+    /// What `${…}` may refer to where the reader stands now.
+    var variables: VariableScope = .none
+    /// Whether missing credentials and variables are errors where the reader stands now.
+    var checksEnvironment: Bool
+    private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
+    private var syntaxFault: Diagnostic?
+    private var hidden: [Range<Int>] = []
+    private(set) var errorCount = 0
+
+    init(_ source: SourceText, _ surroundings: Surroundings) {
+        self.source = source
+        self.surroundings = surroundings
+        self.checksEnvironment = surroundings.isChecked
+    }
+
+    /// Whether so much has been found that nothing more is listed.
+    private var isFull: Bool { findings.count >= Self.maximumFindings }
+
+    /// Adds a finding. Texts are made only while there is room for more, so that a hostile document costs linear time.
+    func report(
+        _ code: Diagnostic.Code, _ range: Range<Int>, _ path: @autoclosure () -> DocumentPath,
+        _ message: @autoclosure () -> String, _ suggestion: @autoclosure () -> Diagnostic.Suggestion? = nil,
+        severity: Diagnostic.Severity = .error
+    ) {
+        if severity == .error { errorCount += 1 }
+        guard !isFull else { return }
+        let (line, column) = source.position(of: range.lowerBound)
+        let diagnostic = Diagnostic(
+            file: source.file, line: line, column: column, code, severity: severity, message(),
+            path: path().description, suggestion: suggestion())
+        findings.append((range, diagnostic))
+    }
+
+    /// Takes over a fault that was found before there was a document; it is the only finding then.
+    func report(_ fault: Diagnostic) {
+        errorCount += 1
+        syntaxFault = fault
+    }
+
+    /// Keeps a stretch of the source out of every excerpt.
+    func hide(_ range: Range<Int>) { hidden.append(range) }
+
+    /// A place for a message about another one: `line 9`.
+    func line(of range: Range<Int>) -> String { "line \(source.lineIndex(of: range.lowerBound) + 1)" }
+
+    /// A place for a message in another file: `Pipelines/salon.json:4:5`.
+    func place(of range: Range<Int>) -> String {
+        let (line, column) = source.position(of: range.lowerBound)
+        return "\(source.file):\(line):\(column)"
+    }
+
+    /// The findings in document order, with their source lines.
+    func finish() -> [Diagnostic] {
+        if let syntaxFault { return [syntaxFault] }
+        guard !findings.isEmpty else { return [] }
+        let hidden = hidden + source.credentialRanges()
+        var result = findings.enumerated()
+            .sorted { ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset) }
+            .map { entry in
+                var diagnostic = entry.element.diagnostic
+                diagnostic.excerpt = source.excerpt(of: entry.element.range, hiding: hidden)
+                return diagnostic
+            }
+        if isFull {
+            result.append(
+                Diagnostic(
+                    file: source.file, .limitExceeded, "only the first \(Self.maximumFindings) findings are shown"))
+        }
+        return result
+    }
+}
+
+// MARK: - Checks that any document needs
+
+extension Linter {
+    /// Reports every key that its object has already, anywhere below `node`.
+    func checkDuplicateKeys(_ node: JSONNode, _ path: DocumentPath = .root) {
+        switch node.content {
+        case .object(let members):
+            var first: [String: Range<Int>] = [:]
+            for member in members {
+                if let earlier = first[member.key] {
+                    report(
+                        .duplicateKey, member.keyRange, path.key(member.key),
+                        "\(quoted(member.key)) is already set at \(line(of: earlier)); readers disagree which wins",
+                        .init("remove one of the two"))
+                } else {
+                    first[member.key] = member.keyRange
+                }
+                if member.value.hasElements { checkDuplicateKeys(member.value, path.key(member.key)) }
+            }
+        case .array(let elements):
+            for (index, element) in elements.enumerated() where element.hasElements {
+                checkDuplicateKeys(element, path.index(index))
+            }
+        case .null, .boolean, .number, .string: break
+        }
+    }
+
+    /// Reports keys that `owner` does not have.
+    ///
+    /// - Returns: The keys that were probably meant; to call them missing as well would be two errors for one mistake.
+    @discardableResult
+    func checkKeys(_ members: [JSONMember], allowed: [String], owner: String, _ path: DocumentPath) -> Set<String> {
+        let known = Set(allowed)
+        var seen: Set<String> = []
+        var meant: Set<String> = []
+        for member in members where !known.contains(member.key) && seen.insert(member.key).inserted {
+            let suggestion =
+                isFull ? nil : Diagnostic.Suggestion.among(allowed, for: member.key, label: "fields here")
+            if let key = suggestion?.replacement { meant.insert(key) }
+            report(
+                .unknownField, member.keyRange, path.key(member.key), "\(owner) has no field \(quoted(member.key))",
+                suggestion)
+        }
+        return meant
+    }
+
+    /// Reports that `node` is not what it must be.
+    func reportWrongType(
+        _ node: JSONNode, _ path: DocumentPath, _ name: String, expected: String, remedy: String? = nil
+    ) {
+        report(
+            .wrongType, node.headRange, path, "\(quoted(name)) is \(node.kind); it must be \(expected)",
+            remedy.map { .init($0) })
+    }
+
+    func members(_ node: JSONNode, _ path: DocumentPath, _ name: String, expected: String = "an object")
+        -> [JSONMember]?
+    {
+        if case .object(let members) = node.content { return members }
+        reportWrongType(node, path, name, expected: expected)
+        return nil
+    }
+
+    /// The members without repetitions of a key.
+    func distinct(_ members: [JSONMember]) -> [JSONMember] {
+        var seen: Set<String> = []
+        return members.filter { seen.insert($0.key).inserted }
+    }
+}
+
+extension JSONNode {
+    fileprivate var hasElements: Bool {
+        switch content {
+        case .array(let elements): !elements.isEmpty
+        case .object(let members): !members.isEmpty
+        case .null, .boolean, .number, .string: false
+        }
+    }
+}

@@ -1,0 +1,104 @@
+/// The resolution of credentials. Documents name them, and never contain them.
+extension Linter {
+    /// Longest file that is read as a secret, in bytes.
+    static let maximumSecretBytes = 64 << 10
+
+    /// Reads `{ "env": "NAME" }` or `{ "file": "PATH" }`.
+    ///
+    /// - Returns: `nil` when something was wrong, and when it is missing but the environment is not checked.
+    func secret(
+        _ node: JSONNode, _ name: String, suggestedVariable: String?, owner: String, _ path: DocumentPath
+    ) -> Secret? {
+        let variable = suggestedVariable ?? "NAME"
+        if case .string = node.content {
+            hide(node.range)
+            report(
+                .plainSecret, node.range, path, "\(owner) has its secret \(quoted(name)) in clear text",
+                .init(
+                    "write { \"env\": \"\(variable)\" } or { \"file\": \"PATH\" }, and change the secret: "
+                        + "it has been written down"
+                ))
+            return nil
+        }
+        guard case .object(let members) = node.content else {
+            reportWrongType(node, path, name, expected: Field.Kind.secret.expectation)
+            return nil
+        }
+        checkKeys(members, allowed: ["env", "file"], owner: quoted(name), path)
+        let sources = distinct(members).filter { $0.key == "env" || $0.key == "file" }
+        guard let member = sources.first, sources.count == 1 else {
+            if sources.count == 2 {
+                report(
+                    .wrongType, node.headRange, path, "\(quoted(name)) names both \"env\" and \"file\"; one is needed")
+            } else if members.isEmpty {
+                report(
+                    .missingField, node.headRange, path, "\(quoted(name)) names no source",
+                    .init("write { \"env\": \"\(variable)\" } or { \"file\": \"PATH\" }"))
+            }
+            return nil
+        }
+        let place = path.key(member.key)
+        guard case .string(let text) = member.value.content, !text.isEmpty else {
+            reportWrongType(member.value, place, member.key, expected: "a string with a name")
+            return nil
+        }
+        guard !text.contains("${") else {
+            report(
+                .unknownVariable, member.value.range, place, "no ${…} is substituted in the name of a secret",
+                .init("write the name itself"))
+            return nil
+        }
+        return member.key == "env"
+            ? environmentSecret(text, node, name, owner, path) : fileSecret(text, node, name, owner, path)
+    }
+
+    private func environmentSecret(
+        _ variable: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
+    ) -> Secret? {
+        let isName = variable.utf8.allSatisfy(\.isNameByte) && variable.utf8.first?.isDigit == false
+        // Vendors' keys are long words of small letters and digits; names of variables are not.
+        let looksLikeValue =
+            variable.utf8.count >= 20 && variable.contains(where: \.isNumber)
+            && variable.contains(where: \.isLowercase)
+        guard isName, !looksLikeValue else {
+            // What stands here may be the secret itself, so it is not repeated.
+            if case .object(let members) = node.content, let value = members["env"] { hide(value.range) }
+            report(
+                .badName, node.headRange, path, "\"env\" of \(quoted(name)) is no name of an environment variable",
+                .init("write the name of the variable, not its value; letters, digits and _"))
+            return nil
+        }
+        if let value = surroundings.value(variable) { return Secret(value) }
+        if checksEnvironment {
+            report(
+                .missingCredential, node.headRange, path, "\(owner) needs \(quoted(name)): \(variable) is not set",
+                .init("set that variable, or lint without the environment: patchbay lint --no-environment"))
+        }
+        return nil
+    }
+
+    private func fileSecret(
+        _ file: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
+    ) -> Secret? {
+        let resolved = file.hasPrefix("/") ? file : "\(source.directory)/\(file)"
+        switch readFile(resolved, limit: Self.maximumSecretBytes) {
+        case .success(let bytes):
+            let text = String(decoding: bytes, as: UTF8.self)
+            let value = text.prefix(upTo: text.lastIndex { !$0.isNewline }.map(text.index(after:)) ?? text.startIndex)
+            if !value.isEmpty { return Secret(String(value)) }
+            if checksEnvironment {
+                report(
+                    .missingCredential, node.headRange, path,
+                    "\(owner) needs \(quoted(name)): \(quoted(resolved)) is empty")
+            }
+        case .failure(let fault):
+            if checksEnvironment {
+                report(
+                    .missingCredential, node.headRange, path,
+                    "\(owner) needs \(quoted(name)): \(quoted(resolved)) \(fault.reason)",
+                    .init("write that file, or lint without the environment: patchbay lint --no-environment"))
+            }
+        }
+        return nil
+    }
+}

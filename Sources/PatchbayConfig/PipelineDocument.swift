@@ -1,0 +1,165 @@
+public import PatchbayAudio
+public import PatchbayCore
+
+/// One pipeline file, read, checked and ready to be planned for calls.
+public struct PipelineDocument: Sendable {
+    /// The type of the stage that holds the agents.
+    public static let agentStageType = "agent"
+    /// Keys at the top of every document.
+    static let keys = [
+        "$schema", "name", "description", "numbers", "variables", "transport", "stages", "messages", "limits",
+        latencyBudget.name,
+    ]
+    static let latencyBudget = Field(
+        "latencyBudgetMs", .integer(1...10_000), "Longest latency that the chain may declare, in milliseconds.")
+
+    /// Unique among the documents of a set: letters, digits, `-` and `_`.
+    public var name: String
+    /// What the document says under `description`.
+    public var summary: String?
+    /// The file it was read from, as the user named it.
+    public var file: String
+    /// Twelve hexadecimal digits that change with the text.
+    public var version: String
+    /// The numbers it answers, with the variables of each.
+    public var numbers: [Number]
+    /// What `${name}` means where the number does not say otherwise.
+    public var variables: [String: VariableValue]
+    /// What the caller hears when something is in the way.
+    public var messages: Messages
+    /// How long things may take in its calls.
+    public var limits: CallLimits
+    /// Longest declared latency of the chain in milliseconds, `nil` for any.
+    public var latencyBudgetMs: Int?
+    /// The document's values for ``ComponentRegistry/documentFields``, texts as written.
+    public var options: Settings
+
+    var transport: Choice<any TransportComponent>
+    var chain: Chain
+
+    /// A number, or several, with what `${name}` means for it.
+    public struct Number: Sendable {
+        /// What has to be called.
+        public var pattern: NumberPattern
+        /// Its own variables, which go before the document's.
+        public var variables: [String: VariableValue]
+    }
+
+    /// A component with the settings that the document gives it.
+    struct Choice<C: Sendable>: Sendable {
+        var component: C
+        var settings: Settings
+    }
+
+    /// The stages on both sides of the agents, with the formats between them.
+    struct Chain: Sendable {
+        var before: [PlannedStage] = []
+        var agentFormat: AudioFormat
+        var backends: [Choice<any AgentComponent>]
+        var agentSettings: Settings
+        var after: [PlannedStage] = []
+    }
+
+    /// Everything that one call needs, with `${…}` substituted. Costs some microseconds.
+    ///
+    /// - Parameters:
+    ///   - call: Who calls whom, and what is known about the caller.
+    ///   - variables: The variables of the called number; they go before the document's own.
+    /// - Throws: When a text refers to a variable that neither has. Documents that were reached by one of their numbers
+    ///   have been checked against that.
+    public func plan(
+        for call: CallVariables, variables numberVariables: [String: VariableValue] = [:]
+    ) throws(PipelineError) -> PipelinePlan {
+        let scope = ReferenceScope(call: call, variables: variables.merging(numberVariables) { $1 })
+        return PipelinePlan(
+            pipeline: name, file: file, version: version,
+            transport: .init(component: transport.component, settings: try transport.settings.resolved(in: scope)),
+            stagesBefore: try chain.before.resolved(in: scope),
+            agentFormat: chain.agentFormat,
+            backends: try chain.backends.resolved(in: scope),
+            bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
+            stagesAfter: try chain.after.resolved(in: scope),
+            options: try options.resolved(in: scope),
+            variables: scope.variables, messages: messages, limits: limits)
+    }
+}
+
+/// What one call is made of.
+public struct PipelinePlan: Sendable {
+    /// The carrier's side.
+    public struct Transport: Sendable {
+        public var component: any TransportComponent
+        public var settings: Settings
+    }
+
+    /// One agent that may be tried.
+    public struct Backend: Sendable {
+        public var component: any AgentComponent
+        public var settings: Settings
+    }
+
+    /// The name of the document.
+    public var pipeline: String
+    /// The file of the document, as the user named it.
+    public var file: String
+    /// The version of the document, which the call keeps through reloads.
+    public var version: String
+    /// The carrier's side.
+    public var transport: Transport
+    /// From the caller to the agent.
+    public var stagesBefore: [PlannedStage]
+    /// What arrives at the agent's joint, and what has to leave it.
+    public var agentFormat: AudioFormat
+    /// The agents in the order in which they are tried; never empty.
+    public var backends: [Backend]
+    /// Words or a WAV file that bridge the change from one agent to the next.
+    public var bridge: String?
+    /// From the agent to the caller.
+    public var stagesAfter: [PlannedStage]
+    /// The values for ``ComponentRegistry/documentFields``.
+    public var options: Settings
+    /// All variables of the call.
+    public var variables: [String: VariableValue]
+    /// What the caller hears when something is in the way.
+    public var messages: Messages
+    /// How long things may take in its calls.
+    public var limits: CallLimits
+}
+
+/// A stage with its place in the flow of formats.
+public struct PlannedStage: Sendable {
+    public var component: any StageComponent
+    public var settings: Settings
+    /// What it takes.
+    public var input: AudioFormat
+    /// What it gives.
+    public var output: AudioFormat
+    /// Its place in `stages`; `nil` when it was inserted because its neighbours did not agree.
+    public var index: Int?
+
+    /// Whether it is not in the document.
+    public var isInserted: Bool { index == nil }
+
+    /// Makes the stage for one call.
+    public func makeProcessor() throws(PipelineError) -> any Processor {
+        try component.makeProcessor(taking: input, settings: settings)
+    }
+}
+
+extension [PlannedStage] {
+    fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> [PlannedStage] {
+        var stages = self
+        for index in stages.indices { stages[index].settings = try stages[index].settings.resolved(in: scope) }
+        return stages
+    }
+}
+
+extension [PipelineDocument.Choice<any AgentComponent>] {
+    fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> [PipelinePlan.Backend] {
+        var backends: [PipelinePlan.Backend] = []
+        for choice in self {
+            backends.append(.init(component: choice.component, settings: try choice.settings.resolved(in: scope)))
+        }
+        return backends
+    }
+}

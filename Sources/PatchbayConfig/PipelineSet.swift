@@ -1,0 +1,191 @@
+public import PatchbayCore
+
+/// What a load may assume.
+public struct LoadOptions: Sendable {
+    /// Whether unset variables and unreadable secret files are errors.
+    public var checkEnvironment: Bool
+    /// The type of an agent that takes the place of every document's backends, with its default settings.
+    public var agentOverride: String?
+
+    public init(checkEnvironment: Bool = true, agentOverride: String? = nil) {
+        self.checkEnvironment = checkEnvironment
+        self.agentOverride = agentOverride
+    }
+}
+
+/// The pipelines that are in force together, and the numbers they answer. A value: a reload makes a new one.
+public struct PipelineSet: Sendable {
+    /// In the order of their files.
+    public let documents: [PipelineDocument]
+    private let table: NumberTable<Claim>
+
+    private struct Claim: Sendable {
+        var document: Int
+        var pattern: NumberPattern
+        var variables: [String: VariableValue]
+    }
+
+    init(_ documents: [PipelineDocument]) {
+        self.documents = documents
+        var table = NumberTable<Claim>()
+        for (index, document) in documents.enumerated() {
+            for number in document.numbers {
+                let claim = Claim(document: index, pattern: number.pattern, variables: number.variables)
+                table.insert(claim, for: number.pattern)
+            }
+        }
+        self.table = table
+    }
+
+    /// The document of that name. Cost is linear in their number.
+    public func document(named name: String) -> PipelineDocument? { documents.first { $0.name == name } }
+
+    /// The pipeline for a called number: the one that names it, else that of its longest prefix, else that of the star.
+    ///
+    /// Costs at most sixteen look-ups, however many numbers there are.
+    public func route(_ number: String) -> Route? {
+        guard let claim = table.value(for: number) else { return nil }
+        return Route(document: documents[claim.document], numberPattern: claim.pattern, variables: claim.variables)
+    }
+}
+
+/// Where a called number leads.
+public struct Route: Sendable {
+    /// The pipeline that answers.
+    public var document: PipelineDocument
+    /// What in the document matched.
+    public var numberPattern: NumberPattern
+    /// The variables that the document sets for it.
+    public var variables: [String: VariableValue]
+
+    /// Everything that one call needs.
+    ///
+    /// - Throws: When a text refers to a variable that is not set, which the checks of documents exclude.
+    public func plan(for call: CallVariables) throws(PipelineError) -> PipelinePlan {
+        try document.plan(for: call, variables: variables)
+    }
+}
+
+extension PipelineSet {
+    /// Reads pipelines from files and folders.
+    ///
+    /// A folder stands for its `*.json` in the order of their names, without `*.test.json`, `server.json` and folders
+    /// in it. Cost is linear in the text. Reads files that the documents name as secrets.
+    ///
+    /// - Parameters:
+    ///   - paths: Files and folders; diagnostics name files below them in the same way.
+    ///   - environment: The variables that secrets and `${env.NAME}` come from.
+    /// - Returns: The set, or `nil` when there is any error, with all findings: first the files that cannot be read,
+    ///   then those of each file in the order of its lines.
+    public static func load(
+        _ paths: [String], registry: ComponentRegistry, environment: [String: String],
+        options: LoadOptions = LoadOptions()
+    ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
+        var diagnostics: [Diagnostic] = []
+        var sources: [SourceText] = []
+        for file in documentFiles(paths, &diagnostics) {
+            switch SourceText.read(file) {
+            case .success(let source): sources.append(source)
+            case .failure(let diagnostic): diagnostics.append(diagnostic)
+            }
+        }
+        let (set, findings) = load(sources: sources, registry: registry, environment: environment, options: options)
+        diagnostics += findings
+        return (diagnostics.hasErrors ? nil : set, diagnostics)
+    }
+
+    /// Reads pipelines from one file or folder.
+    public static func load(
+        _ path: String, registry: ComponentRegistry, environment: [String: String], options: LoadOptions = LoadOptions()
+    ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
+        load([path], registry: registry, environment: environment, options: options)
+    }
+
+    /// Reads pipelines from texts; their file names only serve diagnostics and relative paths.
+    public static func load(
+        sources: [SourceText], registry: ComponentRegistry, environment: [String: String],
+        options: LoadOptions = LoadOptions()
+    ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
+        var diagnostics: [Diagnostic] = []
+        let surroundings = Surroundings(variables: environment, isChecked: options.checkEnvironment)
+        var override: PipelineDocument.Choice<any AgentComponent>?
+        if let type = options.agentOverride {
+            switch overridingAgent(type, registry, surroundings) {
+            case .success(let choice): override = choice
+            case .failure(let fault): diagnostics.append(fault)
+            }
+        }
+        var crossCheck = CrossCheck()
+        var linters: [Linter] = []
+        var documents: [PipelineDocument] = []
+        for source in sources {
+            let linter = Linter(source, surroundings)
+            linters.append(linter)
+            do {
+                let root = try source.readJSON()
+                var reader = DocumentReader(linter: linter, registry: registry, override: override)
+                if let document = reader.read(root) { documents.append(document) }
+                crossCheck.add(reader)
+            } catch {
+                linter.report(error)
+            }
+        }
+        diagnostics += linters.flatMap { $0.finish() }
+        return (diagnostics.hasErrors ? nil : PipelineSet(documents), diagnostics)
+    }
+
+    private static func overridingAgent(
+        _ type: String, _ registry: ComponentRegistry, _ surroundings: Surroundings
+    ) -> Result<PipelineDocument.Choice<any AgentComponent>, Diagnostic> {
+        guard let agent = registry.agent(type) else {
+            return .failure(
+                Diagnostic(
+                    file: "", .unknownType, "there is no agent \(quoted(type)) to override the backends with",
+                    suggestion: .closest(of: registry.types(.agent), for: type, label: "agents")))
+        }
+        // An empty object in place of a document's says what the agent would miss without settings.
+        let linter = Linter(SourceText(file: "", "{}"), surroundings)
+        let node = JSONNode(.object([]), range: 0..<2)
+        let settings = linter.settings(
+            [], of: node, fields: agent.spec.fields, owner: "the overriding agent \"\(type)\"", .root)
+        if let settings { return .success(.init(component: agent, settings: settings)) }
+        let finding = linter.finish().first { $0.severity == .error }
+        return .failure(
+            Diagnostic(
+                file: "", finding?.code ?? .missingField,
+                finding?.message ?? "the agent \(quoted(type)) cannot do without settings",
+                suggestion: finding?.suggestion))
+    }
+}
+
+/// What no two documents may have in common.
+private struct CrossCheck {
+    private var names: [String: (linter: Linter, range: Range<Int>)] = [:]
+    private var numbers: [NumberPattern: (linter: Linter, range: Range<Int>, pipeline: String?)] = [:]
+
+    mutating func add(_ reader: DocumentReader) {
+        let linter = reader.linter
+        if let name = reader.name {
+            if let first = names[name.text] {
+                linter.report(
+                    .duplicateName, name.range, DocumentPath.root.key("name"),
+                    "another pipeline is named \(quoted(name.text)) too, at \(first.linter.place(of: first.range))",
+                    .init("rename one of them"))
+            } else {
+                names[name.text] = (linter, name.range)
+            }
+        }
+        for claim in reader.claims {
+            if let first = numbers[claim.pattern] {
+                let owner = first.pipeline.map { "pipeline \(quoted($0))" } ?? "another pipeline"
+                linter.report(
+                    .duplicateNumber, claim.range, claim.path,
+                    "\(quoted(claim.pattern.description)) is claimed twice: also by \(owner) at "
+                        + first.linter.place(of: first.range),
+                    .init("leave it to one of them"))
+            } else {
+                numbers[claim.pattern] = (linter, claim.range, reader.name?.text)
+            }
+        }
+    }
+}

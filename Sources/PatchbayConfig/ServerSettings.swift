@@ -1,0 +1,198 @@
+/// The settings of a server that stand beside its pipelines, in `server.json`.
+public struct ServerSettings: Sendable, Equatable {
+    /// What a path of the control plane leads to.
+    public enum PathKey: String, Sendable, CaseIterable {
+        /// The carrier's webhook for a new call.
+        case voice
+        /// The carrier's report of a call's progress.
+        case status
+        /// What the carrier asks when a webhook failed.
+        case error
+        /// The WebSocket of the media stream.
+        case stream
+        /// What the carrier asks when a stream has ended.
+        case next
+        /// Whether the process is alive.
+        case health
+        /// Whether it takes calls.
+        case ready
+        /// Running and past calls.
+        case calls
+        /// Prometheus text.
+        case metrics
+
+        /// Where it is found when nothing else is set.
+        public var defaultPath: String {
+            switch self {
+            case .voice, .status, .error, .stream, .next: "/twilio/\(rawValue)"
+            case .health, .ready, .calls, .metrics: "/\(rawValue)"
+            }
+        }
+
+        /// Whether it only tells something, so that it may be opened to everybody.
+        public var isReadOnly: Bool {
+            switch self {
+            case .voice, .status, .error, .stream, .next: false
+            case .health, .ready, .calls, .metrics: true
+            }
+        }
+    }
+
+    /// How much the server takes on.
+    public struct Limits: Sendable, Equatable {
+        /// Calls at the same time.
+        public var maximumCalls = 500
+        /// Seconds for which a stream token is valid.
+        public var streamTokenSeconds = 120
+        /// Seconds a stopping server waits for its calls.
+        public var drainSeconds = 600
+        /// Longest body of a request, in bytes.
+        public var maximumBodyBytes = 65_536
+
+        public init() {}
+
+        static let fields = [
+            Field("maximumCalls", .integer(1...100_000), default: 500, "Calls at the same time."),
+            Field("streamTokenSeconds", .integer(10...3600), default: 120, "Validity of a stream token, in seconds."),
+            Field(
+                "drainSeconds", .integer(0...86_400), default: 600,
+                "Time a stopping server gives its calls, in seconds."),
+            Field(
+                "maximumBodyBytes", .integer(1024...1_048_576), default: 65_536, "Longest body, in bytes."),
+        ]
+
+        init(_ settings: Settings) {
+            maximumCalls = settings.integer("maximumCalls") ?? maximumCalls
+            streamTokenSeconds = settings.integer("streamTokenSeconds") ?? streamTokenSeconds
+            drainSeconds = settings.integer("drainSeconds") ?? drainSeconds
+            maximumBodyBytes = settings.integer("maximumBodyBytes") ?? maximumBodyBytes
+        }
+    }
+
+    /// The paths of each key, never empty; the first is the one that TwiML names.
+    public var paths: [PathKey: [String]]
+    /// What callers hear, where their pipeline has no words of its own.
+    public var messages = Messages()
+    /// How much the server takes on.
+    public var limits = Limits()
+    /// What needs no token.
+    public var publicPaths: Set<PathKey> = []
+
+    public init() {
+        paths = Dictionary(uniqueKeysWithValues: PathKey.allCases.map { ($0, [$0.defaultPath]) })
+    }
+
+    /// The paths of `key`; the first is the one that TwiML names.
+    public func paths(_ key: PathKey) -> [String] { paths[key] ?? [key.defaultPath] }
+}
+
+extension ServerSettings {
+    /// Reads `server.json` in a folder; without one, everything has its default.
+    ///
+    /// - Returns: The settings, with all findings. Sections with an error keep their defaults, and a server with an
+    ///   error among its findings should not start.
+    public static func load(directory: String) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
+        let folder = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+        let file = "\(folder)/\(serverSettingsFile)"
+        switch readFile(file, limit: SourceText.maximumBytes) {
+        case .success(let bytes): return load(SourceText(file: file, bytes: bytes))
+        case .failure(let fault):
+            return (ServerSettings(), fault.isMissing ? [] : [fault.diagnostic(file)])
+        }
+    }
+
+    /// Reads the settings from a text.
+    public static func load(_ source: SourceText) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
+        let linter = Linter(source, Surroundings(variables: [:], isChecked: true))
+        linter.variables = .refused("nothing is substituted in \(serverSettingsFile)")
+        var result = ServerSettings()
+        guard let (_, members) = linter.rootMembers(serverSettingsFile) else { return (result, linter.finish()) }
+        linter.checkKeys(
+            members, allowed: ["$schema", "paths", "messages", "limits", "public"], owner: serverSettingsFile, .root)
+        if let node = members["paths"] { result.readPaths(node, linter) }
+        if let settings = linter.section("messages", members, Messages.fields) { result.messages = Messages(settings) }
+        if let settings = linter.section("limits", members, Limits.fields) { result.limits = Limits(settings) }
+        if let node = members["public"] { result.readPublic(node, linter) }
+        return (result, linter.finish())
+    }
+
+    private mutating func readPaths(_ node: JSONNode, _ linter: Linter) {
+        let path = DocumentPath.root.key("paths")
+        guard let members = linter.members(node, path, "paths") else { return }
+        linter.checkKeys(members, allowed: PathKey.allCases.map(\.rawValue), owner: "\"paths\"", path)
+        var owners: [String: PathKey] = [:]
+        for key in PathKey.allCases where members[key.rawValue] == nil { owners[key.defaultPath] = key }
+        for key in PathKey.allCases {
+            guard let list = members[key.rawValue] else { continue }
+            let place = path.key(key.rawValue)
+            guard let elements = linter.words(list, key.rawValue, place) else { continue }
+            if case .array(let all) = list.content, all.isEmpty {
+                linter.report(
+                    .emptyList, list.headRange, place, "\"\(key.rawValue)\" has no path",
+                    .init("leave the key out for \"\(key.defaultPath)\""))
+            }
+            var sound: [String] = []
+            for element in elements {
+                if !isPath(element.text) {
+                    linter.report(
+                        .notAllowed, element.range, element.path,
+                        "\(quoted(element.text)) is no path: it begins with \"/\" and has no spaces, \"?\" and \"#\"")
+                } else if let owner = owners[element.text] {
+                    linter.report(
+                        .duplicatePath, element.range, element.path,
+                        "\(quoted(element.text)) already leads to \"\(owner.rawValue)\"",
+                        .init(owner == key ? "remove one of the two" : "give one of them another path"))
+                } else {
+                    owners[element.text] = key
+                    sound.append(element.text)
+                }
+            }
+            if !sound.isEmpty { paths[key] = sound }
+        }
+    }
+
+    private func isPath(_ text: String) -> Bool {
+        text.hasPrefix("/") && text.utf8.count <= 256
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+    }
+
+    private mutating func readPublic(_ node: JSONNode, _ linter: Linter) {
+        let allowed = PathKey.allCases.filter(\.isReadOnly).map(\.rawValue)
+        for element in linter.words(node, "public", DocumentPath.root.key("public")) ?? [] {
+            let key = PathKey(rawValue: element.text)
+            if let key, key.isReadOnly {
+                publicPaths.insert(key)
+                continue
+            }
+            linter.report(
+                .notAllowed, element.range, element.path,
+                key != nil
+                    ? "\(quoted(element.text)) does more than tell; it cannot be public"
+                    : "there is no path \(quoted(element.text))",
+                .among(allowed, for: element.text, label: "allowed here"))
+        }
+    }
+}
+
+extension Linter {
+    /// A list of strings, without those elements that are none, with their places.
+    fileprivate func words(
+        _ node: JSONNode, _ name: String, _ path: DocumentPath
+    ) -> [(text: String, range: Range<Int>, path: DocumentPath)]? {
+        guard case .array(let elements) = node.content else {
+            var remedy: String?
+            if case .string(let text) = node.content { remedy = "write a list: [\(quoted(text))]" }
+            reportWrongType(node, path, name, expected: Field.Kind.strings.expectation, remedy: remedy)
+            return nil
+        }
+        var words: [(text: String, range: Range<Int>, path: DocumentPath)] = []
+        for (index, element) in elements.enumerated() {
+            if case .string(let text) = element.content {
+                words.append((text, element.range, path.index(index)))
+            } else {
+                reportWrongType(element, path.index(index), "\(name)[\(index)]", expected: "a string")
+            }
+        }
+        return words
+    }
+}

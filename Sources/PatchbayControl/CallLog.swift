@@ -1,0 +1,89 @@
+import Logging
+import PatchbayCore
+import Synchronization
+
+/// Writes down what happens to one call: for the log an operator reads, and for `/calls/{id}`.
+///
+/// Faults are logged the first time and then only counted, so that a broken peer cannot fill a disk.
+final class CallLog: CallObserver {
+    /// Events kept for `/calls/{id}`; the oldest go first.
+    static let eventLimit = 500
+
+    struct Entry: Sendable {
+        var milliseconds: Int64
+        var event: String
+        var detail: String
+    }
+
+    private struct State {
+        var entries: [Entry] = []
+        var begin: MediaTime?
+        var streamSid = ""
+        var loggedFaults: Set<String> = []
+    }
+
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(logger: Logger) { self.logger = logger }
+
+    var entries: [Entry] { state.withLock { $0.entries } }
+    var streamSid: String { state.withLock { $0.streamSid } }
+
+    // Frames pass too often to be written down.
+    func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {
+        guard joint.index == 0 else { return }
+        switch frame {
+        case .dtmf(let digit): enter("dtmf", "\(digit)", time)
+        case .text(let text): enter("\(text.speaker.rawValue) said", text.text, time)
+        default: break
+        }
+    }
+
+    func observe(_ event: CallEvent, time: MediaTime) {
+        switch event {
+        case .streamStarted(let start):
+            state.withLock { $0.streamSid = start.streamSid }
+            logger.info("stream connected", metadata: ["streamSid": "\(start.streamSid)"])
+            enter("stream connected", start.streamSid, time)
+        case .agentConnecting(let backend):
+            enter("connecting to agent", backend, time)
+        case .agentReady(let backend, let input, let output):
+            logger.info("connected to agent", metadata: ["backend": "\(backend)", "takes": "\(input)", "gives": "\(output)"])
+            enter("connected to agent", "\(backend), takes \(input), gives \(output)", time)
+        case .conversationStarted(let id):
+            logger.info("agent conversation started", metadata: ["conversation": "\(id)"])
+            enter("agent conversation started", id, time)
+        case .agentAudible(let generation):
+            enter("agent audible", "turn \(generation)", time)
+        case .interrupted(let cause, let heard):
+            logger.info("interruption", metadata: ["cause": "\(cause)", "heardMs": "\(heard.milliseconds)"])
+            enter("interruption", "\(cause); heard \(heard.milliseconds) ms", time)
+        case .utteranceSent:
+            enter("utterance sent", "", time)
+        case .agentFailed(let error):
+            logger.error("agent failed", metadata: ["error": "\(error)"])
+            enter("agent failed", "\(error)", time)
+        case .fault(let peer, let message):
+            if state.withLock({ $0.loggedFaults.count < 20 && $0.loggedFaults.insert(peer + message).inserted }) {
+                logger.warning("message dropped", metadata: ["peer": "\(peer)", "reason": "\(message)"])
+                enter("message dropped", "\(peer): \(message)", time)
+            }
+        case .hangingUp(let reason):
+            enter("hanging up", reason.description, time)
+        case .ended(let reason):
+            let level: Logger.Level = reason.isFailure ? .error : .info
+            logger.log(level: level, "call ended", metadata: ["reason": "\(reason)"])
+            enter("call ended", reason.description, time)
+        }
+    }
+
+    private func enter(_ event: String, _ detail: String, _ time: MediaTime) {
+        state.withLock { state in
+            let begin = state.begin ?? time
+            state.begin = begin
+            if state.entries.count >= Self.eventLimit { state.entries.removeFirst() }
+            state.entries.append(Entry(milliseconds: (time - begin).milliseconds, event: event, detail: detail))
+        }
+    }
+}

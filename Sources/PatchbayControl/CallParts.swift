@@ -1,0 +1,42 @@
+import PatchbayConfig
+import PatchbayCore
+import PatchbayTransports
+
+/// What one call is made of, resolved from its document and ready to be put together on its event loop.
+struct CallParts: Sendable {
+    private let plan: PipelinePlan
+    private let carrier: any CarrierComponent
+    private let backends: [any AgentBackend]
+
+    /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
+    init(_ plan: PipelinePlan) throws(PipelineError) {
+        guard let carrier = plan.transport.component as? any CarrierComponent else {
+            throw PipelineError(
+                .stageFailed, "transport \"\(plan.transport.component.spec.type)\" carries no calls", place: plan.file)
+        }
+        self.carrier = carrier
+        self.plan = plan
+        var backends: [any AgentBackend] = []
+        for backend in plan.backends { backends.append(try backend.component.makeBackend(backend.settings)) }
+        self.backends = backends
+    }
+
+    /// Makes the processors of one call. On its event loop.
+    func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
+        CallPlan(
+            info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
+            carrierFormat: carrier.format, toAgent: Chain(.toAgent, try stages(plan.stagesBefore)), joint: plan.agentFormat,
+            backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)))
+    }
+
+    private func stages(_ planned: [PlannedStage]) throws(PipelineError) -> [Stage] {
+        var stages: [Stage] = []
+        for stage in planned {
+            stages.append(
+                Stage(
+                    stage.component.spec.type, address: stage.index.map { "stages[\($0)]" } ?? "inserted",
+                    takes: stage.input, gives: stage.output, processor: try stage.makeProcessor()))
+        }
+        return stages
+    }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import PatchbayCore
+import Synchronization
+
+/// All calls of this process: those that run, those whose stream is awaited, and the last ones that ended.
+final class CallRegistry: Sendable {
+    /// Ended calls that stay listed.
+    static let pastLimit = 1000
+    /// Stream tokens remembered as used. They also expire; the limit only bounds what a flood could occupy.
+    static let nonceLimit = 100_000
+
+    private struct State {
+        var running: [String: CallRecord] = [:]
+        var runningBySid: [String: String] = [:]
+        var past: [CallRecord] = []
+        var usedNonces: [String: Int] = [:]
+        var isDraining = false
+        var idleWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    var activeCount: Int { state.withLock { $0.running.count } }
+
+    /// Whether new calls are turned away because the server is going down.
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+
+    func startDraining() { state.withLock { $0.isDraining = true } }
+
+    func add(_ record: CallRecord) {
+        state.withLock {
+            $0.running[record.info.id] = record
+            $0.runningBySid[record.info.callSid] = record.info.id
+        }
+    }
+
+    func running(callSid: String) -> CallRecord? {
+        state.withLock { state in state.runningBySid[callSid].flatMap { state.running[$0] } }
+    }
+
+    /// The newest call of that name, running or past.
+    func latest(callSid: String) -> CallRecord? {
+        state.withLock { state in
+            state.runningBySid[callSid].flatMap { state.running[$0] } ?? state.past.last { $0.info.callSid == callSid }
+        }
+    }
+
+    /// By Patchbay's own id or by the carrier's.
+    func find(_ id: String) -> CallRecord? {
+        state.withLock { state in
+            state.running[id] ?? state.runningBySid[id].flatMap { state.running[$0] }
+                ?? state.past.last { $0.info.id == id || $0.info.callSid == id }
+        }
+    }
+
+    /// Running calls first, then past ones, newest first.
+    func all() -> (running: [CallRecord], past: [CallRecord]) {
+        state.withLock { ($0.running.values.sorted { $0.startedAt > $1.startedAt }, $0.past.reversed()) }
+    }
+
+    func ended(_ id: String, _ reason: EndReason) {
+        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            guard var record = state.running.removeValue(forKey: id) else { return [] }
+            if state.runningBySid[record.info.callSid] == id { state.runningBySid[record.info.callSid] = nil }
+            record.end = reason
+            record.endedAt = Date()
+            state.past.append(record)
+            if state.past.count > Self.pastLimit { state.past.removeFirst() }
+            guard state.running.isEmpty else { return [] }
+            defer { state.idleWaiters = [] }
+            return state.idleWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when no call runs.
+    func waitUntilIdle() async {
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { state in
+                if !state.running.isEmpty { state.idleWaiters.append(continuation) }
+                return state.running.isEmpty
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+
+    /// Uses a token's nonce up.
+    ///
+    /// - Returns: False when it had been used.
+    func use(nonce: String, expires: Int, now: Int) -> Bool {
+        state.withLock { state in
+            guard state.usedNonces[nonce] == nil else { return false }
+            if state.usedNonces.count >= Self.nonceLimit { state.usedNonces = state.usedNonces.filter { $0.value >= now } }
+            guard state.usedNonces.count < Self.nonceLimit else { return false }
+            state.usedNonces[nonce] = expires
+            return true
+        }
+    }
+}
+
+/// One call as the control plane lists it.
+struct CallRecord: Sendable {
+    var info: CallInfo
+    var call: Call
+    var log: CallLog
+    var resumes: Int
+    var startedAt = Date()
+    var endedAt: Date?
+    var end: EndReason?
+    /// What is said when the call ended by a failure.
+    var failureText: String
+}

@@ -1,0 +1,40 @@
+public import AsyncHTTPClient
+public import Logging
+public import NIOCore
+import NIOPosix
+public import NIOSSL
+public import PatchbayConfig
+public import PatchbayCore
+import PatchbayTransports
+public import ServiceLifecycle
+
+/// A whole server: one media loop, a switchboard on it, and the port that leads there.
+public struct PatchbayServer: Service {
+    public let switchboard: Switchboard
+    private let control: ControlServer
+
+    /// - Parameters:
+    ///   - tls: For agents behind `wss:`; made once, shared by all calls.
+    ///   - observers: Makes additional watchers for each call.
+    ///   - started: Told the address once connections are accepted.
+    public init(
+        pipelines: PipelineSet, settings: ServerSettings, options: ServerOptions, tls: NIOSSLContext,
+        httpClient: HTTPClient, logger: Logger,
+        observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
+        started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
+    ) {
+        // One media loop a process: every call is on it, so no frame ever crosses a thread.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var rest: TwilioREST?
+        if let sid = options.twilioAccountSid, let token = options.twilioAuthToken {
+            rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
+        }
+        switchboard = Switchboard(
+            pipelines: pipelines, settings: settings, options: options, mediaLoop: MediaLoop(group.next()),
+            dialer: WebSocketAgentDialer(tls: tls), carrierREST: rest, logger: logger, observers: observers)
+        control = ControlServer(switchboard, group: group, started: started)
+    }
+
+    /// Serves until the surrounding service group shuts down gracefully, then drains.
+    public func run() async throws { try await control.run() }
+}

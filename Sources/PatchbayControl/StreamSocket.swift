@@ -1,0 +1,125 @@
+import Foundation
+import Logging
+import NIOCore
+import PatchbayCore
+import PatchbayTransports
+import PatchbayWire
+
+/// The first seconds of a carrier's stream: waits for `start`, checks the token, finds or makes the call and hands over.
+final class StreamSocket: WebSocketDelegate {
+    /// A socket that says nothing for this long is closed.
+    static let patience = TimeAmount.seconds(5)
+    /// Messages kept while a call is being made: ten seconds of audio.
+    static let backlogLimit = 500
+
+    private struct State {
+        var timer: Scheduled<Void>?
+        var isMaking = false
+        var backlog: [ByteBuffer] = []
+        var faults = 0
+    }
+
+    private let switchboard: Switchboard
+    private let state: NIOLoopBoundBox<State>
+    private let logger: Logger
+
+    /// On the connection's loop.
+    init(_ connection: WebSocketConnection, _ switchboard: Switchboard) {
+        self.switchboard = switchboard
+        logger = switchboard.logger
+        state = NIOLoopBoundBox(State(), eventLoop: connection.eventLoop)
+        state.value.timer = connection.eventLoop.scheduleTask(in: Self.patience) {
+            connection.close(code: 1008, reason: "no start within 5 s")
+        }
+    }
+
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        if state.value.isMaking {
+            // Beyond the limit the newest are dropped: the call is about to fail anyway.
+            if state.value.backlog.count < Self.backlogLimit { state.value.backlog.append(text) }
+            return
+        }
+        var payload = ByteBuffer()
+        let message: TwilioMessage
+        do {
+            message = try TwilioMessageDecoder().decode(text, payload: &payload)
+        } catch {
+            fault("\(error)", connection)
+            return
+        }
+        switch message {
+        case .start(let start): started(start, text, connection)
+        case .connected, .unknown: break
+        case .media: fault("media before start was dropped", connection)
+        case .dtmf: fault("dtmf before start was dropped", connection)
+        case .mark: fault("mark before start was dropped", connection)
+        case .stop: connection.close()
+        }
+    }
+
+    func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
+        state.value.timer?.cancel()
+        state.value.timer = nil
+    }
+
+    private func fault(_ message: String, _ connection: WebSocketConnection) {
+        state.value.faults += 1
+        if state.value.faults == 1 { logger.warning("stream message dropped", metadata: ["reason": "\(message)"]) }
+        if state.value.faults > 20 { connection.close(code: 1008, reason: "no usable start") }
+    }
+
+    private func started(_ start: TwilioStart, _ message: ByteBuffer, _ connection: WebSocketConnection) {
+        state.value.timer?.cancel()
+        state.value.timer = nil
+        let parameters = start.customParameters
+        let now = Int(Date().timeIntervalSince1970)
+        let claim: StreamToken.Claim
+        do {
+            guard let token = parameters["token"] else { throw StreamToken.Refusal.malformed }
+            claim = try switchboard.tokens.verify(
+                token, callSid: start.callSid, from: parameters["from"] ?? "", to: parameters["to"] ?? "", now: now)
+        } catch {
+            refuse("\(error)", start, connection)
+            return
+        }
+        guard switchboard.registry.use(nonce: claim.nonce, expires: claim.expires, now: now) else {
+            refuse("the stream token was used before", start, connection)
+            return
+        }
+        if let record = switchboard.registry.running(callSid: start.callSid) {
+            handOver(connection, to: record.call, message)
+        } else {
+            make(claim, message, connection)
+        }
+    }
+
+    /// Another replica answered the webhook, or this one was started since: the token says all that is needed.
+    private func make(_ claim: StreamToken.Claim, _ message: ByteBuffer, _ connection: WebSocketConnection) {
+        state.value.isMaking = true
+        Task {
+            do throws(Switchboard.Refusal) {
+                let record = try await switchboard.take(
+                    callSid: claim.callSid, from: claim.from, to: claim.to, resumes: claim.resumes)
+                connection.eventLoop.execute { self.handOver(connection, to: record.call, message) }
+            } catch {
+                connection.close(code: 1000, reason: error.code)
+            }
+        }
+    }
+
+    private func handOver(_ connection: WebSocketConnection, to call: Call, _ message: ByteBuffer) {
+        guard call.attach(carrier: connection) else {
+            connection.close(code: 1008, reason: "the call has a stream already")
+            return
+        }
+        connection.setDelegate(CarrierSocket(call))
+        call.carrierReceived(message)
+        for waiting in state.value.backlog { call.carrierReceived(waiting) }
+        state.value.backlog = []
+    }
+
+    private func refuse(_ reason: String, _ start: TwilioStart, _ connection: WebSocketConnection) {
+        logger.warning("stream refused", metadata: ["reason": "\(reason)", "callSid": "\(start.callSid)"])
+        connection.close(code: 1008, reason: reason)
+    }
+}

@@ -1,0 +1,170 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import PatchbayConfig
+import PatchbayCore
+import PatchbayWire
+
+/// Twilio's webhooks: what to do with a call, how it went, what comes after its stream.
+struct TwilioRoutes: Sendable {
+    let switchboard: Switchboard
+    private var options: ServerOptions { switchboard.options }
+    private var settings: ServerSettings { switchboard.settings }
+
+    func add(to router: Router<ControlContext>) {
+        for path in settings.paths(.voice) { router.post(RouterPath(path)) { try await voice($0, $1) } }
+        for path in settings.paths(.next) { router.post(RouterPath(path)) { try await next($0, $1) } }
+        for path in settings.paths(.status) { router.post(RouterPath(path)) { try await status($0, $1) } }
+        for path in settings.paths(.error) { router.post(RouterPath(path)) { try await error($0, $1) } }
+    }
+
+    // MARK: The four webhooks
+
+    private func voice(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let (form, origin) = try await verified(request, context)
+        guard let callSid = form["CallSid"], !callSid.isEmpty, let to = form["To"] else {
+            throw HTTPError(.badRequest, message: "a voice webhook needs CallSid, From and To")
+        }
+        let from = form["From"] ?? ""
+        switchboard.logger.info(
+            "incoming call", metadata: ["callSid": "\(callSid)", "from": "\(from)", "to": "\(to)"])
+        return try await connect(callSid: callSid, from: from, to: to, resumes: 0, origin)
+    }
+
+    /// The stream of a call has ended, and the caller is still there.
+    private func next(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let (form, origin) = try await verified(request, context)
+        let callSid = form["CallSid"] ?? "", from = form["From"] ?? "", to = form["To"] ?? ""
+        let now = Int(Date().timeIntervalSince1970)
+        let ticket = request.uri.queryParameters["ticket"].map(String.init) ?? ""
+        // Taken over by itself: the claim is checked against the very call that the signed form names.
+        let claim = try? switchboard.tokens.verify(ticket, callSid: callSid, from: from, to: to, now: now)
+        if let end = switchboard.registry.latest(callSid: callSid)?.end, end.kind != .callerHungUp {
+            return try twiml(farewell(callSid: callSid, end))
+        }
+        guard let claim, claim.resumes < StreamTicket.maximumResumes else {
+            return try twiml([.say(switchboard.words[.failure]), .hangup])
+        }
+        switchboard.logger.notice(
+            "resuming a call whose stream broke", metadata: ["callSid": "\(callSid)", "resume": "\(claim.resumes + 1)"])
+        return try await connect(callSid: callSid, from: from, to: to, resumes: claim.resumes + 1, origin)
+    }
+
+    private func status(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let (form, _) = try await verified(request, context)
+        let final = ["completed", "busy", "failed", "no-answer", "canceled"]
+        if let callSid = form["CallSid"], let status = form["CallStatus"], final.contains(status),
+            let record = switchboard.registry.running(callSid: callSid)
+        {
+            await record.call.carrierCompleted()
+        }
+        return try twiml([])
+    }
+
+    /// Twilio could not fetch or understand what we answered.
+    private func error(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let (form, _) = try await verified(request, context)
+        switchboard.logger.error(
+            "the carrier reports an error",
+            metadata: [
+                "callSid": "\(form["CallSid"] ?? "")", "code": "\(form["ErrorCode"] ?? "")", "url": "\(form["ErrorUrl"] ?? "")",
+            ])
+        return try twiml([.say(switchboard.words[.failure]), .hangup])
+    }
+
+    // MARK: Answers
+
+    private func connect(
+        callSid: String, from: String, to: String, resumes: Int, _ origin: RequestOrigin
+    ) async throws -> Response {
+        do {
+            let record = try await switchboard.take(callSid: callSid, from: from, to: to, resumes: resumes)
+            let now = Int(Date().timeIntervalSince1970)
+            let ticket = StreamTicket(switchboard, origin)
+            return try twiml(ticket.verbs(for: record, resumes: resumes, now: now))
+        } catch let refusal as Switchboard.Refusal {
+            return try twiml([.say(refusal.words), .hangup])
+        }
+    }
+
+    private func farewell(callSid: String, _ end: EndReason) -> [TwiML.Verb] {
+        guard end.isFailure || end.kind == .shutdown else { return [.hangup] }
+        let words = switchboard.registry.latest(callSid: callSid)?.failureText ?? switchboard.words[.failure]
+        return [.say(words), .hangup]
+    }
+
+    private func twiml(_ verbs: [TwiML.Verb]) throws -> Response {
+        let document = try TwiML(verbs).document()
+        return Response(
+            status: .ok, headers: [.contentType: "text/xml; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: document)))
+    }
+
+    // MARK: Signatures
+
+    /// Reads the form and checks who signed it.
+    private func verified(
+        _ request: Request, _ context: ControlContext
+    ) async throws -> (form: FormFields, origin: RequestOrigin) {
+        let origin = request.origin(context, options)
+        let body = try await request.body.collect(upTo: settings.limits.maximumBodyBytes)
+        let form: FormFields
+        do {
+            form = try FormFields(parsing: body.readableBytesView)
+        } catch {
+            throw HTTPError(.badRequest, message: "the form cannot be read: \(error)")
+        }
+        guard !options.skipsSignatures else { return (form, origin) }
+        let reason: String
+        if let secret = options.twilioAuthToken {
+            let header = HTTPField.Name("X-Twilio-Signature").flatMap { request.headers[$0] }
+            let url = origin.url(request.target)
+            if let header, TwilioSignature(secrets: [secret.reveal()]).verify(signature: header, url: url, form: form) {
+                return (form, origin)
+            }
+            reason = header == nil ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url)"
+        } else {
+            reason = "TWILIO_AUTH_TOKEN is not set, so no signature can be checked"
+        }
+        switchboard.logger.warning(
+            "webhook refused", metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
+        throw HTTPError(.forbidden, message: reason)
+    }
+}
+
+/// The TwiML that brings a call's audio here, and back here once more when its stream has ended.
+struct StreamTicket {
+    /// How often a call whose stream broke is taken up again.
+    static let maximumResumes = 3
+
+    private let switchboard: Switchboard
+    private let origin: RequestOrigin
+
+    init(_ switchboard: Switchboard, _ origin: RequestOrigin) {
+        self.switchboard = switchboard
+        self.origin = origin
+    }
+
+    func verbs(for record: CallRecord, resumes: Int, now: Int) -> [TwiML.Verb] {
+        let info = record.info
+        let settings = switchboard.settings
+        let token = switchboard.tokens.make(
+            StreamToken.Claim(
+                callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
+                expires: now + Int(switchboard.options.streamTokenLifetime.seconds)))
+        // The next step may come as late as the longest call ends.
+        let ticket = switchboard.tokens.make(
+            StreamToken.Claim(
+                callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
+                expires: now + Int(CallLimits().maximumDuration.seconds) + 600))
+        let parameters = [
+            TwiML.Stream.Parameter(name: "token", value: token), TwiML.Stream.Parameter(name: "from", value: info.from),
+            TwiML.Stream.Parameter(name: "to", value: info.to),
+        ]
+        let stream = TwiML.Stream(
+            url: origin.webSocketURL(settings.paths(.stream).first ?? "/twilio/stream"), parameters: parameters)
+        let action = origin.url(settings.paths(.next).first ?? "/twilio/next") + "?ticket=\(ticket)"
+        return [.connect(stream, action: action, method: .post), .hangup]
+    }
+}

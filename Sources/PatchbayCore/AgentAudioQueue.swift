@@ -1,0 +1,73 @@
+import DequeModule
+import NIOCore
+
+/// Agent audio that waits for its time, in the agent's own encoding, with the control points that keep their place in it.
+///
+/// Agents generate faster than real time; what they are ahead waits here, where an interruption can still take it back.
+struct AgentAudioQueue {
+    /// What happens when playback reaches a point.
+    enum Point {
+        case turnEnded
+        case hangup(EndReason)
+    }
+
+    /// Largest backlog in bytes; audio beyond it is dropped and counted.
+    let limit: Int
+    private(set) var droppedBytes = 0
+    private var bytes = ByteBuffer()
+    /// Points by the number of bytes that must have been taken before them.
+    private var points: Deque<(position: Int, point: Point)> = []
+    private var taken = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    var byteCount: Int { bytes.readableBytes }
+    var isEmpty: Bool { bytes.readableBytes == 0 && points.isEmpty }
+
+    mutating func append(_ audio: ByteBuffer) {
+        guard bytes.readableBytes + audio.readableBytes <= limit else {
+            droppedBytes += audio.readableBytes
+            return
+        }
+        if bytes.readableBytes == 0 {
+            bytes.clear()
+        } else if bytes.readerIndex > 1 << 16 {
+            bytes.discardReadBytes()
+        }
+        audio.withUnsafeReadableBytes { _ = bytes.writeBytes($0) }
+    }
+
+    mutating func append(_ point: Point) { points.append((taken + bytes.readableBytes, point)) }
+
+    /// Takes the point that is due now: everything before it has been taken.
+    mutating func takePoint() -> Point? {
+        guard let first = points.first, first.position <= taken else { return nil }
+        return points.removeFirst().point
+    }
+
+    /// Bytes up to the next point, or all of them.
+    var byteCountBeforePoint: Int { points.first.map { min(bytes.readableBytes, $0.position - taken) } ?? bytes.readableBytes }
+
+    /// Whether a point ends the audio that waits, so that a short rest need not wait for more.
+    var hasPoint: Bool { !points.isEmpty }
+
+    /// Moves `count` bytes into `destination`, which is emptied first.
+    mutating func take(_ count: Int, into destination: inout ByteBuffer) {
+        destination.clear()
+        let moved = bytes.withUnsafeReadableBytes { destination.writeBytes(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
+        bytes.moveReaderIndex(forwardBy: moved)
+        taken += moved
+    }
+
+    /// Forgets the audio. Points that survive an interruption become due at once.
+    mutating func interrupt() {
+        bytes.clear()
+        taken = 0
+        points = Deque(points.compactMap { entry in
+            switch entry.point {
+            case .turnEnded: nil
+            case .hangup: (0, entry.point)
+            }
+        })
+    }
+}

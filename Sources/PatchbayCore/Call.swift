@@ -1,0 +1,266 @@
+public import Logging
+public import NIOCore
+
+/// A running call: a ``CallCore`` on the event loop that also runs both of its sockets.
+///
+/// Socket handlers on the loop enter synchronously; everybody else awaits. Nothing on a frame's way from socket to socket
+/// crosses a thread, takes a lock or creates a task.
+public actor Call {
+    public nonisolated let info: CallInfo
+    public nonisolated let mediaLoop: MediaLoop
+    public nonisolated var loop: any EventLoop { mediaLoop.eventLoop }
+    public nonisolated let logger: Logger
+    // An unowned executor does not keep its executor alive.
+    private nonisolated let executor: any SerialExecutor
+    private let dialer: any AgentDialer
+    private let finished: @Sendable (Call, EndReason) -> Void
+    private let farewell: (@Sendable (CallInfo) async -> Void)?
+    private var core: CallCore?
+    private var output = CallOutput()
+    private var carrier: (any MessageSocket)?
+    private var agent: (any MessageSocket)?
+    private var agentLink = 0
+    private var resolving: Task<Void, Never>?
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// - Parameters:
+    ///   - mediaLoop: The event loop that the call lives on; its sockets must live on it too.
+    ///   - farewell: Awaited before the carrier's socket is closed when the call ends in order: the place to complete the
+    ///     call at the carrier, so that it asks for nothing more.
+    ///   - finished: Told once, on the loop, when the call is over.
+    public init(
+        info: CallInfo, on mediaLoop: MediaLoop, dialer: any AgentDialer, logger: Logger,
+        farewell: (@Sendable (CallInfo) async -> Void)? = nil,
+        finished: @escaping @Sendable (Call, EndReason) -> Void
+    ) {
+        self.info = info
+        self.mediaLoop = mediaLoop
+        self.executor = mediaLoop.eventLoop.executor
+        self.dialer = dialer
+        var logger = logger
+        logger[metadataKey: "call"] = "\(info.id)"
+        logger[metadataKey: "callSid"] = "\(info.callSid)"
+        self.logger = logger
+        self.farewell = farewell
+        self.finished = finished
+    }
+
+    /// Builds the chain and begins to connect the agent.
+    ///
+    /// - Throws: When a stage cannot be made or no backend can be opened; nothing was dialled then.
+    public func start(
+        observers: [any CallObserver], _ makePlan: @Sendable () throws(PipelineError) -> CallPlan
+    ) throws(PipelineError) {
+        var core = try CallCore(makePlan(), at: .now(), observers: observers, into: &output)
+        core.attach { joint in mailbox(behind: joint) }
+        self.core = core
+        mediaLoop.add(self)
+        perform()
+    }
+
+    // MARK: On the loop
+
+    /// The carrier's stream belongs to this call from now on. On the loop only.
+    ///
+    /// - Returns: False when the call has a stream already or is over.
+    public nonisolated func attach(carrier socket: any MessageSocket) -> Bool {
+        assumeIsolated { call in
+            guard call.carrier == nil, call.core?.state == .ringing else { return false }
+            call.carrier = socket
+            return true
+        }
+    }
+
+    /// A message of the carrier. On the loop only.
+    public nonisolated func carrierReceived(_ message: ByteBuffer) {
+        assumeIsolated { call in
+            call.core?.carrierReceived(message, at: .now(), into: &call.output)
+            call.perform()
+        }
+    }
+
+    /// The carrier's socket is gone. On the loop only.
+    public nonisolated func carrierClosed() {
+        assumeIsolated { call in
+            call.carrier = nil
+            call.core?.carrierClosed(at: .now(), into: &call.output)
+            call.perform()
+        }
+    }
+
+    /// A message of the agent on socket number `link`. On the loop only.
+    public nonisolated func agentReceived(_ message: ByteBuffer, link: Int) {
+        assumeIsolated { call in
+            call.core?.agentReceived(message, link: link, at: .now(), into: &call.output)
+            call.perform()
+        }
+    }
+
+    /// The agent's socket number `link` is gone. On the loop only.
+    public nonisolated func agentClosed(code: UInt16, reason: String, link: Int) {
+        assumeIsolated { call in
+            if link == call.agentLink { call.agent = nil }
+            call.core?.agentClosed(code: code, reason: reason, link: link, at: .now(), into: &call.output)
+            call.perform()
+        }
+    }
+
+    nonisolated func tick(at now: MediaTime) {
+        assumeIsolated { call in
+            call.core?.tick(at: now, into: &call.output)
+            call.perform()
+        }
+    }
+
+    // MARK: From anywhere
+
+    /// Ends the call in order: what the carrier holds is still played.
+    public func hangUp(_ reason: EndReason) {
+        core?.hangUp(reason, at: .now(), into: &output)
+        perform()
+    }
+
+    /// Ends the call at once.
+    public func cancel(_ reason: EndReason) {
+        core?.cancel(reason, at: .now(), into: &output)
+        perform()
+    }
+
+    /// The carrier says elsewhere (by a status webhook) that the caller is gone.
+    public func carrierCompleted() {
+        core?.carrierClosed(at: .now(), into: &output)
+        perform()
+    }
+
+    /// How the call stands.
+    public var status: CallStatus? {
+        core.map { CallStatus($0, at: .now()) }
+    }
+
+    // MARK: Doing what the core asks
+
+    private func perform() {
+        if !output.carrier.isEmpty { send(carrier, &output.carrier) }
+        if !output.agent.messages.isEmpty { send(agent, &output.agent.messages) }
+        guard !output.actions.isEmpty else { return }
+        for action in output.takeActions() {
+            switch action {
+            case .dialAgent(let link, let resolve): dial(link: link, resolve)
+            case .closeAgent(let code, let reason):
+                resolving?.cancel()
+                resolving = nil
+                agent?.close(code: code, reason: reason)
+                agent = nil
+            case .closeCarrier(let code, let reason):
+                closeCarrier(code: code, reason: reason)
+            case .finished(let reason):
+                mediaLoop.remove(self)
+                if let core { CallMetrics.record(core, reason) }
+                finished(self, reason)
+            }
+        }
+    }
+
+    private func closeCarrier(code: UInt16, reason: String) {
+        guard let socket = carrier else { return }
+        carrier = nil
+        guard let farewell, case .ended(let end) = core?.state, end.isOrderly else {
+            socket.close(code: code, reason: reason)
+            return
+        }
+        let info = info
+        Task {
+            await farewell(info)
+            loop.execute { socket.close(code: code, reason: reason) }
+        }
+    }
+
+    private func send(_ socket: (any MessageSocket)?, _ batch: inout MessageBatch) {
+        if let socket {
+            socket.send(&batch)
+        } else {
+            batch.clear()
+        }
+    }
+
+    private func dial(link: Int, _ resolve: @escaping @Sendable () async throws -> AgentTarget) {
+        agentLink = link
+        resolving = Task {
+            do {
+                let target = try await resolve()
+                let socket = try await dialer.dial(target, on: loop).get()
+                connected(socket, link: link)
+            } catch let error as PipelineError {
+                unreachable(error, link: link)
+            } catch {
+                unreachable(PipelineError(.agentUnreachable, "\(error)", cause: error, isRetryable: true), link: link)
+            }
+        }
+    }
+
+    private func connected(_ socket: any AgentConnection, link: Int) {
+        guard link == agentLink, let core, core.wantsAgent else {
+            socket.close(code: 1000, reason: "")
+            return
+        }
+        resolving = nil
+        agent = socket
+        self.core?.agentConnected(link: link, at: .now(), into: &output)
+        perform()
+        // Only now, so that nothing the agent says comes before the call knows its socket. Runs from the loop, because
+        // delivering enters the call again.
+        loop.execute { socket.deliver(to: self, link: link) }
+    }
+
+    private func unreachable(_ error: PipelineError, link: Int) {
+        core?.agentUnreachable(error, link: link, at: .now(), into: &output)
+        perform()
+    }
+
+    private func mailbox(behind joint: Joint) -> StageMailbox {
+        StageMailbox { [weak self] frames in
+            guard let self else { return }
+            self.loop.execute { self.assumeIsolated { $0.deliver(frames, behind: joint) } }
+        } fail: { [weak self] error in
+            guard let self else { return }
+            self.loop.execute {
+                self.assumeIsolated { call in
+                    call.core?.cancel(EndReason(.failure, "\(error)"), at: .now(), into: &call.output)
+                    call.perform()
+                }
+            }
+        }
+    }
+
+    private func deliver(_ frames: [Frame], behind joint: Joint) {
+        core?.deliver(frames, behind: joint, at: .now(), into: &output)
+        perform()
+    }
+}
+
+extension MediaTime {
+    /// The event loops' clock.
+    public static func now() -> MediaTime { MediaTime(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+}
+
+/// How a call stands at one moment.
+public struct CallStatus: Sendable {
+    public var state: CallCore.State
+    public var backend: String
+    public var counters: CallCounters
+    /// Audio the caller has heard of the agent.
+    public var played: TimeSpan
+    public var unplayed: TimeSpan
+    /// What the stages hold back, both ways.
+    public var delay: TimeSpan
+
+    init(_ core: CallCore, at now: MediaTime) {
+        state = core.state
+        backend = core.backend
+        counters = core.counters
+        played = core.ledger.played(at: now)
+        unplayed = core.ledger.unplayed(at: now)
+        delay = core.toAgent.delay + core.agent.delay + core.toCaller.delay
+    }
+}

@@ -1,0 +1,148 @@
+public import NIOCore
+import PatchbayAudio
+
+/// The agent's side of a call: opening backends in order, and what the current one says.
+extension CallCore {
+    /// The agent's socket is open.
+    public mutating func agentConnected(link: Int, at now: MediaTime, into output: inout CallOutput) {
+        guard link == self.link, wantsAgent else { return }
+        agent.opened(at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+    }
+
+    /// The agent could not be reached.
+    public mutating func agentUnreachable(
+        _ error: PipelineError, link: Int, at now: MediaTime, into output: inout CallOutput
+    ) {
+        guard link == self.link, wantsAgent else { return }
+        agentFailed(error, at: now, into: &output)
+    }
+
+    /// A message of the agent has come.
+    public mutating func agentReceived(
+        _ message: ByteBuffer, link: Int, at now: MediaTime, into output: inout CallOutput
+    ) {
+        guard link == self.link, wantsAgent else { return }
+        agent.received(message, at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+    }
+
+    /// The agent's socket is gone.
+    public mutating func agentClosed(
+        code: UInt16, reason: String, link: Int, at now: MediaTime, into output: inout CallOutput
+    ) {
+        guard link == self.link, wantsAgent else { return }
+        agent.closed(code: code, reason: reason, at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+    }
+
+    /// Opens the current backend, or the first after it that can be opened.
+    mutating func openAgent(at now: MediaTime, into output: inout CallOutput) throws(PipelineError) {
+        while true {
+            guard backendIndex < backends.count else {
+                throw PipelineError(.agentUnreachable, "the pipeline names no agent backend")
+            }
+            let session: AgentSession
+            do {
+                session = try backends[backendIndex].open(for: info, joint: agent.joint)
+            } catch {
+                note(.agentFailed(error), at: now)
+                guard backendIndex + 1 < backends.count else { throw error }
+                backendIndex += 1
+                continue
+            }
+            link += 1
+            agent.replace(session.conversation)
+            agentDeadline = now + limits.agentReady
+            note(.agentConnecting(backend: backend), at: now)
+            switch session.endpoint {
+            case .local:
+                agent.opened(at: now, into: &output.agent)
+                handleAgentEvents(at: now, into: &output)
+            case .webSocket(let resolve):
+                output.actions.append(.dialAgent(link: link, resolve: resolve))
+            }
+            return
+        }
+    }
+
+    /// The current backend is of no more use: the next one takes over, or the call ends with the failure.
+    mutating func agentFailed(_ error: PipelineError, at now: MediaTime, into output: inout CallOutput) {
+        guard wantsAgent else { return }
+        counters.agentFailures += 1
+        note(.agentFailed(error), at: now)
+        agentDeadline = nil
+        output.actions.append(.closeAgent(code: 1000, reason: ""))
+        if backendIndex + 1 < backends.count {
+            backendIndex += 1
+            do {
+                try openAgent(at: now, into: &output)
+                return
+            } catch {
+                link += 1
+                agent.queue.append(.hangup(EndReason(.failure, "\(error)")))
+            }
+        } else {
+            link += 1
+            agent.queue.append(.hangup(EndReason(.failure, "\(error)")))
+        }
+        pump(at: now, into: &output)
+    }
+
+    /// Does what the agent's events ask for, in order, and sends what has become due.
+    mutating func handleAgentEvents(at now: MediaTime, into output: inout CallOutput) {
+        guard !output.agent.events.isEmpty else { return }
+        while !output.agent.events.isEmpty {
+            // Opening the next backend handles events inside this loop; that inner step finds the scratch empty.
+            var events = eventScratch
+            eventScratch = []
+            swap(&events, &output.agent.events)
+            for event in events {
+                if case .ended = state { break }
+                handle(event, at: now, into: &output)
+            }
+            events.removeAll(keepingCapacity: true)
+            eventScratch = events
+        }
+        pump(at: now, into: &output)
+    }
+
+    private mutating func handle(_ event: AgentEvent, at now: MediaTime, into output: inout CallOutput) {
+        switch event {
+        case .audio(let payload):
+            let dropped = agent.queue.droppedBytes
+            agent.queue.append(payload)
+            if dropped == 0, agent.queue.droppedBytes > 0 {
+                note(.fault(peer: "agent", message: "audio beyond \(limits.agentBacklogBytes) waiting bytes is dropped"), at: now)
+            }
+            isUtteranceOpen = true
+            lastAgentAudio = now
+        case .turnEnded:
+            agent.queue.append(.turnEnded)
+        case .ready(let input, let format):
+            agentDeadline = nil
+            do {
+                try agent.ready(input: input, output: format, at: now, into: &output.agent)
+                counters.agentReadyAt = now
+                note(.agentReady(backend: backend, input: input, output: format), at: now)
+            } catch {
+                agentFailed(error, at: now, into: &output)
+            }
+        case .conversationStarted(let id):
+            counters.conversationID = id
+            note(.conversationStarted(id: id), at: now)
+        case .text(var text):
+            text.generation = ledger.generation
+            toCaller(.text(text), at: now, into: &output)
+        case .interruption(let cause):
+            interrupt(cause: cause, at: now, into: &output)
+        case .hangup(let reason):
+            agent.queue.append(.hangup(reason))
+        case .fault(let message):
+            counters.agentFaults += 1
+            note(.fault(peer: "agent", message: message), at: now)
+        case .failed(let error):
+            agentFailed(error, at: now, into: &output)
+        }
+    }
+}

@@ -1,0 +1,268 @@
+public import NIOCore
+public import PatchbayAudio
+
+/// What a call wants done by whoever owns its sockets.
+public enum CallAction: Sendable {
+    /// Find the agent's address and dial it; report under this link number.
+    case dialAgent(link: Int, resolve: @Sendable () async throws -> AgentTarget)
+    case closeAgent(code: UInt16, reason: String)
+    case closeCarrier(code: UInt16, reason: String)
+    /// The call is over; nothing follows.
+    case finished(EndReason)
+}
+
+/// Everything one step of a call produced. Reused from step to step.
+public struct CallOutput {
+    /// Messages for the carrier, in order.
+    public var carrier = MessageBatch()
+    /// Messages for the agent, in order, and its events until the call has handled them.
+    public var agent = AgentOutput()
+    public internal(set) var actions: [CallAction] = []
+
+    public init() {}
+
+    /// Takes the actions so far.
+    public mutating func takeActions() -> [CallAction] {
+        guard !actions.isEmpty else { return [] }
+        defer { actions.removeAll() }
+        return actions
+    }
+}
+
+/// What a call is made of, ready to run.
+public struct CallPlan {
+    public var info: CallInfo
+    public var limits: CallLimits
+    public var carrier: any CarrierSerializer
+    public var carrierFormat: AudioFormat
+    public var toAgent: Chain
+    /// The format of the agent's joint.
+    public var joint: AudioFormat
+    /// The backends in the order they are tried; at least one.
+    public var backends: [any AgentBackend]
+    public var toCaller: Chain
+
+    public init(
+        info: CallInfo, limits: CallLimits = CallLimits(), carrier: any CarrierSerializer, carrierFormat: AudioFormat,
+        toAgent: Chain, joint: AudioFormat, backends: [any AgentBackend], toCaller: Chain
+    ) {
+        self.info = info
+        self.limits = limits
+        self.carrier = carrier
+        self.carrierFormat = carrierFormat
+        self.toAgent = toAgent
+        self.joint = joint
+        self.backends = backends
+        self.toCaller = toCaller
+    }
+}
+
+/// A call as a synchronous value: messages and time go in; messages and actions come out.
+///
+/// It never knows a socket, a clock or a thread, so a five-minute call runs in milliseconds and the same inputs give the
+/// same outputs. One step runs a frame through the whole chain to completion. ``Call`` puts it on an event loop.
+public struct CallCore {
+    /// Where a call is in its life.
+    public enum State: Sendable, Equatable {
+        /// Created; the carrier's stream has not begun.
+        case ringing
+        /// The stream runs.
+        case streaming
+        /// The last audio is being played; then the call ends.
+        case draining(EndReason, until: MediaTime)
+        case ended(EndReason)
+    }
+
+    public let info: CallInfo
+    let limits: CallLimits
+    var carrier: any CarrierSerializer
+    let carrierFormat: AudioFormat
+    var toAgent: Chain
+    var toCaller: Chain
+    var agent: AgentStage
+    let backends: [any AgentBackend]
+    var backendIndex = 0
+    /// Counts the agents dialled, so that a late word of an abandoned one is not taken for its successor's.
+    var link = 0
+    public internal(set) var state = State.ringing
+    public internal(set) var ledger = PlaybackLedger()
+    var packetizer: Packetizer
+    var packet = ByteBuffer()
+    var isUtteranceOpen = false
+    var hasSentOfTurn = false
+    var finalMark: PlaybackMark?
+    var agentDeadline: MediaTime?
+    var lastCarrierMessage = MediaTime.zero
+    var lastAgentAudio = MediaTime.zero
+    var createdAt = MediaTime.zero
+    public internal(set) var counters = CallCounters()
+    // Arrays that take turns with those of the chains and the output, so that a step allocates nothing.
+    private var scratch: [Frame] = []
+    var eventScratch: [AgentEvent] = []
+
+    /// - Parameter observers: See every frame at every joint and every event, from the first on.
+    /// - Throws: When no backend can be opened.
+    public init(
+        _ plan: CallPlan, at now: MediaTime, observers: [any CallObserver] = [], into output: inout CallOutput
+    ) throws(PipelineError) {
+        info = plan.info
+        limits = plan.limits
+        carrier = plan.carrier
+        carrierFormat = plan.carrierFormat
+        toAgent = plan.toAgent
+        toCaller = plan.toCaller
+        backends = plan.backends
+        packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
+        createdAt = now
+        lastCarrierMessage = now
+        agent = AgentStage(NoConversation(), joint: plan.joint, limits: plan.limits)
+        toAgent.observers = observers
+        toCaller.observers = observers
+        try openAgent(at: now, into: &output)
+    }
+
+    /// Gives stages that work asynchronously their way back.
+    mutating func attach(_ mailbox: (Joint) -> StageMailbox) {
+        toAgent.attach { mailbox(Joint(.toAgent, $0 + 1)) }
+        toCaller.attach { mailbox(Joint(.toCaller, $0 + 1)) }
+    }
+
+    /// Whether an agent that has just been connected is still of use.
+    var wantsAgent: Bool {
+        switch state {
+        case .ringing, .streaming: true
+        case .draining, .ended: false
+        }
+    }
+
+    /// The backend that runs now.
+    public var backend: String { backendIndex < backends.count ? backends[backendIndex].type : "" }
+
+    // MARK: The carrier's side
+
+    /// A message of the carrier has come.
+    public mutating func carrierReceived(_ message: ByteBuffer, at now: MediaTime, into output: inout CallOutput) {
+        if case .ended = state { return }
+        lastCarrierMessage = now
+        let event: CarrierEvent
+        do {
+            event = try carrier.deserialize(message)
+        } catch {
+            carrierFault("\(error)", at: now, into: &output)
+            return
+        }
+        switch event {
+        case .audio(let payload, let position):
+            counters.count(packet: position)
+            toAgent(.audio(AudioFrame(payload, format: carrierFormat, generation: ledger.generation)), at: now, into: &output)
+        case .mark(let mark):
+            if let mark { confirm(mark, at: now, into: &output) }
+        case .dtmf(let digit):
+            toAgent(.dtmf(digit), at: now, into: &output)
+        case .started(let start, let format):
+            started(start, format, at: now, into: &output)
+        case .stopped:
+            carrierEnded(at: now, into: &output)
+        case .ignored:
+            break
+        }
+    }
+
+    /// The carrier's socket is gone, with or without a word.
+    public mutating func carrierClosed(at now: MediaTime, into output: inout CallOutput) {
+        carrierEnded(at: now, into: &output)
+    }
+
+    private mutating func started(
+        _ start: CallStart, _ format: AudioFormat, at now: MediaTime, into output: inout CallOutput
+    ) {
+        guard case .ringing = state else {
+            carrierFault("a second start on one stream", at: now, into: &output)
+            return
+        }
+        guard format.encoding == carrierFormat.encoding, format.sampleRate == carrierFormat.sampleRate,
+            format.channelCount == carrierFormat.channelCount
+        else {
+            let message = "the carrier's stream is \(format), the pipeline was built for \(carrierFormat)"
+            finish(EndReason(.failure, message), at: now, into: &output)
+            return
+        }
+        state = .streaming
+        counters.streamStartedAt = now
+        note(.streamStarted(start), at: now)
+        toAgent(.callStarted(start), at: now, into: &output)
+        pump(at: now, into: &output)
+    }
+
+    private mutating func carrierEnded(at now: MediaTime, into output: inout CallOutput) {
+        if case .draining(let reason, _) = state {
+            finish(reason, at: now, into: &output)
+        } else {
+            finish(EndReason(.callerHungUp), at: now, into: &output)
+        }
+    }
+
+    private mutating func carrierFault(_ message: String, at now: MediaTime, into output: inout CallOutput) {
+        counters.carrierFaults += 1
+        note(.fault(peer: "carrier", message: message), at: now)
+        if counters.carrierFaults >= limits.carrierFaults {
+            finish(EndReason(.failure, "the carrier sent \(counters.carrierFaults) unusable messages"), at: now, into: &output)
+        }
+    }
+
+    private mutating func confirm(_ mark: PlaybackMark, at now: MediaTime, into output: inout CallOutput) {
+        guard ledger.confirm(mark) else { return }
+        if case .draining(let reason, _) = state, mark == finalMark { finish(reason, at: now, into: &output) }
+    }
+
+    /// Sends a frame through the caller's leg and what comes out to the agent.
+    private mutating func toAgent(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+        do {
+            try toAgent.send(frame, at: now)
+        } catch {
+            finish(EndReason(.failure, error.description), at: now, into: &output)
+            return
+        }
+        collectForAgent(at: now, into: &output)
+    }
+
+    /// Hands what left the caller's leg to the agent.
+    mutating func collectForAgent(at now: MediaTime, into output: inout CallOutput) {
+        var frames = borrowScratch()
+        toAgent.takeExits(into: &frames)
+        for frame in frames {
+            if case .speechStopped = frame { counters.speechStoppedAt = now }
+            if case .ended = state { break }
+            agent.receive(frame, at: now, into: &output.agent)
+        }
+        toAgent.takeReturns(into: &frames)
+        for case .interruption(let interruption) in frames {
+            interrupt(cause: interruption.cause, at: now, into: &output)
+            agent.receive(.interruption(interruption), at: now, into: &output.agent)
+        }
+        giveBack(&frames)
+        handleAgentEvents(at: now, into: &output)
+    }
+
+    /// An empty array with storage from an earlier step. A step inside a step gets a fresh one.
+    mutating func borrowScratch() -> [Frame] {
+        let frames = scratch
+        scratch = []
+        return frames
+    }
+
+    mutating func giveBack(_ frames: inout [Frame]) {
+        frames.removeAll(keepingCapacity: true)
+        swap(&frames, &scratch)
+    }
+
+    func note(_ event: CallEvent, at now: MediaTime) {
+        for observer in toAgent.observers { observer.observe(event, time: now) }
+    }
+}
+
+/// Stands in the agent's place until the first backend has been opened.
+private struct NoConversation: AgentConversation {
+    mutating func opened(at now: MediaTime, into output: inout AgentOutput) {}
+    mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {}
+}

@@ -1,0 +1,46 @@
+/// What a call counts while it runs. Plain numbers; read by `/calls`, added to the metrics when the call ends.
+public struct CallCounters: Sendable {
+    /// The vendor's name for the conversation, when it gave one.
+    public internal(set) var conversationID: String?
+    public internal(set) var streamStartedAt = MediaTime.zero
+    public internal(set) var agentReadyAt: MediaTime?
+    public internal(set) var endedAt: MediaTime?
+    public internal(set) var packetsReceived = 0
+    public internal(set) var packetsSent = 0
+    /// Packets of the caller that never came, by the carrier's own numbering.
+    public internal(set) var packetsMissing = 0
+    public internal(set) var interruptions = 0
+    /// Messages that could not be used.
+    public internal(set) var carrierFaults = 0
+    public internal(set) var agentFaults = 0
+    public internal(set) var agentFailures = 0
+    /// Final marks that never came.
+    public internal(set) var marksMissed = 0
+    /// What the caller had heard of the agent when the call ended.
+    public internal(set) var played = TimeSpan.zero
+    /// From the start of the stream to the first packet of the agent's audio.
+    public internal(set) var timeToFirstAudio: TimeSpan?
+    /// From the end of the caller's speech, as the pipeline's VAD heard it, to the answer's first packet: the last value.
+    public internal(set) var responseLatency: TimeSpan?
+    var speechStoppedAt: MediaTime?
+
+    /// All at zero.
+    public init() {}
+
+    private var nextChunk: Int64?
+
+    mutating func count(packet position: CarrierPosition) {
+        packetsReceived += 1
+        guard let chunk = position.chunk else { return }
+        if let expected = nextChunk, chunk > expected { packetsMissing += Int(clamping: chunk - expected) }
+        nextChunk = chunk &+ 1
+    }
+
+    mutating func agentAudible(at now: MediaTime) {
+        if timeToFirstAudio == nil { timeToFirstAudio = now - streamStartedAt }
+        if let stopped = speechStoppedAt {
+            responseLatency = now - stopped
+            speechStoppedAt = nil
+        }
+    }
+}

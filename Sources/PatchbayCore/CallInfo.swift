@@ -1,0 +1,75 @@
+public import PatchbayAudio
+
+/// Who calls whom, by which pipeline. Fixed when the call is created.
+public struct CallInfo: Sendable {
+    public enum Direction: String, Sendable { case inbound, outbound }
+
+    /// Patchbay's own name for the call.
+    public var id: String
+    /// The carrier's name for it; `CA…` at Twilio.
+    public var callSid: String
+    public var from: String
+    public var to: String
+    public var direction: Direction
+    /// The pipeline document's name and the version the call began with.
+    public var pipeline: String
+    public var version: String
+
+    public init(
+        id: String, callSid: String, from: String, to: String, direction: Direction = .inbound,
+        pipeline: String, version: String = ""
+    ) {
+        self.id = id
+        self.callSid = callSid
+        self.from = from
+        self.to = to
+        self.direction = direction
+        self.pipeline = pipeline
+        self.version = version
+    }
+}
+
+/// The limits of one call. Every one has a name and a default, and is counted when it is hit.
+public struct CallLimits: Sendable {
+    /// The call ends after this long.
+    public var maximumDuration = TimeSpan.seconds(3600)
+    /// The call ends when the carrier sends nothing for this long.
+    public var idle = TimeSpan.seconds(15)
+    /// An agent that has not become ready by then has failed.
+    public var agentReady = TimeSpan.seconds(10)
+    /// A call whose stream has not begun by then ends.
+    public var stream = TimeSpan.seconds(120)
+    /// How far audio is sent ahead of the playback clock.
+    public var lead = TimeSpan.milliseconds(200)
+    /// A pause in the agent's audio that ends an utterance when the vendor does not say so.
+    public var utterancePause = TimeSpan.milliseconds(300)
+    /// Caller audio kept for an agent that is not ready yet; the oldest is dropped beyond it.
+    public var callerBacklog = TimeSpan.seconds(5)
+    /// Agent audio that may wait to be played, in bytes of the agent's own encoding.
+    public var agentBacklogBytes = 16 << 20
+    /// Audio between two marks.
+    public var markInterval = TimeSpan.milliseconds(240)
+    /// Unusable carrier messages after which the call is given up.
+    public var carrierFaults = 500
+
+    public init() {}
+}
+
+/// Something that happened to a call as a whole; what timelines, logs and records are made of.
+public enum CallEvent: Sendable {
+    case streamStarted(CallStart)
+    case agentConnecting(backend: String)
+    case agentReady(backend: String, input: AudioFormat, output: AudioFormat)
+    case conversationStarted(id: String)
+    /// The first packet of a turn has been handed to the carrier.
+    case agentAudible(generation: UInt32)
+    /// The agent's turn was cut; the caller heard `heard` of it.
+    case interrupted(cause: String, heard: TimeSpan)
+    /// A turn has been sent completely.
+    case utteranceSent
+    case agentFailed(PipelineError)
+    /// A message of a peer was dropped.
+    case fault(peer: String, message: String)
+    case hangingUp(EndReason)
+    case ended(EndReason)
+}

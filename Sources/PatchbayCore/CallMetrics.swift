@@ -1,0 +1,48 @@
+import Metrics
+
+/// Every metric of a call: names, units and labels on one screen. Entered when the call ends; the media path only counts.
+public enum CallMetrics {
+    /// Calls that ended, by `outcome` (an ``EndReason/Kind``).
+    public static let calls = "patchbay_calls_total"
+    /// How long calls lasted, in seconds from the stream's start.
+    public static let duration = "patchbay_call_duration_seconds"
+    /// From the stream's start to the first packet of the agent's audio, in seconds.
+    public static let timeToFirstAudio = "patchbay_time_to_first_audio_seconds"
+    /// From the end of the caller's speech to the first packet of the answer, in seconds; needs a `vad` stage.
+    public static let responseLatency = "patchbay_response_latency_seconds"
+    /// Packets by `direction`: `received` from carriers, `sent` to them, `missing` by the carrier's numbering.
+    public static let packets = "patchbay_packets_total"
+    /// Turns of agents that were cut.
+    public static let interruptions = "patchbay_interruptions_total"
+    /// Times a carrier ran dry in mid-utterance.
+    public static let underruns = "patchbay_underruns_total"
+    /// Messages that could not be used, by `peer`: `carrier` or `agent`.
+    public static let faults = "patchbay_message_faults_total"
+    /// Agents that failed, at connect or in mid-call.
+    public static let agentFailures = "patchbay_agent_failures_total"
+    /// Final marks that carriers never confirmed.
+    public static let marksMissed = "patchbay_marks_missed_total"
+    /// Audio given up because a bounded queue was full, in bytes, by `queue`: `caller` or `agent`.
+    public static let dropped = "patchbay_dropped_bytes_total"
+
+    static func record(_ core: CallCore, _ reason: EndReason) {
+        let counters = core.counters
+        Counter(label: calls, dimensions: [("outcome", reason.kind.rawValue)]).increment()
+        if let ended = counters.endedAt, counters.streamStartedAt > .zero {
+            Recorder(label: duration).record((ended - counters.streamStartedAt).seconds)
+        }
+        if let span = counters.timeToFirstAudio { Recorder(label: timeToFirstAudio).record(span.seconds) }
+        if let span = counters.responseLatency { Recorder(label: responseLatency).record(span.seconds) }
+        Counter(label: packets, dimensions: [("direction", "received")]).increment(by: counters.packetsReceived)
+        Counter(label: packets, dimensions: [("direction", "sent")]).increment(by: counters.packetsSent)
+        Counter(label: packets, dimensions: [("direction", "missing")]).increment(by: counters.packetsMissing)
+        Counter(label: interruptions).increment(by: counters.interruptions)
+        Counter(label: underruns).increment(by: core.ledger.underruns)
+        Counter(label: faults, dimensions: [("peer", "carrier")]).increment(by: counters.carrierFaults)
+        Counter(label: faults, dimensions: [("peer", "agent")]).increment(by: counters.agentFaults)
+        Counter(label: agentFailures).increment(by: counters.agentFailures)
+        Counter(label: marksMissed).increment(by: counters.marksMissed)
+        Counter(label: dropped, dimensions: [("queue", "caller")]).increment(by: core.agent.backlogDroppedBytes)
+        Counter(label: dropped, dimensions: [("queue", "agent")]).increment(by: core.agent.queue.droppedBytes)
+    }
+}

@@ -1,0 +1,94 @@
+/// A fault inside a pipeline or one of its peers.
+public struct PipelineError: Error, Sendable, CustomStringConvertible {
+    /// A stable name for the kind of fault; new codes break nobody's `switch`.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+        public init(_ name: String) { self.description = name }
+
+        /// A stage was given audio it cannot take.
+        public static let unsupportedFormat = Code("unsupported-format")
+        /// A stage failed.
+        public static let stageFailed = Code("stage-failed")
+        /// An agent could not be reached or refused the conversation.
+        public static let agentUnreachable = Code("agent-unreachable")
+        /// An agent was reached but did not become ready, or fell silent in mid-conversation.
+        public static let agentTimeout = Code("agent-timeout")
+        /// An agent ended the conversation with an error.
+        public static let agentFailed = Code("agent-failed")
+        /// An agent needs a setting that is missing, such as the agent's id.
+        public static let agentNotConfigured = Code("agent-not-configured")
+        /// A peer broke the rules of its protocol.
+        public static let protocolViolation = Code("protocol-violation")
+        /// A named limit was hit.
+        public static let limitExceeded = Code("limit-exceeded")
+    }
+
+    public var code: Code
+    /// What happened and what to do, with the actual values in it. Never a secret.
+    public var message: String
+    /// Where: `stages[2] (resampler)`, `agent elevenlabs`.
+    public var place: String
+    public var cause: (any Error)?
+    /// Whether trying the same again may help.
+    public var isRetryable: Bool
+
+    public init(
+        _ code: Code, _ message: String, place: String = "", cause: (any Error)? = nil, isRetryable: Bool = false
+    ) {
+        self.code = code
+        self.message = message
+        self.place = place
+        self.cause = cause
+        self.isRetryable = isRetryable
+    }
+
+    public var description: String {
+        var text = place.isEmpty ? "" : "\(place): "
+        text += "\(message) [\(code)]"
+        if let cause { text += " (caused by: \(cause))" }
+        return text
+    }
+}
+
+/// How a call came to its end.
+public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: String, Sendable {
+        /// The caller hung up, or the carrier ended the stream.
+        case callerHungUp
+        /// The agent said goodbye.
+        case agentHungUp
+        /// An operator ended it over the control plane.
+        case operatorHungUp
+        /// No audio or no speech for too long.
+        case idle
+        /// The call reached its longest allowed duration.
+        case maximumDuration
+        /// The server is shutting down.
+        case shutdown
+        /// No stream ever arrived for the call.
+        case noStream
+        /// Something failed.
+        case failure
+    }
+
+    public var kind: Kind
+    /// For people and logs: "agent closed the stream: 1008 …".
+    public var detail: String
+
+    public init(_ kind: Kind, _ detail: String = "") {
+        self.kind = kind
+        self.detail = detail
+    }
+
+    public var isFailure: Bool { kind == .failure || kind == .noStream }
+
+    /// Whether Patchbay itself ended the call, as it was meant to.
+    public var isOrderly: Bool {
+        switch kind {
+        case .agentHungUp, .operatorHungUp, .idle, .maximumDuration: true
+        case .callerHungUp, .shutdown, .noStream, .failure: false
+        }
+    }
+
+    public var description: String { detail.isEmpty ? kind.rawValue : "\(kind.rawValue): \(detail)" }
+}

@@ -1,0 +1,94 @@
+import DequeModule
+
+/// The account of what the caller has really heard.
+///
+/// Positions are lengths of audio since the stream began. The carrier's marks confirm positions; between marks the ledger
+/// interpolates with the rule that a carrier plays at real-time speed and never skips. What an interruption threw away counts as
+/// discarded, so ``sent`` is always ``played(at:)`` plus what still waits plus ``discarded``.
+public struct PlaybackLedger: Sendable {
+    /// Marks that may be outstanding; older ones are forgotten first. Ten minutes at four a second.
+    public static let maximumPendingMarks = 2400
+
+    /// Audio handed to the carrier.
+    public private(set) var sent = TimeSpan.zero
+    /// Audio that the carrier threw away before it was heard.
+    public private(set) var discarded = TimeSpan.zero
+    /// Highest position that a mark has confirmed.
+    public private(set) var confirmed = TimeSpan.zero
+    /// The agent's turn; every interruption begins a new one.
+    public private(set) var generation: UInt32 = 0
+    /// Times the carrier ran dry in the middle of an utterance.
+    public private(set) var underruns = 0
+
+    /// When the carrier will have played everything sent so far.
+    private var bufferEnd = MediaTime.zero
+    private var turnStart = TimeSpan.zero
+    private var pending: Deque<PlaybackMark> = []
+    private var lastMark = TimeSpan.zero
+
+    public init() {}
+
+    /// Enters audio that has just been handed to the carrier. O(1).
+    ///
+    /// - Parameter continuesUtterance: Whether the utterance was already running, so that silence before it was a gap.
+    public mutating func send(_ duration: TimeSpan, at now: MediaTime, continuesUtterance: Bool) {
+        if bufferEnd <= now {
+            if continuesUtterance && sent > .zero { underruns += 1 }
+            bufferEnd = now
+        }
+        bufferEnd = bufferEnd + duration
+        sent = sent + duration
+    }
+
+    /// Audio that the carrier holds and has not played yet.
+    public func unplayed(at now: MediaTime) -> TimeSpan { max(.zero, bufferEnd - now) }
+
+    /// Audio that the caller has heard.
+    public func played(at now: MediaTime) -> TimeSpan { max(confirmed, sent - discarded - unplayed(at: now)) }
+
+    /// What the caller has heard of the current turn.
+    public func heardInTurn(at now: MediaTime) -> TimeSpan { max(.zero, played(at: now) - turnStart) }
+
+    /// Audio sent since the last mark.
+    public var sinceLastMark: TimeSpan { sent - lastMark }
+
+    /// Marks that the carrier has not confirmed.
+    public var pendingMarkCount: Int { pending.count }
+
+    /// Begins a turn: what is sent from here on belongs to it.
+    public mutating func startTurn() { turnStart = sent - discarded }
+
+    /// Places a mark after everything sent so far.
+    public mutating func placeMark() -> PlaybackMark {
+        let mark = PlaybackMark(generation: generation, offsetMilliseconds: (sent - discarded).milliseconds)
+        if pending.count == Self.maximumPendingMarks { pending.removeFirst() }
+        pending.append(mark)
+        lastMark = sent
+        return mark
+    }
+
+    /// The carrier reports a mark.
+    ///
+    /// Carriers echo marks at once when a clear threw their audio away; such marks carry an old generation and prove nothing.
+    /// - Returns: Whether the mark was expected.
+    public mutating func confirm(_ mark: PlaybackMark) -> Bool {
+        guard let index = pending.firstIndex(of: mark) else { return false }
+        pending.removeSubrange(...index)
+        if mark.generation == generation {
+            confirmed = max(confirmed, .milliseconds(mark.offsetMilliseconds))
+        }
+        return true
+    }
+
+    /// Everything unplayed has been thrown away; a new turn begins.
+    ///
+    /// - Returns: How much of the cut turn the caller has heard.
+    public mutating func interrupt(at now: MediaTime) -> TimeSpan {
+        let heard = heardInTurn(at: now)
+        discarded = sent - played(at: now)
+        bufferEnd = min(bufferEnd, now)
+        generation &+= 1
+        startTurn()
+        return heard
+    }
+}

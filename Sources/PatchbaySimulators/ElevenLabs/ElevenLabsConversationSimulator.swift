@@ -1,0 +1,348 @@
+public import NIOCore
+import PatchbayAudio
+public import PatchbayCore
+public import PatchbayWire
+
+/// The agent's side of one conversation: what ElevenLabs' server would say, and when.
+///
+/// A value without sockets and without a clock: messages, utterances and time go in, messages, requests for speech and
+/// the end come out. Whoever owns it delivers each message with the time, and calls ``deadlineReached(at:into:)`` when
+/// ``deadline`` has come. The rules are those of ElevenLabs' Agents WebSocket reference
+/// (elevenlabs.io/docs/agents-platform/api-reference/agents-platform/websocket).
+public struct ElevenLabsConversationSimulator: Sendable {
+    /// What the owner has to do after a call.
+    public struct Output: Sendable {
+        /// To be sent, in order, and cleared.
+        public var messages = MessageBatch()
+        /// To be spoken, off the event loop, and given to ``speechReady(_:_:at:into:)``. Only the latest counts.
+        public var speech: SpeechRequest?
+        /// The conversation is over: close after the messages were sent.
+        public var close: CloseRequest?
+
+        public init() {}
+    }
+
+    /// A text that nobody knew before the conversation.
+    public struct SpeechRequest: Sendable, Equatable {
+        public var id: Int
+        public var text: String
+        /// The conversation's language, for instance `de`; may come from the client.
+        public var language: String
+    }
+
+    public struct CloseRequest: Sendable, Equatable {
+        /// 1006 asks for the TCP connection to be cut without a close frame.
+        public var code: UInt16
+        public var reason: String
+
+        public init(code: UInt16, reason: String = "") {
+            self.code = code
+            self.reason = reason
+        }
+    }
+
+    enum Phase: Equatable {
+        case awaitingMetadata
+        case awaitingInitiation
+        /// The agent wants to say something whose sound is being made.
+        case preparing(request: Int, isFarewell: Bool)
+        /// Audio is being sent. What was sent may play long after.
+        case speaking
+        case listening
+        case thinking
+        case awaitingTools
+        /// Says nothing any more, on purpose.
+        case stalled
+        case ended
+    }
+
+    enum Timer: Int, CaseIterable {
+        case metadata, initiation, chunk, thinking, tools, audioGap, ping, input, duration, stall, faultClose
+    }
+
+    public let conversationId: String
+    public private(set) var statistics: Statistics
+
+    let agent: ElevenLabsSimulatedAgent
+    /// The script's lines in the agent's language.
+    let utterances: [String: ElevenLabsUtterance]
+    var phase = Phase.awaitingMetadata
+    var timers = Timers()
+    var language: String
+    var isTextOnly = false
+    var ear: ElevenLabsEar
+    var speech: Speech?
+    /// When everything sent so far will have been heard, if the client plays at once.
+    var playoutEnd = MediaTime.zero
+    var userTurns = 0
+    var nextReply = 0
+    var toolCalls = 0
+    /// Names of the tools whose results are awaited, by call id.
+    var outstandingTools: [String: String] = [:]
+    var toolResults: [String] = []
+    var hasToolFailed = false
+    /// The event id of what the caller is saying.
+    var utteranceEventId: Int?
+    /// An interruption's id that the next reply will share.
+    var sharedEventId: Int?
+    /// Whether the faults that befall the first audio are still to come.
+    var isFirstAudio = true
+
+    private var lastEventId = 0
+    private var lastSpeechRequest = 0
+    private var opened = MediaTime.zero
+    private var lastPing = (id: 0, sent: MediaTime.zero)
+    private var roundTrip: Int?
+    private var firstInitiation: ElevenLabsInitiation?
+    private var hasFirstMessage = false
+    private var userAudio = ByteBuffer()
+    private let keptAudioBytes: Int
+
+    /// - Parameters:
+    ///   - agentId: As the client asked for it.
+    ///   - utterances: Sound for the lines of the script, by line. Other texts are asked for in the output.
+    ///   - keptAudioBytes: How much of the caller's audio ``Statistics/userAudio`` keeps.
+    public init(
+        _ agent: ElevenLabsSimulatedAgent, agentId: String, conversationId: String,
+        utterances: [String: ElevenLabsUtterance] = [:], keptAudioBytes: Int = 0
+    ) {
+        self.agent = agent
+        self.conversationId = conversationId
+        self.utterances = utterances
+        self.keptAudioBytes = keptAudioBytes
+        language = agent.language
+        ear = ElevenLabsEar(
+            format: agent.inputFormat.audioFormat, endOfTurnSilence: Int(agent.timing.endOfTurnSilence.milliseconds))
+        statistics = Statistics(agentId: agentId, conversationId: conversationId)
+    }
+
+    /// When ``deadlineReached(at:into:)`` wants to be called; `nil` when nothing is due any more.
+    public var deadline: MediaTime? { timers.next?.due }
+
+    // MARK: What happens
+
+    /// The socket is open.
+    public mutating func open(at now: MediaTime, into output: inout Output) {
+        opened = now
+        if let closing = agent.faults.closeWith { timers[.faultClose] = now + closing.after }
+        guard !agent.faults.neverMetadata else {
+            phase = .stalled
+            return
+        }
+        if let stall = agent.faults.stallAfter { timers[.stall] = now + stall }
+        timers[.duration] = now + agent.timing.maximumDuration
+        timers[.input] = now + agent.timing.inputTimeout
+        if agent.faults.delayMetadata > .zero {
+            timers[.metadata] = now + agent.faults.delayMetadata
+        } else {
+            sendMetadata(at: now, into: &output)
+        }
+    }
+
+    /// A text message arrived.
+    public mutating func receive(_ message: ByteBuffer, at now: MediaTime, into output: inout Output) {
+        guard phase != .ended else { return }
+        statistics.messagesReceived += 1
+        statistics.bytesReceived += message.readableBytes
+        userAudio.clear()
+        let decoded: ElevenLabsClientMessage
+        do throws(WireError) {
+            decoded = try .decode(message, audio: &userAudio)
+        } catch {
+            if phase != .stalled { fail(1008, "invalid_message", error.message, into: &output) }
+            return
+        }
+        count(decoded)
+        guard phase != .stalled else { return }
+        if case .pong(let id) = decoded {
+            if id == lastPing.id { roundTrip = Int((now - lastPing.sent).milliseconds) }
+            return
+        }
+        timers[.input] = now + agent.timing.inputTimeout
+        if !hasFirstMessage {
+            hasFirstMessage = true
+            if case .initiation(let initiation) = decoded { firstInitiation = initiation }
+            if phase == .awaitingInitiation { begin(at: now, into: &output) }
+        }
+        switch decoded {
+        case .userAudioChunk: hear(userAudio, at: now, into: &output)
+        case .userMessage(let text?), .multimodalMessage(let text?, _): userWrote(text, at: now, into: &output)
+        case .clientToolResult(let result): toolAnswered(result, at: now, into: &output)
+        // The rest is counted, and answered by nothing; an initiation that comes late included.
+        default: break
+        }
+    }
+
+    /// The sound of a request is there, or could not be made.
+    public mutating func speechReady(
+        _ request: SpeechRequest, _ audio: Result<ByteBuffer, PipelineError>, at now: MediaTime, into output: inout Output
+    ) {
+        guard case .preparing(request.id, let isFarewell) = phase else { return }
+        switch audio {
+        case .success(let audio):
+            speak(ElevenLabsUtterance(text: request.text, audio: audio), isFarewell: isFarewell, at: now, into: &output)
+        case .failure(let error):
+            fail(1008, "value_error", "\"\(request.language)\" cannot be spoken: \(error.message)", into: &output)
+        }
+    }
+
+    /// Time has come to ``deadline``. Without effect when it has not.
+    public mutating func deadlineReached(at now: MediaTime, into output: inout Output) {
+        while let (timer, due) = timers.next, due <= now {
+            timers[timer] = nil
+            fire(timer, at: due, into: &output)
+        }
+    }
+
+    /// The client closed the socket, or it broke.
+    public mutating func closed(code: UInt16, reason: String) {
+        guard phase != .ended else { return }
+        phase = .ended
+        timers = Timers()
+        statistics.close = CloseRequest(code: code, reason: reason)
+    }
+
+    private mutating func fire(_ timer: Timer, at now: MediaTime, into output: inout Output) {
+        switch timer {
+        case .metadata: sendMetadata(at: now, into: &output)
+        case .initiation: begin(at: now, into: &output)
+        case .chunk: sendChunk(at: now, into: &output)
+        case .thinking: takeTurn(at: now, into: &output)
+        case .tools: toolsTimedOut(at: now, into: &output)
+        case .audioGap: audioStopped(at: now, into: &output)
+        case .ping: ping(at: now, into: &output)
+        case .input:
+            let seconds = agent.timing.inputTimeout.seconds
+            fail(1002, "transport_receive_timeout", "nothing was received for \(seconds) s", into: &output)
+        case .duration:
+            let seconds = agent.timing.maximumDuration.seconds
+            fail(1000, "max_duration_exceeded", "the conversation lasted \(seconds) s", into: &output)
+        case .stall:
+            phase = .stalled
+            let closing = timers[.faultClose]
+            timers = Timers()
+            timers[.faultClose] = closing
+        case .faultClose:
+            guard let closing = agent.faults.closeWith else { return }
+            end(code: closing.code, reason: closing.reason, into: &output)
+        }
+    }
+
+    // MARK: The beginning
+
+    private mutating func sendMetadata(at now: MediaTime, into output: inout Output) {
+        phase = .awaitingInitiation
+        send(
+            .conversationInitiationMetadata(
+                .init(
+                    conversationId: conversationId, agentOutputFormat: agent.outputFormat.description,
+                    userInputFormat: agent.inputFormat.description)),
+            into: &output)
+        ping(at: now, into: &output)
+        if hasFirstMessage {
+            begin(at: now, into: &output)
+        } else {
+            timers[.initiation] = now + agent.timing.initiationTimeout
+        }
+    }
+
+    private mutating func ping(at now: MediaTime, into output: inout Output) {
+        guard agent.clientEvents.contains(.ping) else { return }
+        lastPing = (lastPing.id + 1, now)
+        timers[.ping] = now + agent.timing.pingInterval
+        send(.ping(eventId: lastPing.id, pingMs: roundTrip), into: &output)
+    }
+
+    /// The client has introduced itself, or did not care to.
+    private mutating func begin(at now: MediaTime, into output: inout Output) {
+        timers[.initiation] = nil
+        let initiation = firstInitiation ?? ElevenLabsInitiation()
+        if let forbidden = initiation.overridePaths.first(where: { !agent.allowedOverrides.contains($0) }) {
+            fail(1008, "override_error", "Override of \"\(forbidden)\" is not allowed by the agent's settings.", into: &output)
+            return
+        }
+        let missing = agent.requiredVariables.filter { initiation.dynamicVariables[$0] == nil }
+        guard missing.isEmpty else {
+            let names = missing.joined(separator: ", ")
+            fail(1008, "missing_dynamic_variable", "Missing required dynamic variables: \(names)", into: &output)
+            return
+        }
+        language = initiation.language ?? language
+        isTextOnly = initiation.textOnly ?? false
+        phase = .listening
+        let greeting = initiation.firstMessage ?? agent.script.greeting
+        if !greeting.isEmpty { say(greeting, isLine: initiation.firstMessage == nil, at: now, into: &output) }
+    }
+
+    // MARK: What goes out
+
+    /// One counter for the whole conversation; it never decreases.
+    mutating func nextEventId() -> Int {
+        if let sharedEventId { return sharedEventId }
+        lastEventId += 1
+        return lastEventId
+    }
+
+    mutating func nextSpeechRequest() -> Int {
+        lastSpeechRequest += 1
+        return lastSpeechRequest
+    }
+
+    func send(_ message: ElevenLabsServerMessage, into output: inout Output) {
+        output.messages.text { message.write(into: &$0) }
+    }
+
+    func send(
+        _ message: ElevenLabsServerMessage, as event: ElevenLabsSimulatedAgent.ClientEvent, into output: inout Output
+    ) {
+        if agent.clientEvents.contains(event) { send(message, into: &output) }
+    }
+
+    mutating func fail(_ code: UInt16, _ type: String, _ message: String, into output: inout Output) {
+        send(.error(.init(code: Int(code), type: type, message: message, reason: message)), into: &output)
+        end(code: code, reason: message, into: &output)
+    }
+
+    mutating func end(code: UInt16, reason: String, into output: inout Output) {
+        let close = CloseRequest(code: code, reason: reason)
+        phase = .ended
+        timers = Timers()
+        statistics.close = close
+        output.close = close
+    }
+
+    // MARK: Counting
+
+    private mutating func count(_ message: ElevenLabsClientMessage) {
+        switch message {
+        case .userAudioChunk(let byteCount):
+            statistics.audioChunks += 1
+            statistics.userAudioBytes += byteCount
+            let room = keptAudioBytes - statistics.userAudio.readableBytes
+            if room > 0, let kept = userAudio.getSlice(at: userAudio.readerIndex, length: min(room, byteCount)) {
+                statistics.userAudio.writeImmutableBuffer(kept)
+            }
+        case .pong: statistics.pongs += 1
+        case .initiation(let initiation): statistics.initiation = statistics.initiation ?? initiation
+        default:
+            if statistics.otherMessages.count < Statistics.maximumOtherMessages { statistics.otherMessages.append(message) }
+        }
+    }
+
+    mutating func countAgentTurn() { statistics.agentTurns += 1 }
+    mutating func countUserTurn() { statistics.userTurns += 1 }
+    mutating func countInterruption() { statistics.interruptions += 1 }
+    mutating func countAudio(_ byteCount: Int) { statistics.agentAudioBytes += byteCount }
+}
+
+extension ElevenLabsInitiation {
+    /// What of the agent's settings the client wants otherwise, as paths.
+    fileprivate var overridePaths: [String] {
+        let common = [
+            ("agent.prompt.prompt", prompt != nil), ("agent.first_message", firstMessage != nil),
+            ("agent.language", language != nil), ("tts.voice_id", voiceId != nil),
+            ("conversation.text_only", textOnly != nil),
+        ]
+        return common.filter(\.1).map(\.0) + otherOverrides
+    }
+}

@@ -1,0 +1,47 @@
+public import NIOCore
+public import NIOSSL
+public import PatchbayCore
+
+/// Dials agents over WebSockets, each on its call's own event loop.
+public struct WebSocketAgentDialer: AgentDialer {
+    private let tls: NIOSSLContext
+    private let timeout: TimeAmount
+
+    /// - Parameters:
+    ///   - tls: Made once and shared; see ``WebSocketTLS/makeContext(caFile:)``.
+    ///   - timeout: For name, TCP, TLS and handshake together.
+    public init(tls: NIOSSLContext, timeout: TimeAmount = .seconds(10)) {
+        self.tls = tls
+        self.timeout = timeout
+    }
+
+    public func dial(_ target: AgentTarget, on loop: any EventLoop) -> EventLoopFuture<any AgentConnection> {
+        var configuration = WebSocketConfiguration.client
+        configuration.maximumMessageBytes = target.maximumMessageBytes
+        return WebSocketClient.makeConnection(
+            to: WebSocketTarget(target.url, headers: target.headers), on: loop, tls: tls, timeout: timeout,
+            configuration: configuration
+        ).map { $0 }
+    }
+}
+
+extension WebSocketConnection: AgentConnection {
+    public func deliver(to call: Call, link: Int) { setDelegate(AgentSocket(call, link: link)) }
+}
+
+/// Hands an agent's messages to its call.
+private final class AgentSocket: WebSocketDelegate {
+    private let call: Call
+    private let link: Int
+
+    init(_ call: Call, link: Int) {
+        self.call = call
+        self.link = link
+    }
+
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) { call.agentReceived(text, link: link) }
+
+    func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
+        call.agentClosed(code: close.code, reason: close.reason, link: link)
+    }
+}

@@ -1,0 +1,121 @@
+public import AsyncHTTPClient
+import Foundation
+import NIOCore
+public import PatchbayConfig
+public import PatchbayCore
+import PatchbayWire
+import PatchbayAudio
+
+/// `elevenlabs`: an agent of ElevenLabs, over its Agents WebSocket.
+///
+/// https://elevenlabs.io/docs/agents-platform/api-reference/agents-platform/websocket
+public struct ElevenLabsAgent: AgentComponent {
+    private let httpClient: HTTPClient
+
+    /// - Parameter httpClient: Asks for signed URLs.
+    public init(httpClient: HTTPClient) { self.httpClient = httpClient }
+
+    public let spec = ComponentSpec(
+        "elevenlabs", .agent, summary: "An ElevenLabs agent. With an API key by a signed URL, without one a public agent.",
+        fields: [
+            Field(
+                "agentId", .string, environmentDefault: "ELEVENLABS_AGENT_ID", example: "\"agent_…\"",
+                "The agent's id; ELEVENLABS_AGENT_ID when absent."),
+            Field("apiKey", .secret, example: #"{ "env": "ELEVENLABS_API_KEY" }"#, "API key, for agents that need authentication."),
+            Field("firstMessage", .string, "What the agent says first; the agent's settings must allow the override."),
+            Field("language", .string, "Language code, for instance en or de; the agent's settings must allow the override."),
+            Field("prompt", .string, isAdvanced: true, "System prompt; the agent's settings must allow the override."),
+            Field("voiceId", .string, isAdvanced: true, "Voice; the agent's settings must allow the override."),
+            Field("dynamicVariables", .variables, "Values for the placeholders in the agent's prompt; types are kept."),
+            Field("userId", .string, isAdvanced: true, "Your own name for the caller, kept with the conversation."),
+            Field(
+                "baseUrl", .string, default: "https://api.elevenlabs.io", environmentDefault: "ELEVENLABS_BASE_URL",
+                isAdvanced: true, "Origin of the API, for residency regions and simulators."),
+            Field(
+                "silenceSeconds", .integer(5...300), default: 20, isAdvanced: true,
+                "Time without any message, not even a ping, after which the agent is given up, in seconds."),
+        ])
+
+    public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
+        guard let agentId = settings.string("agentId"), !agentId.isEmpty else {
+            throw PipelineError(
+                .agentNotConfigured, "no agent id: set agentId in the pipeline or ELEVENLABS_AGENT_ID", place: "agent elevenlabs")
+        }
+        var initiation = ElevenLabsInitiation(
+            prompt: settings.string("prompt"), firstMessage: settings.string("firstMessage"),
+            language: settings.string("language"), voiceId: settings.string("voiceId"), userId: settings.string("userId"))
+        for (name, value) in settings.variables("dynamicVariables") {
+            initiation.dynamicVariables[name] = ElevenLabsVariable(value)
+        }
+        return ElevenLabsBackend(
+            httpClient: httpClient, baseURL: settings.string("baseUrl") ?? "https://api.elevenlabs.io", agentId: agentId,
+            apiKey: settings.secret("apiKey"), initiation: initiation,
+            patience: .seconds(Int64(settings.integer("silenceSeconds") ?? 20)))
+    }
+}
+
+extension ElevenLabsVariable {
+    fileprivate init(_ value: VariableValue) {
+        switch value {
+        case .string(let text): self = .string(text)
+        case .number(let number):
+            if let integer = Int(exactly: number) { self = .integer(integer) } else { self = .number(number) }
+        case .bool(let bool): self = .bool(bool)
+        }
+    }
+}
+
+private struct ElevenLabsBackend: AgentBackend {
+    let type = "elevenlabs"
+    let httpClient: HTTPClient
+    let baseURL: String
+    let agentId: String
+    let apiKey: Secret?
+    let initiation: ElevenLabsInitiation
+    let patience: TimeSpan
+
+    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+        AgentSession(
+            ElevenLabsConversation(initiation, patience: patience),
+            endpoint: .webSocket { AgentTarget(url: try await address()) })
+    }
+
+    /// A public agent is dialled directly. For a private one a signed URL is asked for, one per call: it is valid for
+    /// fifteen minutes to begin with.
+    private func address() async throws -> String {
+        var origin = baseURL
+        while origin.hasSuffix("/") { origin.removeLast() }
+        let query = "agent_id=" + (agentId.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~"))) ?? "")
+        guard let apiKey else {
+            let scheme = origin.hasPrefix("http://") ? "ws" : "wss"
+            let rest = origin.split(separator: "://", maxSplits: 1).last ?? ""
+            return "\(scheme)://\(rest)/v1/convai/conversation?\(query)"
+        }
+        var request = HTTPClientRequest(url: "\(origin)/v1/convai/conversation/get-signed-url?\(query)")
+        request.headers.add(name: "xi-api-key", value: apiKey.reveal())
+        let response = try await httpClient.execute(request, timeout: .seconds(8))
+        let body = try await response.body.collect(upTo: 64 * 1024)
+        guard response.status == .ok else {
+            throw PipelineError(
+                .agentUnreachable,
+                "ElevenLabs gave no signed URL: HTTP \(response.status.code) \(String(buffer: body).prefix(300)); \(Self.remedy(response.status.code))",
+                place: "agent elevenlabs", isRetryable: response.status.code >= 500 || response.status.code == 429)
+        }
+        struct Answer: Decodable { var signed_url: String }
+        do {
+            return try JSONDecoder().decode(Answer.self, from: Data(body.readableBytesView)).signed_url
+        } catch {
+            throw PipelineError(
+                .agentUnreachable, "ElevenLabs' answer holds no signed_url", place: "agent elevenlabs", cause: error)
+        }
+    }
+
+    private static func remedy(_ status: UInt) -> String {
+        switch status {
+        case 401, 403: "check apiKey and its permissions"
+        case 404: "check agentId"
+        case 429: "the account's limit is reached"
+        default: "try again later"
+        }
+    }
+}

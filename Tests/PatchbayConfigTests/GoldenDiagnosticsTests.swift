@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+@testable import PatchbayConfig
+
+/// One file for each mistake that people make: a document, a dashed line, the exact diagnostics.
+///
+/// The dashed line may carry words: `no-environment`, `agent=TYPE` (the override), `server` (the document is
+/// `server.json`). A line `==== NAME` begins another document of the set. With `PATCHBAY_WRITE_GOLDENS=1` in the
+/// environment the files are written instead of compared; read the change before you keep it.
+struct GoldenFile: CustomTestStringConvertible, Sendable {
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
+
+    var name: String
+    var url: URL { Self.folder.appendingPathComponent(name) }
+    var testDescription: String { name }
+
+    static let all: [GoldenFile] = {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return names.filter { $0.hasSuffix(".golden") }.sorted().map { GoldenFile(name: $0) }
+    }()
+}
+
+@Suite("Golden diagnostics")
+struct GoldenDiagnosticsTests {
+    @Test("There is a file for every mistake")
+    func count() { #expect(GoldenFile.all.count >= 25) }
+
+    @Test("Diagnostics are exactly as written", arguments: GoldenFile.all)
+    func golden(_ file: GoldenFile) throws {
+        // Decoded by hand, because Foundation would drop a byte order mark.
+        let text = String(decoding: try Data(contentsOf: file.url), as: UTF8.self)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let dash = try #require(lines.firstIndex { $0.hasPrefix("----") })
+        let words = lines[dash].split(separator: " ").dropFirst()
+        let expected = lines[(dash + 1)...].joined(separator: "\n")
+        let rendered = try diagnostics(lines[..<dash], words: words.map(String.init)).rendered()
+
+        if ProcessInfo.processInfo.environment["PATCHBAY_WRITE_GOLDENS"] == "1" {
+            try (lines[...dash].joined(separator: "\n") + "\n" + rendered).write(
+                to: file.url, atomically: true, encoding: .utf8)
+        } else {
+            #expect(rendered == expected)
+        }
+        #expect(!rendered.contains("sk-live"), "a credential is shown")
+    }
+
+    private func diagnostics(_ lines: ArraySlice<Substring>, words: [String]) throws -> [Diagnostic] {
+        var documents: [(name: String, lines: [Substring])] = [
+            (words.contains("server") ? "Pipelines/server.json" : "Pipelines/salon.json", [])
+        ]
+        for line in lines {
+            if line.hasPrefix("==== ") {
+                documents.append(("Pipelines/\(line.dropFirst(5))", []))
+            } else {
+                documents[documents.count - 1].lines.append(line)
+            }
+        }
+        let sources = documents.map { SourceText(file: $0.name, $0.lines.joined(separator: "\n")) }
+        if words.contains("server") { return ServerSettings.load(try #require(sources.first)).diagnostics }
+        let override = words.first { $0.hasPrefix("agent=") }?.dropFirst(6)
+        return PipelineSet.load(
+            sources: sources, registry: try .test(), environment: testEnvironment,
+            options: LoadOptions(
+                checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init))
+        ).diagnostics
+    }
+}
