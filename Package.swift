@@ -90,4 +90,24 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        .testTarget(name: "PatchbayAudioTests", dependencies: ["PatchbayAudio"], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayCoreTests", dependencies: ["PatchbayCore", "PatchbayTesting", nio("NIOPosix")],
+            swiftSettings: strict),
+        .testTarget(name: "PatchbayWireTests", dependencies: ["PatchbayWire", nio("NIOCore")], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayConfigTests", dependencies: ["PatchbayConfig"], exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayProcessorsTests", dependencies: ["PatchbayProcessors", "PatchbayTesting"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayTransportsTests",
+            dependencies: ["PatchbayTransports", nio("NIOPosix"), nio("NIOHTTP1"), tls], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayControlTests",
+            dependencies: [
+                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), httpClient,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
     ])

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"sync"
 
 	"github.com/gorilla/websocket"
 )
@@ -35,9 +36,11 @@ type agentMessage struct {
 }
 
 type mediaOut struct {
-	Event     string            `json:"event"`
-	StreamSid string            `json:"streamSid"`
-	Media     map[string]string `json:"media"`
+	Event     string `json:"event"`
+	StreamSid string `json:"streamSid"`
+	Media     struct {
+		Payload string `json:"payload"`
+	} `json:"media"`
 }
 
 var (
@@ -75,8 +78,8 @@ func encode(sample int16) byte {
 	return ^byte(sign | segment<<4 | m>>(segment+1)&15)
 }
 
-// up and down keep one sample of history each.
-type resampler struct{ last, lastDown int16 }
+// resampler keeps the last sample at 8 kHz.
+type resampler struct{ last int16 }
 
 func (r *resampler) up(octets []byte) []byte {
 	out := make([]byte, len(octets)*4)
@@ -89,7 +92,7 @@ func (r *resampler) up(octets []byte) []byte {
 	return out
 }
 
-func (r *resampler) down(wide []byte) []byte {
+func down(wide []byte) []byte {
 	out := make([]byte, len(wide)/4)
 	for i := range out {
 		a, b := int16(binary.LittleEndian.Uint16(wide[4*i:])), int16(binary.LittleEndian.Uint16(wide[4*i+2:]))
@@ -98,52 +101,97 @@ func (r *resampler) down(wide []byte) []byte {
 	return out
 }
 
+// call is one bridged call; both goroutines write to the agent.
+type call struct {
+	phone, agent *websocket.Conn
+	stream       string
+	writing      sync.Mutex
+}
+
+func (c *call) toAgent(message any) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.agent.WriteJSON(message)
+}
+
 func serve(w http.ResponseWriter, request *http.Request) {
 	phone, err := upgrader.Upgrade(w, request, nil)
 	if err != nil {
 		return
 	}
+	c := &call{phone: phone}
 	defer phone.Close()
-	var agent *websocket.Conn
 	var state resampler
 	for {
 		_, data, err := phone.ReadMessage()
-		if err != nil {
-			break
-		}
 		var message phoneMessage
-		if json.Unmarshal(data, &message) != nil || message.Event == "stop" {
-			break
+		if err != nil || json.Unmarshal(data, &message) != nil || message.Event == "stop" {
+			return
 		}
 		switch message.Event {
 		case "start":
 			url := fmt.Sprintf("ws://127.0.0.1:%d/v1/convai/conversation?agent_id=agent_load", *agentPort)
-			agent, _, err = websocket.DefaultDialer.Dial(url, nil)
+			c.agent, _, err = websocket.DefaultDialer.Dial(url, nil)
 			if err != nil {
 				return
 			}
-			defer agent.Close()
-			hello := `{"type":"conversation_initiation_client_data"}`
-			if agent.WriteMessage(websocket.TextMessage, []byte(hello)) != nil {
+			defer c.agent.Close()
+			c.stream = message.StreamSid
+			if c.toAgent(map[string]string{"type": "conversation_initiation_client_data"}) != nil {
 				return
 			}
-			pongs := make(chan int, 8)
-			go fromAgent(agent, phone, message.StreamSid, pongs)
-			defer close(pongs)
-			// The socket has one writer: pongs go out with the next packet.
-			agentPongs[agent] = pongs
+			go c.readAgent()
 		case "media":
 			audio, err := base64.StdEncoding.DecodeString(message.Media.Payload)
-			if err != nil || agent == nil {
+			if err != nil || c.agent == nil {
 				return
 			}
 			if *mode == "resample" {
 				audio = state.up(audio)
 			}
-			chunk := map[string]string{"user_audio_chunk": base64.StdEncoding.EncodeToString(audio)}
-			if agent.WriteJSON(chunk) != nil {
+			if c.toAgent(map[string]string{"user_audio_chunk": base64.StdEncoding.EncodeToString(audio)}) != nil {
 				return
 			}
 		}
 	}
+}
+
+func (c *call) readAgent() {
+	defer c.phone.Close()
+	for {
+		_, data, err := c.agent.ReadMessage()
+		var message agentMessage
+		if err != nil || json.Unmarshal(data, &message) != nil {
+			return
+		}
+		switch message.Type {
+		case "audio":
+			audio, err := base64.StdEncoding.DecodeString(message.Audio.Base64)
+			if err != nil {
+				return
+			}
+			if *mode == "resample" {
+				audio = down(audio)
+			}
+			out := mediaOut{Event: "media", StreamSid: c.stream}
+			out.Media.Payload = base64.StdEncoding.EncodeToString(audio)
+			if c.phone.WriteJSON(out) != nil {
+				return
+			}
+		case "ping":
+			if c.toAgent(map[string]any{"type": "pong", "event_id": message.Ping.EventID}) != nil {
+				return
+			}
+		}
+	}
+}
+
+func main() {
+	flag.Parse()
+	if *port <= 0 || *agentPort <= 0 || (*mode != "passthrough" && *mode != "resample") {
+		log.Fatal("usage: bridge_go --port P --agent-port A [--mode passthrough|resample]")
+	}
+	prepare()
+	http.HandleFunc("/", serve)
+	log.Fatal(http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", *port), nil))
 }

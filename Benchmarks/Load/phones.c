@@ -17,7 +17,6 @@
 #include "ws.h"
 #include <math.h>
 #include <stdarg.h>
-#include <sys/timerfd.h>
 
 enum { PACKET = 160, NOISES = 16, PROBES = 3, MARKS = 64, DETECTED_LEVEL = 16000, QUIET_LEVEL = 8000, QUIET_SAMPLES = 80 };
 static const uint64_t FRAME = 20 * MILLISECOND, PROBE_LIFETIME = 2900 * MILLISECOND, SETUP_LIMIT = 10 * SECOND,
@@ -60,7 +59,7 @@ static struct {
     uint64_t marks, echoes, clears, blocked;
 } total;
 static struct series latencies, lateness, setups;
-static int epoll, timer, server_port, calls_at_once = 1, rate = 50, churn;
+static int epoll, server_port, calls_at_once = 1, rate = 50, churn;
 static double seconds = 10;
 static bool direct, json, steady;
 static struct call *calls;
@@ -645,18 +644,16 @@ int main(int count, char **words) {
     alarm((unsigned)(dials / rate + (churn ? dials / calls_at_once * (seconds + 13) : seconds) + 30));
 
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     calls = calloc((size_t)calls_at_once, sizeof *calls);
     heap = calloc((size_t)calls_at_once, sizeof *heap);
-    struct epoll_event events[64], on_timer = {EPOLLIN, {.ptr = &timer}};
-    if (epoll < 0 || timer < 0 || !calls || !heap || epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &on_timer) < 0) die("epoll");
+    struct epoll_event events[64];
+    if (epoll < 0 || !calls || !heap) die("epoll");
     began = now_ns();
     for (int i = 0; i < calls_at_once; i++) {
         calls[i].index = i;
         place(heap_count++, &calls[i]);
         begin(&calls[i], began + (uint64_t)((double)i / rate * SECOND));
     }
-    uint64_t armed = 0;
     int to_end = churn ? churn : calls_at_once;
     while (ended < to_end) {
         uint64_t now = now_ns();
@@ -664,21 +661,13 @@ int main(int count, char **words) {
         while (heap[0]->due <= now) tick(heap[0], now);
         uint64_t due = heap[0]->due;
         if (steady && steady_end < due) due = steady_end;
-        if (due != armed && due != UINT64_MAX) {
-            struct itimerspec at = {.it_value = {(time_t)(due / SECOND), (long)(due % SECOND)}};
-            if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL) < 0) die("timerfd_settime");
-            armed = due;
-        }
-        int ready = epoll_wait(epoll, events, 64, -1);
-        for (int i = 0; i < ready; i++) {
-            if (events[i].data.ptr == &timer) {
-                uint64_t ticks;
-                if (read(timer, &ticks, sizeof ticks) < 0 && errno != EAGAIN) die("read");
-                armed = 0;
-            } else {
-                handle(events[i].data.ptr);
-            }
-        }
+        now = now_ns();
+        /* Unlike a timerfd this sets a timer only if there is nothing to read, and setting one costs an exit of the VM. */
+        uint64_t wait = due == UINT64_MAX ? SECOND : due > now ? due - now : 0;
+        struct timespec limit = {(time_t)(wait / SECOND), (long)(wait % SECOND)};
+        int ready = epoll_pwait2(epoll, events, 64, &limit, NULL);
+        if (ready < 0 && errno != EINTR) die("epoll_pwait2");
+        for (int i = 0; i < ready; i++) handle(events[i].data.ptr);
     }
     report();
     return total.failed + total.closed_early > 0;

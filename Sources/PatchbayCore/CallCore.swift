@@ -138,6 +138,9 @@ public struct CallCore {
     /// The backend that runs now.
     public var backend: String { backendIndex < backends.count ? backends[backendIndex].type : "" }
 
+    /// Data frames of cut turns that were dropped inside the chain.
+    public var staleFrames: Int { toAgent.staleCount + toCaller.staleCount }
+
     // MARK: The carrier's side
 
     /// A message of the carrier has come.

@@ -63,7 +63,10 @@ public struct PlaybackMark: Hashable, Sendable {
 /// A socket of whole messages. Used on its call's event loop only.
 public protocol MessageSocket: AnyObject, Sendable {
     /// Sends the batch and empties it.
-    func send(_ batch: inout MessageBatch)
+    ///
+    /// - Returns: False when the socket takes no more; it then ends, and its owner is told.
+    @discardableResult
+    func send(_ batch: inout MessageBatch) -> Bool
     func close(code: UInt16, reason: String)
 }
 

@@ -1,4 +1,4 @@
-public import NIOCore
+import NIOCore
 public import PatchbayCore
 
 /// Runs a whole call on a virtual clock: messages in, messages out, no socket, no waiting.

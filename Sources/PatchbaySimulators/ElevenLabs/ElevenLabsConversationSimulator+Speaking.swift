@@ -57,7 +57,8 @@ extension ElevenLabsConversationSimulator {
         guard phase == .speaking, let current = speech else { return }
         let format = agent.outputFormat.audioFormat
         let isHuge = isFirstAudio && agent.faults.hugeAudio
-        let size = isHuge ? current.byteCount : format.byteCount(milliseconds: max(20, Int(agent.timing.chunk.milliseconds)))
+        let chunk = format.byteCount(milliseconds: max(20, Int(agent.timing.chunk.milliseconds)))
+        let size = isHuge ? current.byteCount : chunk
         if let piece = speech?.rest.readSlice(length: min(size, current.rest.readableBytes)), piece.readableBytes > 0 {
             let length = sendAudio(piece, id: current.id, into: &output)
             playoutEnd = max(playoutEnd, now) + length

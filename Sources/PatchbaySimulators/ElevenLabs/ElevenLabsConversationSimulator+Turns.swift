@@ -138,7 +138,9 @@ extension ElevenLabsConversationSimulator {
     mutating func toolAnswered(
         _ result: ElevenLabsClientMessage.ToolResult, at now: MediaTime, into output: inout Output
     ) {
-        guard phase == .awaitingTools, let name = outstandingTools.removeValue(forKey: result.toolCallId) else { return }
+        guard phase == .awaitingTools, let name = outstandingTools.removeValue(forKey: result.toolCallId) else {
+            return
+        }
         toolEnded(name, id: result.toolCallId, result: result.result, isError: result.isError, into: &output)
         if outstandingTools.isEmpty { speakOfTools(at: now, into: &output) }
     }

@@ -1,7 +1,7 @@
 public import NIOCore
 import PatchbayAudio
 public import PatchbayCore
-public import PatchbayWire
+import PatchbayWire
 
 /// The agent's side of one conversation: what ElevenLabs' server would say, and when.
 ///
@@ -175,7 +175,8 @@ public struct ElevenLabsConversationSimulator: Sendable {
 
     /// The sound of a request is there, or could not be made.
     public mutating func speechReady(
-        _ request: SpeechRequest, _ audio: Result<ByteBuffer, PipelineError>, at now: MediaTime, into output: inout Output
+        _ request: SpeechRequest, _ audio: Result<ByteBuffer, PipelineError>, at now: MediaTime,
+        into output: inout Output
     ) {
         guard case .preparing(request.id, let isFarewell) = phase else { return }
         switch audio {
@@ -249,7 +250,7 @@ public struct ElevenLabsConversationSimulator: Sendable {
     private mutating func ping(at now: MediaTime, into output: inout Output) {
         guard agent.clientEvents.contains(.ping) else { return }
         lastPing = (lastPing.id + 1, now)
-        timers[.ping] = now + agent.timing.pingInterval
+        timers[.ping] = now + max(.milliseconds(1), agent.timing.pingInterval)
         send(.ping(eventId: lastPing.id, pingMs: roundTrip), into: &output)
     }
 
@@ -258,7 +259,8 @@ public struct ElevenLabsConversationSimulator: Sendable {
         timers[.initiation] = nil
         let initiation = firstInitiation ?? ElevenLabsInitiation()
         if let forbidden = initiation.overridePaths.first(where: { !agent.allowedOverrides.contains($0) }) {
-            fail(1008, "override_error", "Override of \"\(forbidden)\" is not allowed by the agent's settings.", into: &output)
+            let message = "Override of \"\(forbidden)\" is not allowed by the agent's settings."
+            fail(1008, "override_error", message, into: &output)
             return
         }
         let missing = agent.requiredVariables.filter { initiation.dynamicVariables[$0] == nil }
@@ -311,8 +313,6 @@ public struct ElevenLabsConversationSimulator: Sendable {
         output.close = close
     }
 
-    // MARK: Counting
-
     private mutating func count(_ message: ElevenLabsClientMessage) {
         switch message {
         case .userAudioChunk(let byteCount):
@@ -325,7 +325,8 @@ public struct ElevenLabsConversationSimulator: Sendable {
         case .pong: statistics.pongs += 1
         case .initiation(let initiation): statistics.initiation = statistics.initiation ?? initiation
         default:
-            if statistics.otherMessages.count < Statistics.maximumOtherMessages { statistics.otherMessages.append(message) }
+            guard statistics.otherMessages.count < Statistics.maximumOtherMessages else { return }
+            statistics.otherMessages.append(message)
         }
     }
 

@@ -1,4 +1,4 @@
-public import PatchbayAudio
+import PatchbayAudio
 public import PatchbayCore
 public import PatchbayWire
 
@@ -18,7 +18,7 @@ public struct ElevenLabsSimulatedAgent: Sendable {
     public var allowedOverrides: Set<String>
     /// Dynamic variables without which a conversation ends at once.
     public var requiredVariables: [String]
-    /// The events that are sent. Metadata and errors always are; without `interruption` the agent cannot be interrupted.
+    /// The events that are sent. Metadata and errors always are; without `interruption` nothing cuts the agent off.
     public var clientEvents: Set<ClientEvent>
     /// Voice of espeak-ng and language of the script, for instance `en` or `de`.
     public var language: String
@@ -124,8 +124,8 @@ extension ElevenLabsSimulatedAgent {
         /// From this time into the conversation on nothing is said any more, pings included.
         public var stallAfter: TimeSpan?
         public var closeWith: Closing?
-        /// The reply that follows an interruption carries the interruption's own event id, as reported of the vendor's
-        /// server (github.com/elevenlabs/elevenlabs-python/issues/829).
+        /// The reply that follows an interruption carries the interruption's own event id, as has been reported of the
+        /// vendor's server.
         public var interruptionSharesId = false
         /// After an interruption one more message of the cut-off audio is sent.
         public var lateAudio = false

@@ -53,7 +53,8 @@ public final class ElevenLabsSimulator: Sendable {
     }
 
     private struct Running {
-        var server: any Channel
+        /// `nil` once it was stopped.
+        var server: (any Channel)?
         var account: ElevenLabsSimulatorAccount
     }
 
@@ -70,7 +71,8 @@ public final class ElevenLabsSimulator: Sendable {
     /// Speaks the scripts and opens the port. Up to 50 ms for each line that was never spoken before.
     ///
     /// - Returns: The address that was bound.
-    /// - Throws: `PipelineError` when a script cannot be spoken; otherwise what the socket reports, such as a port in use.
+    /// - Throws: `PipelineError` when a script cannot be spoken; `ChannelError` when it runs already; otherwise what
+    ///   the socket reports, such as a port in use.
     public func start() async throws -> SocketAddress {
         let agents = configuration.agents
         let loaded = try await NIOThreadPool.singleton.runIfActive {
@@ -78,6 +80,9 @@ public final class ElevenLabsSimulator: Sendable {
         }
         let (configuration, eventLoop, running) = (configuration, eventLoop, running)
         let server = try await eventLoop.flatSubmit { () -> EventLoopFuture<any Channel> in
+            guard running.value?.server == nil else {
+                return eventLoop.makeFailedFuture(ChannelError.inappropriateOperationForState)
+            }
             let account = ElevenLabsSimulatorAccount(
                 agents: loaded, apiKey: configuration.apiKey, keptAudioBytes: configuration.keptAudioBytes,
                 eventLoop: eventLoop)
@@ -97,15 +102,17 @@ public final class ElevenLabsSimulator: Sendable {
         let eventLoop = eventLoop
         // Closing a port that is closed already is no failure.
         try? await eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
-            guard let stopping = running.value else { return eventLoop.makeSucceededVoidFuture() }
-            running.value = nil
+            guard let stopping = running.value, let server = stopping.server else {
+                return eventLoop.makeSucceededVoidFuture()
+            }
+            running.value?.server = nil
             let conversations = stopping.account.stop()
-            return stopping.server.close().flatMapError { _ in eventLoop.makeSucceededVoidFuture() }
+            return server.close().flatMapError { _ in eventLoop.makeSucceededVoidFuture() }
                 .flatMap { conversations }
         }.get()
     }
 
-    /// Counts so far; all zero when the simulator does not run.
+    /// Counts since the last start.
     public func statistics() async -> Statistics {
         let running = running
         return (try? await eventLoop.submit { running.value?.account.statistics }.get()) ?? Statistics()

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import PatchbayCore
 import PatchbayTransports
+import PatchbayWire
 
 /// What the simulated account knows: agents, signatures, conversations. Lives on one event loop.
 final class ElevenLabsSimulatorAccount {
@@ -73,11 +74,16 @@ final class ElevenLabsSimulatorAccount {
 
     // MARK: WebSockets
 
+    private struct Refusal: Error {
+        var status: HTTPResponseStatus
+        var message: String
+    }
+
     /// - Returns: The agent a handshake may talk to, and the id it is asked for by; or why not.
-    private func admit(_ request: ElevenLabsSimulatorRequest) -> Result<(LoadedAgent, String), WebSocketRefusal> {
-        func refuse(_ status: HTTPResponseStatus, _ message: String) -> Result<(LoadedAgent, String), WebSocketRefusal> {
+    private func admit(_ request: ElevenLabsSimulatorRequest) -> Result<(LoadedAgent, String), Refusal> {
+        func refuse(_ status: HTTPResponseStatus, _ message: String) -> Result<(LoadedAgent, String), Refusal> {
             counts.refusedConversations += 1
-            return .failure(WebSocketRefusal(status: status, message: message))
+            return .failure(Refusal(status: status, message: message))
         }
         guard request.asksForConversation else { return refuse(.notFound, "there is no WebSocket at \(request.path)") }
         guard !isStopping else { return refuse(.serviceUnavailable, "the simulator is stopping") }

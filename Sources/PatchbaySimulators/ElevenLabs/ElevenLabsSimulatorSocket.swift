@@ -48,7 +48,7 @@ final class ElevenLabsSimulatedConversation {
     ) {
         guard !isClosed else { return }
         body(&simulator, .now, &output)
-        if !output.messages.isEmpty { connection.send(&output.messages) }
+        if !output.messages.isEmpty { let _: Bool = connection.send(&output.messages) }
         if let request = output.speech {
             output.speech = nil
             make(request)

@@ -1,7 +1,7 @@
 public import NIOCore
-public import PatchbayCore
+import PatchbayCore
 import PatchbayTransports
-public import PatchbayWire
+import PatchbayWire
 
 /// Something an agent says.
 public struct ElevenLabsUtterance: Sendable, Equatable {

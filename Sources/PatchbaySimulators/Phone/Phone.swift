@@ -165,9 +165,7 @@ private final class PhoneDriver: WebSocketDelegate {
             body(&line, &batch)
             guard !batch.isEmpty else { return }
             if let connection {
-                let isAccepted: Bool = connection.send(&batch)
-                // A connection that takes no more says so through its delegate.
-                _ = isAccepted
+                connection.send(&batch)
             } else {
                 batch.clear()
             }

@@ -12,10 +12,4 @@ public final class CarrierSocket: WebSocketDelegate {
     public func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) { call.carrierClosed() }
 }
 
-extension WebSocketConnection: MessageSocket {
-    public func send(_ batch: inout MessageBatch) {
-        let isAccepted: Bool = send(&batch)
-        // A connection that takes no more is closing and says so through its delegate.
-        _ = isAccepted
-    }
-}
+extension WebSocketConnection: MessageSocket {}

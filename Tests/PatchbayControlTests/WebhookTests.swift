@@ -1,0 +1,142 @@
+import Foundation
+import Patchbay
+import PatchbaySimulators
+import PatchbayWire
+import Testing
+
+@Suite struct WebhookTests {
+    private func form(_ to: String = "+15550100001", sid: String = "CA00000000000000000000000000000001") -> FormFields {
+        FormFields([
+            "CallSid": sid, "AccountSid": "AC1", "From": "+15550100099", "To": to, "CallStatus": "ringing", "FromCity": "",
+        ])
+    }
+
+    @Test func aSignedWebhookGetsAStream() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let answer = try await server.webhook("/twilio/voice", form())
+            #expect(answer.status == 200)
+            #expect(answer.body.hasPrefix(#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect action=""#))
+            #expect(answer.body.contains("<Stream url=\"ws://127.0.0.1:\(server.port)/twilio/stream\">"))
+            #expect(answer.body.contains(#"<Parameter name="token" value=""#))
+            let listed = try await server.get("/calls?active=true").json
+            #expect(listed["active"] as? Int == 1)
+            let again = try await server.webhook("/twilio/voice", form())
+            #expect(again.status == 200)
+            #expect(try await server.get("/calls").json["active"] as? Int == 1, "a repeated webhook makes no second call")
+        }
+    }
+
+    @Test func withoutAValidSignatureNothingHappens() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let unsigned = try await server.webhook("/twilio/voice", form(), signed: false)
+            #expect(unsigned.status == 403 && unsigned.body.contains("X-Twilio-Signature is missing"))
+            let forged = try await server.webhook("/twilio/voice", form(), secret: "another")
+            #expect(forged.status == 403 && forged.body.contains("does not fit"))
+            #expect(!forged.body.contains(TestServer.secret))
+            #expect(try await server.get("/calls").json["active"] as? Int == 0)
+        }
+    }
+
+    @Test func withoutATokenEveryWebhookIsRefusedWithTheReason() async throws {
+        try await TestServer.run(echoDocument, options: { $0.twilioAuthToken = nil }) { (server: TestServer) async throws in
+            let answer = try await server.webhook("/twilio/voice", form())
+            #expect(answer.status == 403 && answer.body.contains("TWILIO_AUTH_TOKEN is not set"))
+        }
+        try await TestServer.run(
+            echoDocument,
+            options: {
+                $0.twilioAuthToken = nil
+                $0.skipsSignatures = true
+            }
+        ) { (server: TestServer) async throws in
+            #expect(try await server.webhook("/twilio/voice", form(), signed: false).status == 200)
+        }
+    }
+
+    @Test func behindAProxyThePublicAddressCounts() async throws {
+        try await TestServer.run(echoDocument, options: { $0.publicURL = "https://voice.example.com" }) { (server: TestServer) async throws in
+            let form = form()
+            let signature = try #require(
+                TwilioSignature(secrets: [TestServer.secret]).sign(url: "https://voice.example.com/twilio/voice", form: form))
+            let answer = try await server.post("/twilio/voice", headers: [("X-Twilio-Signature", signature)], body: form.encoded)
+            #expect(answer.status == 200)
+            #expect(answer.body.contains(#"<Stream url="wss://voice.example.com/twilio/stream">"#))
+            #expect(answer.body.contains(#"<Connect action="https://voice.example.com/twilio/next?ticket="#))
+        }
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let form = form()
+            let signature = try #require(
+                TwilioSignature(secrets: [TestServer.secret]).sign(url: "https://proxied.example.com/twilio/voice", form: form))
+            let headers = [
+                ("X-Twilio-Signature", signature), ("X-Forwarded-Proto", "https"),
+                ("X-Forwarded-Host", "proxied.example.com"), ("X-Forwarded-For", "203.0.113.9"),
+            ]
+            #expect(try await server.post("/twilio/voice", headers: headers, body: form.encoded).status == 200)
+        }
+    }
+
+    @Test func refusalsAreSpoken() async throws {
+        let noAgent =
+            #"{"name": "private", "numbers": ["+15550100007"], "transport": "twilio", "stages": [{ "type": "elevenlabs" }], "messages": {"missingAgent": "Nobody is at home."}}"#
+        try await TestServer.run(echoDocument, noAgent, settings: #"{"limits": {"maximumCalls": 1}}"#) { (server: TestServer) async throws in
+            let unknown = try await server.webhook("/twilio/voice", form("+15550109999"))
+            #expect(unknown.body.contains("<Say>This number is not in service.</Say><Hangup />"))
+            let unconfigured = try await server.webhook("/twilio/voice", form("+15550100007", sid: "CA2"))
+            #expect(unconfigured.body.contains("<Say>Nobody is at home.</Say><Hangup />"))
+            _ = try await server.webhook("/twilio/voice", form())
+            let busy = try await server.webhook("/twilio/voice", form(sid: "CA3"))
+            #expect(busy.body.contains("<Say>All our lines are busy. Please call again in a few minutes.</Say>"))
+            #expect(try await server.get("/ready").status == 503)
+        }
+    }
+
+    @Test func bodiesBeyondTheLimitAndStrangeOnesAreRefused() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let huge = FormFields(["CallSid": String(repeating: "x", count: 100_000), "To": "+1"])
+            #expect(try await server.webhook("/twilio/voice", huge).status == 413)
+            let empty = try await server.webhook("/twilio/voice", FormFields())
+            #expect(empty.status == 400 && empty.body.contains("CallSid"))
+            #expect(try await server.get("/nowhere").status == 404)
+        }
+    }
+
+    @Test func theErrorPathAndTheStatusPathAnswerTwiML() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let error = try await server.webhook("/twilio/error", FormFields(["CallSid": "CA1", "ErrorCode": "11200"]))
+            #expect(error.body.contains("<Say>We encountered an error. Please try again later.</Say><Hangup />"))
+            _ = try await server.webhook("/twilio/voice", form())
+            let status = FormFields(["CallSid": "CA00000000000000000000000000000001", "CallStatus": "completed"])
+            #expect(try await server.webhook("/twilio/status", status).status == 200)
+            try await server.wait("the call's end") { try await server.get("/calls").json["active"] as? Int == 0 }
+        }
+    }
+
+    @Test func pathsCanHaveAliases() async throws {
+        let settings = #"{"paths": {"voice": ["/api/twilio/voice", "/twilio/incoming-call"], "stream": ["/api/twilio/stream"]}}"#
+        try await TestServer.run(echoDocument, settings: settings) { (server: TestServer) async throws in
+            let answer = try await server.webhook("/api/twilio/voice", form())
+            #expect(answer.status == 200 && answer.body.contains("/api/twilio/stream\""))
+            #expect(try await server.webhook("/twilio/incoming-call", form()).status == 200)
+            #expect(try await server.webhook("/twilio/voice", form()).status == 404)
+        }
+    }
+
+    @Test func adminPathsAreForThisMachineOrATokenAlone() async throws {
+        try await TestServer.run(echoDocument, options: { $0.adminToken = Secret("letmein") }) { (server: TestServer) async throws in
+            #expect(try await server.get("/calls").status == 200)
+            let forwarded = [("X-Forwarded-For", "203.0.113.9")]
+            #expect(try await server.get("/calls", headers: forwarded).status == 401)
+            #expect(try await server.get("/metrics", headers: forwarded).status == 401)
+            #expect(try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer wrong")]).status == 401)
+            #expect(try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer letmein")]).status == 200)
+            #expect(try await server.get("/health", headers: forwarded).status == 200)
+        }
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
+        }
+        try await TestServer.run(echoDocument, settings: #"{"public": ["calls"]}"#) { (server: TestServer) async throws in
+            #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 200)
+            #expect(try await server.post("/calls/x/hangup", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import NIOCore
+import PatchbayAudio
+import PatchbayCore
+import PatchbayTesting
+
+/// A carrier whose messages can be read aloud: `start`, `audio 7F 160`, `dtmf 5`, `mark 0:240`, `stop`.
+struct PlainCarrier: CarrierSerializer {
+    struct Malformed: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    func deserialize(_ message: ByteBuffer) throws -> CarrierEvent {
+        let words = String(buffer: message).split(separator: " ").map(String.init)
+        switch words.first {
+        case "start": return .started(CallStart(callSid: "CA1", streamSid: "MZ1"), .telephony)
+        case "audio":
+            guard words.count == 3, let byte = UInt8(words[1], radix: 16), let count = Int(words[2]) else { break }
+            return .audio(ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: nil))
+        case "dtmf": return .dtmf(words[1].first ?? "?")
+        case "mark":
+            let parts = words[1].split(separator: ":")
+            return .mark(PlaybackMark(generation: UInt32(parts[0]) ?? 0, offsetMilliseconds: Int64(parts[1]) ?? 0))
+        case "stop": return .stopped
+        default: break
+        }
+        throw Malformed(description: "cannot read \"\(words.joined(separator: " "))\"")
+    }
+
+    func audio(_ payload: ByteBuffer, into batch: inout MessageBatch) {
+        let first = payload.readableBytesView.first ?? 0, last = payload.readableBytesView.last ?? 0
+        batch.text { $0.writeString("audio \(String(first, radix: 16)) \(String(last, radix: 16)) \(payload.readableBytes)") }
+    }
+
+    func mark(_ mark: PlaybackMark, into batch: inout MessageBatch) {
+        batch.text { $0.writeString("mark \(mark.generation):\(mark.offsetMilliseconds)") }
+    }
+
+    func clear(into batch: inout MessageBatch) { batch.text { $0.writeString("clear") } }
+}
+
+/// An agent that does what its messages say: `ready`, `audio 40 160`, `end`, `interrupt`, `hangup`, `fail`. Writes down what
+/// it is given.
+struct PuppetAgent: AgentBackend {
+    let type: String
+    var format = AudioFormat.telephony
+    var refuses = false
+
+    init(_ type: String = "puppet", format: AudioFormat = .telephony, refuses: Bool = false) {
+        self.type = type
+        self.format = format
+        self.refuses = refuses
+    }
+
+    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+        if refuses { throw PipelineError(.agentUnreachable, "refused", place: type) }
+        return AgentSession(Conversation(format: format), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
+    }
+
+    private struct Conversation: AgentConversation {
+        let format: AudioFormat
+
+        func opened(at now: MediaTime, into output: inout AgentOutput) { output.messages.text { $0.writeString("hello") } }
+
+        func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
+            switch frame {
+            case .audio(let audio): output.messages.text { $0.writeString("heard \(audio.payload.readableBytes)") }
+            case .dtmf(let digit): output.messages.text { $0.writeString("key \(digit)") }
+            case .interruption: output.messages.text { $0.writeString("cut") }
+            default: break
+            }
+        }
+
+        func received(_ message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {
+            let words = String(buffer: message).split(separator: " ").map(String.init)
+            switch words.first {
+            case "ready": output.emit(.ready(input: format, output: format))
+            case "audio":
+                output.emit(.audio(ByteBuffer(repeating: UInt8(words[1], radix: 16) ?? 0, count: Int(words[2]) ?? 0)))
+            case "end": output.emit(.turnEnded)
+            case "interrupt": output.emit(.interruption(cause: "told to"))
+            case "hangup": output.emit(.hangup(EndReason(.agentHungUp)))
+            case "fail": output.emit(.failed(PipelineError(.agentFailed, "told to")))
+            default: output.emit(.fault("?"))
+            }
+        }
+
+        func closed(code: UInt16, reason: String, at now: MediaTime, into output: inout AgentOutput) {
+            output.emit(.failed(PipelineError(.agentFailed, "closed with \(code) \(reason)")))
+        }
+    }
+}
+
+/// A call of a plain carrier and puppets.
+func makeHarness(
+    backends: [any AgentBackend] = [PuppetAgent()], limits: CallLimits = CallLimits(), toAgent: [Stage] = [],
+    toCaller: [Stage] = [], joint: AudioFormat = .telephony, observers: [any CallObserver] = []
+) throws(PipelineError) -> CallHarness {
+    try CallHarness(
+        CallPlan(
+            info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"), limits: limits,
+            carrier: PlainCarrier(), carrierFormat: .telephony, toAgent: Chain(.toAgent, toAgent), joint: joint,
+            backends: backends, toCaller: Chain(.toCaller, toCaller)),
+        observers: observers)
+}
+
+extension CallHarness {
+    /// The agent is connected and ready, the stream has begun.
+    mutating func begin() {
+        agentConnected()
+        agent("ready")
+        carrier("start")
+    }
+
+    func carrierTexts(_ prefix: String = "") -> [String] {
+        carrierMessages.map(\.text).filter { $0.hasPrefix(prefix) }
+    }
+
+    func agentTexts(_ prefix: String = "") -> [String] { agentMessages.map(\.text).filter { $0.hasPrefix(prefix) } }
+}

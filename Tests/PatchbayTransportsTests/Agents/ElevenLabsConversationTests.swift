@@ -1,0 +1,212 @@
+import NIOCore
+import PatchbayAudio
+import PatchbayCore
+import PatchbayWire
+import Testing
+
+@testable import PatchbayTransports
+
+@Suite struct ElevenLabsConversationTests {
+    /// A conversation with the one who looks at what it says.
+    private struct Bench {
+        var conversation: ElevenLabsConversation
+        var output = AgentOutput()
+        var now = MediaTime(milliseconds: 0)
+
+        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation()) { conversation = ElevenLabsConversation(initiation) }
+
+        mutating func open() -> [String] {
+            conversation.opened(at: now, into: &output)
+            return takeMessages()
+        }
+
+        mutating func receive(_ message: ElevenLabsServerMessage, audio: [UInt8] = []) -> [AgentEvent] {
+            var buffer = ByteBuffer()
+            audio.withUnsafeBytes { message.write(audio: $0, into: &buffer) }
+            return receive(text: String(buffer: buffer))
+        }
+
+        mutating func receive(text: String) -> [AgentEvent] {
+            conversation.received(ByteBuffer(string: text), at: now, into: &output)
+            return output.takeEvents()
+        }
+
+        mutating func close(_ code: UInt16, _ reason: String = "") -> [AgentEvent] {
+            conversation.closed(code: code, reason: reason, at: now, into: &output)
+            return output.takeEvents()
+        }
+
+        mutating func takeMessages() -> [String] {
+            defer { output.messages.clear() }
+            return output.messages.messages.indices.map { String(buffer: output.messages.message(at: $0)) }
+        }
+
+        mutating func begin(_ format: String = "ulaw_8000") {
+            _ = open()
+            _ = receive(
+                .conversationInitiationMetadata(
+                    .init(conversationId: "conv_1", agentOutputFormat: format, userInputFormat: format)))
+        }
+    }
+
+    private func heard(_ events: [AgentEvent]) -> Bool {
+        events.contains { if case .audio = $0 { true } else { false } }
+    }
+
+    @Test func beginsWithItsInitiationAndIsReadyByTheMetadata() throws {
+        var bench = Bench(ElevenLabsInitiation(firstMessage: "Hi", language: "de", dynamicVariables: ["vip": true, "n": 3]))
+        let first = bench.open()
+        #expect(first.count == 1)
+        #expect(first[0].contains(#""first_message":"Hi""#) && first[0].contains(#""vip":true"#) && first[0].contains(#""n":3"#))
+        let events = bench.receive(
+            .conversationInitiationMetadata(
+                .init(conversationId: "conv_1", agentOutputFormat: "pcm_24000", userInputFormat: "ulaw_8000")))
+        guard case .conversationStarted("conv_1") = events[0], case .ready(let input, let output) = events[1] else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(input == .telephony && output == .pcm(24000), "the two formats are independent")
+    }
+
+    @Test func unknownFormatsFailInPlainWords() {
+        var bench = Bench()
+        _ = bench.open()
+        let events = bench.receive(
+            .conversationInitiationMetadata(
+                .init(conversationId: "c", agentOutputFormat: "opus_48000", userInputFormat: "pcm_16000")))
+        guard case .failed(let error) = events.last else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(error.code == .unsupportedFormat)
+    }
+
+    @Test func pingsAreAnsweredAtOnceWithTheirId() {
+        var bench = Bench()
+        bench.begin()
+        _ = bench.receive(.ping(eventId: 7, pingMs: nil))
+        #expect(bench.takeMessages() == [#"{"type":"pong","event_id":7}"#])
+    }
+
+    @Test func afterAnInterruptionOlderAudioIsDroppedAndTheSameIdKept() {
+        var bench = Bench()
+        bench.begin()
+        #expect(heard(bench.receive(.audio(eventId: 4, byteCount: 2), audio: [1, 2])))
+        let events = bench.receive(.interruption(eventId: 5))
+        guard case .interruption = events.first else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(!heard(bench.receive(.audio(eventId: 4, byteCount: 2), audio: [1, 2])))
+        #expect(heard(bench.receive(.audio(eventId: 5, byteCount: 2), audio: [1, 2])), "a reply may share the interruption's id")
+        #expect(heard(bench.receive(.audio(eventId: 6, byteCount: 2), audio: [1, 2])))
+        _ = bench.receive(.interruption(eventId: 3))
+        #expect(heard(bench.receive(.audio(eventId: 6, byteCount: 2), audio: [1, 2])), "a stale interruption moves nothing back")
+    }
+
+    @Test func anInterruptionWithoutIdCutsWhatWasSeen() {
+        var bench = Bench()
+        bench.begin()
+        _ = bench.receive(.audio(eventId: 4, byteCount: 2), audio: [1, 2])
+        _ = bench.receive(text: #"{"type":"interruption","interruption_event":{"reason":"user"}}"#)
+        #expect(!heard(bench.receive(.audio(eventId: 4, byteCount: 2), audio: [1, 2])))
+        #expect(heard(bench.receive(.audio(eventId: 5, byteCount: 2), audio: [1, 2])))
+    }
+
+    @Test func toolCallsAreAnsweredWithAnError() {
+        var bench = Bench()
+        bench.begin()
+        let events = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_1")))
+        let messages = bench.takeMessages()
+        #expect(messages.count == 1 && messages[0].contains(#""tool_call_id":"call_1""#) && messages[0].contains(#""is_error":true"#))
+        #expect(events.count == 1)
+    }
+
+    @Test func callersAudioGoesOutAsItIs() {
+        var bench = Bench()
+        bench.begin()
+        let frame = Frame.audio(AudioFrame(ByteBuffer(bytes: [0x7F, 0x7F, 0x7F]), format: .telephony))
+        bench.conversation.receive(frame, at: bench.now, into: &bench.output)
+        #expect(bench.takeMessages() == [#"{"user_audio_chunk":"f39/"}"#])
+    }
+
+    @Test(arguments: [
+        (UInt16(1000), "", true), (1002, "This request exceeds your quota limit.", false), (1006, "", false),
+        (1008, "override_error", false), (1011, "", false), (3000, "", false),
+    ])
+    func everyCloseIsTold(code: UInt16, reason: String, isOrderly: Bool) {
+        var bench = Bench()
+        bench.begin()
+        let events = bench.close(code, reason)
+        switch events.first {
+        case .hangup: #expect(isOrderly)
+        case .failed(let error):
+            #expect(!isOrderly)
+            #expect(error.message.contains("\(code)") && (reason.isEmpty || error.message.contains(reason)))
+            #expect(error.isRetryable == [1006, 1011].contains(code))
+        default: Issue.record("\(events)")
+        }
+    }
+
+    @Test func aCloseBeforeTheMetadataIsAFailureWhateverItsCode() {
+        var bench = Bench()
+        _ = bench.open()
+        guard case .failed? = bench.close(1000).first else {
+            Issue.record("a conversation that never began did not end in order")
+            return
+        }
+    }
+
+    @Test func theLastErrorIsPartOfTheReason() {
+        var bench = Bench()
+        bench.begin()
+        _ = bench.receive(.error(.init(code: 1008, type: "override_error", message: "first_message may not be overridden")))
+        guard case .failed(let error)? = bench.close(1008, "override").first else {
+            Issue.record("expected a failure")
+            return
+        }
+        #expect(error.message.contains("first_message may not be overridden"))
+    }
+
+    @Test func endCallFollowedByAnyCloseIsAnOrderlyGoodbye() {
+        var bench = Bench()
+        bench.begin()
+        _ = bench.receive(.agentToolResponse(.init(name: "end_call", id: "t", type: "system", isError: false, isCalled: true)))
+        guard case .hangup? = bench.close(1002).first else {
+            Issue.record("the agent had said goodbye")
+            return
+        }
+    }
+
+    @Test func silenceWithoutEvenAPingIsAFailureInTheEnd() throws {
+        var bench = Bench()
+        bench.begin()
+        bench.now = MediaTime(milliseconds: 19_000)
+        _ = bench.receive(.ping(eventId: 1, pingMs: nil))
+        #expect(bench.conversation.deadline == MediaTime(milliseconds: 39_000))
+        bench.now = MediaTime(milliseconds: 39_000)
+        bench.conversation.deadlineReached(at: bench.now, into: &bench.output)
+        guard case .failed(let error)? = bench.output.takeEvents().first else {
+            Issue.record("expected a failure")
+            return
+        }
+        #expect(error.code == .agentTimeout)
+    }
+
+    @Test(arguments: ["", "{", "[]", #"{"type":5}"#, #"{"type":"audio","audio_event":{"audio_base_64":"$$$","event_id":1}}"#])
+    func nonsenseIsAFaultAndTheConversationGoesOn(text: String) {
+        var bench = Bench()
+        bench.begin()
+        guard case .fault? = bench.receive(text: text).first else {
+            Issue.record("expected a fault for \(text)")
+            return
+        }
+        #expect(heard(bench.receive(.audio(eventId: 1, byteCount: 1), audio: [1])))
+    }
+
+    @Test func newEventsOfTheVendorAreIgnored() {
+        var bench = Bench()
+        bench.begin()
+        #expect(bench.receive(text: #"{"type":"something_of_next_year","payload":{"x":[1,2]}}"#).isEmpty)
+    }
+}
