@@ -74,7 +74,7 @@ let package = Package(
             name: "PatchbaySimulators",
             dependencies: [
                 "PatchbayTransports", "PatchbayControl", httpClient,
-            ], exclude: ["ElevenLabs"], swiftSettings: strict),
+            ], swiftSettings: strict),
         .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig"], swiftSettings: strict),
         .target(
             name: "Patchbay",
@@ -110,4 +110,6 @@ let package = Package(
                 "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), httpClient,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbaySimulatorsTests", dependencies: ["PatchbaySimulators", nio("NIOPosix")], swiftSettings: strict),
     ])

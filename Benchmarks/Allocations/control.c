@@ -40,7 +40,8 @@ static void *other_thread(void *result) {
 int main(void) {
     static const struct { const char *name; void (*call)(void); uint64_t each; } cases[] = {
         {"malloc", use_malloc, 1}, {"calloc", use_calloc, 1}, {"realloc", use_realloc, 1},
-        {"posix_memalign", use_posix_memalign, 1}, {"aligned_alloc", use_aligned_alloc, 1}, {"nothing", use_nothing, 0}};
+        {"posix_memalign", use_posix_memalign, 1}, {"aligned_alloc", use_aligned_alloc, 1},
+        {"nothing", use_nothing, 0}};
     *(void **)&thread_count = dlsym(RTLD_DEFAULT, "patchbay_allocation_count");
     *(void **)&total = dlsym(RTLD_DEFAULT, "patchbay_allocation_total");
     if (!thread_count || !total) {

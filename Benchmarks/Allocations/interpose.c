@@ -1,13 +1,14 @@
-/* Counts allocations: a shared object for LD_PRELOAD that stands before the C library's allocator and passes every call on.
+/* Counts allocations: a shared object for LD_PRELOAD that stands before the C library's allocator and passes every call
+ * on.
  *
  * A benchmark finds the two counters with dlsym at run time, so it runs with and without this object:
  *
  *     uint64_t patchbay_allocation_count(void);   of the calling thread
  *     uint64_t patchbay_allocation_total(void);   of the process
  *
- * malloc, calloc, realloc, posix_memalign, aligned_alloc and memalign count one per call, whatever they return; what the C
- * library allocates inside itself does not pass here. Counting takes no lock and allocates nothing: the thread's counter
- * lies in static TLS (the initial-exec model), so that touching it for the first time needs no memory either. */
+ * malloc, calloc, realloc, posix_memalign, aligned_alloc and memalign count one per call, whatever they return; what
+ * the C library allocates inside itself does not pass here. Counting takes no lock and allocates nothing: the thread's
+ * counter lies in static TLS (the initial-exec model), so that touching it for the first time needs no memory either. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

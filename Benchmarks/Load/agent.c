@@ -1,5 +1,5 @@
-/* A stand-in for the ElevenLabs Agents WebSocket: it answers every upgrade, announces its formats, returns each chunk of the
- * caller's audio as an `audio` event at once and pings every two seconds. One thread, 127.0.0.1.
+/* A stand-in for the ElevenLabs Agents WebSocket: it answers every upgrade, announces its formats, returns each chunk
+ * of the caller's audio as an `audio` event at once and pings every two seconds. One thread, 127.0.0.1.
  *
  * usage: agent --port P [--format ulaw_8000|pcm_16000] [--tls CERTIFICATE KEY] */
 #define _GNU_SOURCE
@@ -27,14 +27,16 @@ static void announce(struct peer *p) {
     char text[512];
     snprintf(
         text, sizeof text,
-        "{\"type\":\"conversation_initiation_metadata\",\"conversation_initiation_metadata_event\":{\"conversation_id\":"
-        "\"conv_%016llx\",\"agent_output_audio_format\":\"%s\",\"user_input_audio_format\":\"%s\"}}",
+        "{\"type\":\"conversation_initiation_metadata\",\"conversation_initiation_metadata_event\":{"
+        "\"conversation_id\":\"conv_%016llx\",\"agent_output_audio_format\":\"%s\","
+        "\"user_input_audio_format\":\"%s\"}}",
         (unsigned long long)random_bits(), format, format);
     if (!ws_send_text(&p->link, text, false)) p->dead = true;
 }
 
 static void echo(struct peer *p, struct text chunk) {
-    static const char head[] = "{\"type\":\"audio\",\"audio_event\":{\"audio_base_64\":\"", tail[] = "\",\"event_id\":1}}";
+    static const char head[] = "{\"type\":\"audio\",\"audio_event\":{\"audio_base_64\":\"";
+    static const char tail[] = "\",\"event_id\":1}}";
     uint8_t *start = message + WS_HEADROOM, *at = start;
     memcpy(at, head, sizeof head - 1);
     at += sizeof head - 1;

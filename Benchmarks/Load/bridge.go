@@ -1,5 +1,6 @@
-// The same bridge as bridge.c as one writes it in Go with the usual WebSocket package: two goroutines a call, encoding/json,
-// and for resampling the two-tap interpolation that glue code uses. A comparison, not part of the product.
+// The same bridge as bridge.c as one writes it in Go with the usual WebSocket package: two goroutines a call,
+// encoding/json, and for resampling the two-tap interpolation that glue code uses. A comparison, not part of the
+// product.
 //
 // usage: bridge_go --port P --agent-port A [--mode passthrough|resample]
 package main

@@ -1,24 +1,25 @@
-/* N phones of Twilio's: each posts the voice webhook, obeys the TwiML, opens the media stream and talks in 20 ms packets on
- * an absolute schedule, full duplex, until the time is over. One thread, 127.0.0.1.
+/* N phones of Twilio's: each posts the voice webhook, obeys the TwiML, opens the media stream and talks in 20 ms
+ * packets on an absolute schedule, full duplex, until the time is over. One thread, 127.0.0.1.
  *
- * What a call says is faint noise, and once a second a loud square wave for one packet. Its period names the probe, so one
- * that comes back late or not at all is not taken for the next. The added latency of the audio is the time from sending the
- * packet to receiving the one with the onset, plus the onset's place in that packet: a filter's delay counts, as it does
- * for the caller.
+ * What a call says is faint noise, and once a second a loud square wave for one packet. Its period names the probe, so
+ * one that comes back late or not at all is not taken for the next. The added latency of the audio is the time from
+ * sending the packet to receiving the one with the onset, plus the onset's place in that packet: a filter's delay
+ * counts, as it does for the caller.
  *
  * usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL] [--json]
  *
  * --direct   no webhook: the media stream is at ws://127.0.0.1:P/.
  * --churn    TOTAL calls of S seconds each, at most N at once, instead of N calls for S seconds.
  *
- * Latency and lateness are of the steady part, when all calls talk ("steady" and "draining" on stderr mark it); counts of
- * media are of the whole run. */
+ * Latency and lateness are of the steady part, when all calls talk ("steady" and "draining" on stderr mark it); counts
+ * of media are of the whole run. */
 #define _GNU_SOURCE
 #include "ws.h"
 #include <math.h>
 #include <stdarg.h>
 
-enum { PACKET = 160, NOISES = 16, PROBES = 3, MARKS = 64, DETECTED_LEVEL = 16000, QUIET_LEVEL = 8000, QUIET_SAMPLES = 80 };
+enum { PACKET = 160, NOISES = 16, PROBES = 3, MARKS = 64 };
+enum { DETECTED_LEVEL = 16000, QUIET_LEVEL = 8000, QUIET_SAMPLES = 80 };
 static const uint64_t FRAME = 20 * MILLISECOND, PROBE_LIFETIME = 2900 * MILLISECOND, SETUP_LIMIT = 10 * SECOND,
                       CLOSE_LIMIT = 2 * SECOND;
 
@@ -150,7 +151,8 @@ static void hang_up(struct call *c) {
     char text[256];
     snprintf(
         text, sizeof text,
-        "{\"event\":\"stop\",\"sequenceNumber\":\"%u\",\"streamSid\":\"%s\",\"stop\":{\"accountSid\":\"AC%032d\",\"callSid\":\"%s\"}}",
+        "{\"event\":\"stop\",\"sequenceNumber\":\"%u\",\"streamSid\":\"%s\","
+        "\"stop\":{\"accountSid\":\"AC%032d\",\"callSid\":\"%s\"}}",
         c->sequence++, c->stream_sid, 0, c->call_sid);
     c->state = CLOSING;
     c->deadline = now_ns() + CLOSE_LIMIT;
@@ -204,7 +206,8 @@ static bool post_webhook(struct call *c) {
     unsigned number = (unsigned)started * 7919u + (unsigned)c->index;
     int size = snprintf(
         form, sizeof form,
-        "AccountSid=AC%032d&CallSid=%s&From=%%2B1555%07u&To=%%2B1556%07u&CallStatus=ringing&Direction=inbound&ApiVersion=2010-04-01",
+        "AccountSid=AC%032d&CallSid=%s&From=%%2B1555%07u&To=%%2B1556%07u&CallStatus=ringing"
+        "&Direction=inbound&ApiVersion=2010-04-01",
         0, c->call_sid, number % 10000000, (number * 31) % 10000000);
     int n = snprintf(
         request, sizeof request,
@@ -276,7 +279,8 @@ static void obey(struct call *c, const char *document) {
         return;
     }
     for (const char *at = stream; (at = strstr(at, "<Parameter")); at += 10) {
-        if (!attribute(at + 10, "name", name, sizeof name) || !attribute(at + 10, "value", value, sizeof value)) continue;
+        if (!attribute(at + 10, "name", name, sizeof name)) continue;
+        if (!attribute(at + 10, "value", value, sizeof value)) continue;
         if (c->parameters.length > 0) bytes_append(&c->parameters, ",", 1);
         append_json(&c->parameters, name);
         bytes_append(&c->parameters, ":", 1);
@@ -319,13 +323,14 @@ static void start(struct call *c) {
     uint64_t now = now_ns();
     int n = snprintf(
         text, sizeof text,
-        "{\"event\":\"start\",\"sequenceNumber\":\"1\",\"start\":{\"accountSid\":\"AC%032d\",\"streamSid\":\"%s\",\"callSid\":\"%s\","
-        "\"tracks\":[\"inbound\"],\"mediaFormat\":{\"encoding\":\"audio/x-mulaw\",\"sampleRate\":8000,\"channels\":1},"
+        "{\"event\":\"start\",\"sequenceNumber\":\"1\",\"start\":{\"accountSid\":\"AC%032d\",\"streamSid\":\"%s\","
+        "\"callSid\":\"%s\",\"tracks\":[\"inbound\"],\"mediaFormat\":{"
+        "\"encoding\":\"audio/x-mulaw\",\"sampleRate\":8000,\"channels\":1},"
         "\"customParameters\":{%.*s}},\"streamSid\":\"%s\"}",
         0, c->stream_sid, c->call_sid, (int)c->parameters.length, c->parameters.data ? (char *)c->parameters.data : "",
         c->stream_sid);
-    if (n >= (int)sizeof text || !ws_send_text(&c->link, "{\"event\":\"connected\",\"protocol\":\"Call\",\"version\":\"1.0.0\"}", true)
-        || !ws_send_text(&c->link, text, true)) {
+    static const char hello[] = "{\"event\":\"connected\",\"protocol\":\"Call\",\"version\":\"1.0.0\"}";
+    if (n >= (int)sizeof text || !ws_send_text(&c->link, hello, true) || !ws_send_text(&c->link, text, true)) {
         fail(c, "the stream closed at its start");
         return;
     }
@@ -357,8 +362,8 @@ static void send_packet(struct call *c, uint64_t now) {
     uint8_t *at = message + WS_HEADROOM;
     int n = snprintf(
         (char *)at, 65536,
-        "{\"event\":\"media\",\"sequenceNumber\":\"%u\",\"media\":{\"track\":\"inbound\",\"chunk\":\"%u\",\"timestamp\":\"%u\","
-        "\"payload\":\"%s\"},\"streamSid\":\"%s\"}",
+        "{\"event\":\"media\",\"sequenceNumber\":\"%u\",\"media\":{\"track\":\"inbound\",\"chunk\":\"%u\","
+        "\"timestamp\":\"%u\",\"payload\":\"%s\"},\"streamSid\":\"%s\"}",
         c->sequence++, c->chunk, (c->chunk - 1) * 20, payload, c->stream_sid);
     c->chunk++;
     if (!ws_send(&c->link, OP_TEXT, at, (size_t)n, true)) {
@@ -375,7 +380,8 @@ static void echo_mark(struct call *c) {
     char text[512];
     struct mark *m = &c->marks[c->first_mark];
     snprintf(
-        text, sizeof text, "{\"event\":\"mark\",\"sequenceNumber\":\"%u\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%s\"}}",
+        text, sizeof text,
+        "{\"event\":\"mark\",\"sequenceNumber\":\"%u\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%s\"}}",
         c->sequence++, c->stream_sid, m->name);
     c->first_mark = (c->first_mark + 1) % MARKS;
     c->mark_count--;
@@ -597,7 +603,8 @@ static void report(void) {
                "\"probes\":{\"sent\":%llu,\"received\":%llu,\"lost\":%llu},"
                "\"media\":{\"sent\":%llu,\"received\":%llu,\"sentMs\":%llu,\"receivedMs\":%llu},"
                "\"marks\":%llu,\"markEchoes\":%llu,\"clears\":%llu,\"blockedSends\":%llu,"
-               "\"setupMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},\"lateMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}}\n"
+               "\"setupMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},"
+               "\"lateMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}}\n"
              : "calls %llu, failed %llu, closed early %llu, last error \"%s\", steady for %.3f s\n"
                "latency ms      p50 %.3f  p95 %.3f  p99 %.3f  max %.3f\n"
                "probes          sent %llu  received %llu  lost %llu\n"
@@ -606,9 +613,11 @@ static void report(void) {
                "set-up ms       p50 %.3f  p99 %.3f  max %.3f\n"
                "own lateness ms p50 %.3f  p99 %.3f  max %.3f\n",
         (unsigned long long)total.calls, (unsigned long long)total.failed, (unsigned long long)total.closed_early,
-        last_error, churn ? 0 : seconds, quantile(&latencies, 0.5), quantile(&latencies, 0.95), quantile(&latencies, 0.99),
-        quantile(&latencies, 1), (unsigned long long)total.probes, (unsigned long long)total.probes_received,
-        (unsigned long long)(total.probes - total.probes_received), (unsigned long long)total.sent, (unsigned long long)total.received,
+        last_error, churn ? 0 : seconds, quantile(&latencies, 0.5), quantile(&latencies, 0.95),
+        quantile(&latencies, 0.99), quantile(&latencies, 1), (unsigned long long)total.probes,
+        (unsigned long long)total.probes_received,
+        (unsigned long long)(total.probes - total.probes_received), (unsigned long long)total.sent,
+        (unsigned long long)total.received,
         (unsigned long long)total.sent_octets / 8, (unsigned long long)total.received_octets / 8,
         (unsigned long long)total.marks, (unsigned long long)total.echoes, (unsigned long long)total.clears,
         (unsigned long long)total.blocked, quantile(&setups, 0.5), quantile(&setups, 0.99), quantile(&setups, 1),
@@ -631,7 +640,8 @@ int main(int count, char **words) {
     if (!good || server_port <= 0 || calls_at_once <= 0 || calls_at_once > 100000 || seconds <= 0 || rate <= 0) {
         fprintf(
             stderr,
-            "usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL] [--json]\n");
+            "usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL] "
+            "[--json]\n");
         return 64;
     }
     if (churn && churn < calls_at_once) calls_at_once = churn;
@@ -662,7 +672,7 @@ int main(int count, char **words) {
         uint64_t due = heap[0]->due;
         if (steady && steady_end < due) due = steady_end;
         now = now_ns();
-        /* Unlike a timerfd this sets a timer only if there is nothing to read, and setting one costs an exit of the VM. */
+        /* Unlike a timerfd this sets a timer only when nothing can be read; in a virtual machine that is dear. */
         uint64_t wait = due == UINT64_MAX ? SECOND : due > now ? due - now : 0;
         struct timespec limit = {(time_t)(wait / SECOND), (long)(wait % SECOND)};
         int ready = epoll_pwait2(epoll, events, 64, &limit, NULL);

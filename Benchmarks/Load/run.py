@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""N phone calls in real time through a bridge, side by side in one run: a plain C bridge as the floor, a Go bridge where
-Go is installed, and `patchbay serve` where it has been built. See ../README.md for what is measured and how.
+"""N phone calls in real time through a bridge, side by side in one run: a plain C bridge as the floor, a Go bridge
+where Go is installed, and `patchbay serve` where it has been built. See ../README.md for what is measured and how.
 
     ./run.py                                   all of them, 1, 100 and 300 calls of 20 s
     ./run.py --only floor,patchbay-medium      some of them, by name or the beginning of a name
@@ -184,11 +184,12 @@ class Bench:
             subprocess.run(["openssl", *words], check=True, cwd=self.folder, capture_output=True)
 
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=Load benchmark CA", "-keyout", "ca.key", "-out", "ca.pem")
+        openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=Load benchmark CA", "-keyout", "ca.key",
+                "-out", "ca.pem")
         openssl("req", *curve, "-subj", "/CN=localhost", "-keyout", "agent.key", "-out", "agent.csr")
         (self.folder / "agent.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        openssl("x509", "-req", "-in", "agent.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                "-extfile", "agent.ext", "-out", "agent.pem")
+        openssl("x509", "-req", "-in", "agent.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", "agent.ext", "-out", "agent.pem")
 
     def start_agent(self, contestant):
         port = free_port()
@@ -208,8 +209,8 @@ class Bench:
             write_json(pipelines / "server.json", {"limits": {"maximumCalls": 2000}})
             write_json(pipelines / "load.json", {
                 "name": "load", "numbers": ["*"], "transport": "twilio", "stages": STAGES[contestant.mode]})
-            command = [self.options.patchbay, "serve", str(pipelines), "--port", str(port), "--insecure-skip-signatures",
-                       "--log-level", "warning"]
+            command = [self.options.patchbay, "serve", str(pipelines), "--port", str(port),
+                       "--insecure-skip-signatures", "--log-level", "warning"]
             # Nothing of the surroundings may change what is measured: a key, for one, asks for a signed URL first.
             environment = {key: value for key, value in os.environ.items()
                            if not key.startswith(("ELEVENLABS_", "TWILIO_", "PUBLIC_URL", "APP_BASE_URL", "API_URL"))}
@@ -220,15 +221,16 @@ class Bench:
                 environment["PATCHBAY_CA_FILE"] = str(self.folder / "ca.pem")
         else:
             program = "bridge" if contestant.kind == "c" else "bridge_go"
-            command = [str(BUILD / program), "--port", str(port), "--agent-port", str(agent_port), "--mode", contestant.mode]
+            command = [str(BUILD / program), "--port", str(port), "--agent-port", str(agent_port),
+                       "--mode", contestant.mode]
         bridge = self.start("bridge", command, self.options.bridge_core, environment)
         wait_for(bridge, (lambda: is_healthy(port)) if contestant.kind == "patchbay" else (lambda: accepts(port)))
         return bridge, port
 
     def phones(self, contestant, port, calls, seconds, *words, at_steady=None, at_draining=None):
         """Lets `calls` phones talk; the two functions are called when the steady part begins and ends."""
-        command = [str(BUILD / "phones"), "--json", "--port", str(port), "--calls", str(calls), "--seconds", str(seconds),
-                   "--rampup-per-second", str(self.options.rampup_per_second), *words]
+        command = [str(BUILD / "phones"), "--json", "--port", str(port), "--calls", str(calls),
+                   "--seconds", str(seconds), "--rampup-per-second", str(self.options.rampup_per_second), *words]
         if contestant.kind != "patchbay":
             command.append("--direct")
         if self.options.pins:
@@ -257,8 +259,10 @@ class Bench:
         runs = [self.measure(contestant, calls) for _ in range(self.options.repeat)]
         runs.sort(key=lambda run: run["phones"]["latencyMs"]["p99"])
         chosen = runs[(len(runs) - 1) // 2]
-        chosen["repeats"] = [{"p99Ms": run["phones"]["latencyMs"]["p99"], "cpuMsPerCallSecond": run["cpuMsPerCallSecond"],
-                              "probesLost": run["phones"]["probes"]["lost"]} for run in runs]
+        chosen["repeats"] = [
+            {"p99Ms": run["phones"]["latencyMs"]["p99"], "cpuMsPerCallSecond": run["cpuMsPerCallSecond"],
+             "probesLost": run["phones"]["probes"]["lost"]}
+            for run in runs]
         return chosen
 
     def measure(self, contestant, calls):
@@ -415,8 +419,8 @@ def holds(result, idle):
 
 
 def print_loads(results):
-    rows = [["bridge", "calls", "holds", "CPU ms/call s", "system", "bridge CPU", "load CPU", "p50 ms", "p95", "p99", "max",
-             "probes lost", "audio back", "late p99", "switches/s", "kB/call", "RSS MB", "fds"]]
+    rows = [["bridge", "calls", "holds", "CPU ms/call s", "system", "bridge CPU", "load CPU", "p50 ms", "p95", "p99",
+             "max", "probes lost", "audio back", "late p99", "switches/s", "kB/call", "RSS MB", "fds"]]
     idle = {}
     for result in results:
         first = idle.setdefault(result["bridge"], result)
@@ -424,7 +428,8 @@ def print_loads(results):
         latency, media = phones["latencyMs"], phones["media"]
         rows.append([
             result["bridge"], str(result["calls"]), "yes" if holds(result, first) else "NO",
-            f"{result['cpuMsPerCallSecond']:.2f}", "-" if result["systemShare"] is None else f"{result['systemShare']:.0%}",
+            f"{result['cpuMsPerCallSecond']:.2f}",
+            "-" if result["systemShare"] is None else f"{result['systemShare']:.0%}",
             f"{result['bridgeCpu']:.0%}", f"{result['loadCpu']:.0%}",
             f"{latency['p50']:.1f}", f"{latency['p95']:.1f}", f"{latency['p99']:.1f}", f"{latency['max']:.1f}",
             f"{phones['probes']['lost']}/{phones['probes']['sent']}",
@@ -458,14 +463,15 @@ def notes(result):
         if not use:
             continue
         # The scheduler's count is exact; the core's own is sampled by a clock that may beat with the 20 ms schedule.
-        if max(own, use["busy"]) > 0.9:
-            yield f"the {name} was {max(own, use['busy']):.0%} busy: it sets the limit"
+        if own > 0.85:
+            yield f"{own:.0%} of the {name} was used: it sets the limit"
         if use["busy"] - own > 0.2:
             yield f"something else used {use['busy'] - own:.0%} of the {name}; measure again on a quiet machine"
         if use["stolen"] > 0.02:
             yield f"the hypervisor kept {use['stolen']:.0%} of the {name} for itself"
     if phones["lateMs"]["max"] > 20:
-        yield f"the phones stood still for {phones['lateMs']['max']:.0f} ms: the machine paused, and the maximum says little"
+        yield (f"the phones stood still for {phones['lateMs']['max']:.0f} ms: the machine paused, and the maximum "
+               "says little")
     if len(result["repeats"]) > 1:
         values = ", ".join(f"{run['p99Ms']:.1f}" for run in result["repeats"])
         yield f"p99 of the repeats {values} ms, the row is the median"
@@ -485,7 +491,7 @@ def print_churn(results):
         ])
     print()
     table(rows)
-    print("\nfds and RSS: before (after a warm-up of as many calls at once), after one half of the calls, after the other.")
+    print("\nfds and RSS: before (after a warm-up of as many calls at once), after half of the calls, after all.")
 
 
 def parse_options():
@@ -495,7 +501,8 @@ def parse_options():
     parser.add_argument("--rampup-per-second", type=int, default=50, help="new calls per second (50)")
     parser.add_argument("--repeat", type=int, default=1, help="measure so often and show the median by p99 (1)")
     parser.add_argument("--only", help="names or beginnings of names: " + ", ".join(c.name for c in CONTESTANTS))
-    parser.add_argument("--patchbay", default=str(ROOT / ".build/release/patchbay"), help="the binary (.build/release/patchbay)")
+    parser.add_argument("--patchbay", default=str(ROOT / ".build/release/patchbay"),
+                        help="the binary (.build/release/patchbay)")
     parser.add_argument("--tls", action="store_true", help="TLS to the agent; Patchbay only")
     parser.add_argument("--churn", type=int, metavar="N", help="N calls of one second each, 50 at once, instead")
     parser.add_argument("--bridge-core", type=int, default=0, help="core of the bridge (0)")
@@ -506,7 +513,8 @@ def parse_options():
         options.calls = [int(word) for word in options.calls.split(",")]
     except ValueError:
         parser.error("--calls takes numbers with commas between them")
-    if min(options.calls) < 1 or options.seconds <= 0 or options.rampup_per_second < 1 or options.repeat < 1 or (options.churn or 2) < 2:
+    if (min(*options.calls, options.rampup_per_second, options.repeat) < 1 or options.seconds <= 0
+            or (options.churn is not None and options.churn < 2)):
         parser.error("numbers must be positive, and --churn at least 2")
     available = os.sched_getaffinity(0)
     options.pins = {options.bridge_core, options.load_core} <= available and bool(shutil.which("taskset"))
@@ -531,7 +539,8 @@ def main():
     if not contestants:
         sys.exit("nothing to measure")
     about = machine()
-    print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, TCP {about['tcpCongestionControl']}, load {about['loadBefore']:.2f} before the run; "
+    print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, TCP {about['tcpCongestionControl']}, "
+          f"load {about['loadBefore']:.2f} before the run; "
           + (f"bridge on core {options.bridge_core}, phones and agent on core {options.load_core}" if options.pins
              else "NOT pinned to cores") + (", TLS to the agent" if options.tls else ""))
 
@@ -541,8 +550,8 @@ def main():
         try:
             for contestant in contestants:
                 for calls in [None] if options.churn else options.calls:
-                    print(f"{contestant.name}: " + (f"{options.churn} short calls" if options.churn else f"{calls} calls"),
-                          file=sys.stderr)
+                    what = f"{options.churn} short calls" if options.churn else f"{calls} calls"
+                    print(f"{contestant.name}: {what}", file=sys.stderr, flush=True)
                     try:
                         results.append(bench.churn(contestant) if options.churn else bench.median(contestant, calls))
                     except Failure as failure:
@@ -554,7 +563,8 @@ def main():
     if results:
         (print_churn if options.churn else print_loads)(results)
     if options.json:
-        settings = {key: getattr(options, key) for key in ("calls", "seconds", "rampup_per_second", "repeat", "tls", "churn", "pins")}
+        keys = ("calls", "seconds", "rampup_per_second", "repeat", "tls", "churn", "pins")
+        settings = {key: getattr(options, key) for key in keys}
         write_json(Path(options.json), {"machine": about, "settings": settings, "results": results})
     sys.exit(1 if failed or not results else 0)
 

@@ -1,5 +1,5 @@
-/* What the programs of the load benchmark share: sockets with buffers, WebSocket framing (RFC 6455), base64, the little of
- * JSON they need, and mu-law (ITU-T G.711, in the arithmetic of G.191). One thread each, Linux, loopback.
+/* What the programs of the load benchmark share: sockets with buffers, WebSocket framing (RFC 6455), base64, the little
+ * of JSON they need, and mu-law (ITU-T G.711, in the arithmetic of G.191). One thread each, Linux, loopback.
  *
  * A socket keeps no memory of its own unless a message is cut in two or the peer does not read: the figures for memory
  * per call are then those of the bridge's own work. Define WS_TLS before including this for links over OpenSSL. */
@@ -439,7 +439,7 @@ static UNUSED void ws_accept(const char *key, char accept[29]) {
     accept[base64_encode(digest, 20, accept)] = 0;
 }
 
-/* The length of the head at the front of `data`, which gets a zero byte as its end; 0 if it is not complete, -1 if too long. */
+/* The length of the head at the front of `data`, which gets a zero byte as its end; 0 if incomplete, -1 if too long. */
 static UNUSED ssize_t http_head(uint8_t *data, size_t length) {
     uint8_t *end = memmem(data, length, "\r\n\r\n", 4);
     if (!end) return length > 16384 ? -1 : 0;
@@ -454,7 +454,8 @@ static UNUSED bool ws_upgrade(struct link *l, const char *head) {
     ws_accept(key, accept);
     int n = snprintf(
         answer, sizeof answer,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: %s\r\n\r\n",
         accept);
     return link_send(l, answer, (size_t)n);
 }

@@ -1,0 +1,80 @@
+"""A phone in Python, on the `websockets` library: what a carrier sends, written independently of ours."""
+
+import asyncio
+import base64
+import json
+import re
+import urllib.parse
+import urllib.request
+
+from conftest import AUTH_TOKEN
+from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import connect
+
+SILENCE = b"\xff" * 160
+
+
+def webhook(server, number, sid):
+    form = {"CallSid": sid, "From": "+15550100099", "To": number, "CallStatus": "ringing"}
+    url = server.url + "/twilio/voice"
+    request = urllib.request.Request(
+        url, urllib.parse.urlencode(form).encode(),
+        {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, form)})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.read().decode()
+
+
+async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None):
+    """Sends the packets in real time and gives every byte that was heard, and the messages as they came."""
+    twiml = webhook(server, number, sid)
+    url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
+    parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
+    stream = "MZ" + "2" * 32
+    heard, messages = bytearray(), []
+    async with connect(url, compression=None) as socket:
+        sequence = 1
+
+        async def send(event, **fields):
+            nonlocal sequence
+            await socket.send(json.dumps({"event": event, "sequenceNumber": str(sequence), "streamSid": stream, **fields}))
+            sequence += 1
+
+        await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        await send("start", start={
+            "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": parameters})
+
+        async def listen():
+            played = asyncio.get_running_loop().time()
+            async for text in socket:
+                message = json.loads(text)
+                messages.append(message)
+                assert message["streamSid"] == stream
+                if message["event"] == "media":
+                    payload = base64.b64decode(message["media"]["payload"], validate=True)
+                    assert len(payload) % 160 == 0
+                    heard.extend(payload)
+                    played = max(played, asyncio.get_running_loop().time()) + len(payload) / 8000
+                elif message["event"] == "mark":
+                    wait = max(0, played - asyncio.get_running_loop().time())
+                    name = message["mark"]["name"]
+                    asyncio.get_running_loop().call_later(
+                        wait, lambda n=name: asyncio.ensure_future(send("mark", mark={"name": n})))
+
+        listener = asyncio.ensure_future(listen())
+        begin = asyncio.get_running_loop().time()
+        index = 0
+        while True:
+            packet = packets[index] if index < len(packets) else SILENCE
+            if listener.done() or (index >= len(packets) + tail if until is None else until(heard) or index > 3000):
+                break
+            await send("media", media={
+                "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20),
+                "payload": base64.b64encode(packet).decode()})
+            index += 1
+            await asyncio.sleep(max(0, begin + index * 0.02 - asyncio.get_running_loop().time()))
+        if not listener.done():
+            await send("stop", stop={"accountSid": "AC1", "callSid": sid})
+        listener.cancel()
+    return bytes(heard), messages
