@@ -91,6 +91,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
+        .executableTarget(
+            name: "PatchbayFrames", dependencies: ["Patchbay", "PatchbayTesting", nio("NIOCore")],
+            path: "Benchmarks/Frames", swiftSettings: strict),
+
         .testTarget(name: "PatchbayAudioTests", dependencies: ["PatchbayAudio"], swiftSettings: strict),
         .testTarget(
             name: "PatchbayCoreTests", dependencies: ["PatchbayCore", "PatchbayTesting", nio("NIOPosix")],

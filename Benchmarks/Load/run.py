@@ -418,6 +418,18 @@ def holds(result, idle):
             and phones["latencyMs"]["p99"] <= idle["phones"]["latencyMs"]["p99"] + 20)
 
 
+def foreign_use(result, name):
+    """How much of a core others used. The core's own count is sampled by a clock that may beat with the 20 ms schedule,
+    so a little says nothing."""
+    use = result[f"{name}Core"]
+    return use["busy"] - result[f"{name}Cpu"] if use else 0
+
+
+def is_disturbed(result):
+    foreign = max(foreign_use(result, "bridge"), foreign_use(result, "load"))
+    return foreign > 0.2 or result["phones"]["lateMs"]["p99"] > 5
+
+
 def print_loads(results):
     rows = [["bridge", "calls", "holds", "CPU ms/call s", "system", "bridge CPU", "load CPU", "p50 ms", "p95", "p99",
              "max", "probes lost", "audio back", "late p99", "switches/s", "kB/call", "RSS MB", "fds"]]
@@ -427,7 +439,8 @@ def print_loads(results):
         phones, rss, fds = result["phones"], result["rssKB"], result["descriptors"]
         latency, media = phones["latencyMs"], phones["media"]
         rows.append([
-            result["bridge"], str(result["calls"]), "yes" if holds(result, first) else "NO",
+            result["bridge"], str(result["calls"]),
+            ("yes" if holds(result, first) else "NO") + ("*" if is_disturbed(result) else ""),
             f"{result['cpuMsPerCallSecond']:.2f}",
             "-" if result["systemShare"] is None else f"{result['systemShare']:.0%}",
             f"{result['bridgeCpu']:.0%}", f"{result['loadCpu']:.0%}",
@@ -442,6 +455,8 @@ def print_loads(results):
     print()
     table(rows)
     print("\nRSS and fds: before the calls (after a warm-up), with all of them, after them.")
+    if any(is_disturbed(result) for result in results):
+        print("*: another program used the cores, or the phones were late; do not believe this row.")
     for result in results:
         for note in notes(result):
             print(f"{result['bridge']} with {result['calls']} calls: {note}")
@@ -458,17 +473,16 @@ def notes(result):
         yield f"{lost / result['calls']:.0f} ms of audio a call did not come back"
     if result["descriptors"]["after"] > result["descriptors"]["before"] + 2:
         yield f"{result['descriptors']['after'] - result['descriptors']['before']} descriptors stayed open"
-    for name, own, use in (("bridge core", result["bridgeCpu"], result["bridgeCore"]),
-                           ("load core", result["loadCpu"], result["loadCore"])):
+    for name in ("bridge", "load"):
+        own, use = result[f"{name}Cpu"], result[f"{name}Core"]
         if not use:
             continue
-        # The scheduler's count is exact; the core's own is sampled by a clock that may beat with the 20 ms schedule.
         if own > 0.85:
-            yield f"{own:.0%} of the {name} was used: it sets the limit"
-        if use["busy"] - own > 0.2:
-            yield f"something else used {use['busy'] - own:.0%} of the {name}; measure again on a quiet machine"
+            yield f"{own:.0%} of the {name} core was used: it sets the limit"
+        if foreign_use(result, name) > 0.2:
+            yield f"something else used {foreign_use(result, name):.0%} of the {name} core; measure on a quiet machine"
         if use["stolen"] > 0.02:
-            yield f"the hypervisor kept {use['stolen']:.0%} of the {name} for itself"
+            yield f"the hypervisor kept {use['stolen']:.0%} of the {name} core for itself"
     if phones["lateMs"]["max"] > 20:
         yield (f"the phones stood still for {phones['lateMs']['max']:.0f} ms: the machine paused, and the maximum "
                "says little")

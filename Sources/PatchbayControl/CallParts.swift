@@ -1,15 +1,15 @@
-import PatchbayConfig
-import PatchbayCore
+public import PatchbayConfig
+public import PatchbayCore
 import PatchbayTransports
 
 /// What one call is made of, resolved from its document and ready to be put together on its event loop.
-struct CallParts: Sendable {
+public struct CallParts: Sendable {
     private let plan: PipelinePlan
     private let carrier: any CarrierComponent
     private let backends: [any AgentBackend]
 
     /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
-    init(_ plan: PipelinePlan) throws(PipelineError) {
+    public init(_ plan: PipelinePlan) throws(PipelineError) {
         guard let carrier = plan.transport.component as? any CarrierComponent else {
             throw PipelineError(
                 .stageFailed, "transport \"\(plan.transport.component.spec.type)\" carries no calls", place: plan.file)
@@ -22,7 +22,7 @@ struct CallParts: Sendable {
     }
 
     /// Makes the processors of one call. On its event loop.
-    func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
+    public func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
         CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
             carrierFormat: carrier.format, toAgent: Chain(.toAgent, try stages(plan.stagesBefore)), joint: plan.agentFormat,

@@ -74,8 +74,8 @@ public struct Chain {
     ///
     /// What comes out waits inside until the call takes it.
     public mutating func send(_ frame: Frame, before index: Int = 0, at now: MediaTime) throws(PipelineError) {
-        work.append((index, frame))
-        while let (index, frame) = work.popFirst() {
+        var next: (stage: Int, frame: Frame)? = (index, frame)
+        while let (index, frame) = next.take() ?? work.popFirst() {
             if let stamp = frame.generation, stamp < generation, frame.isDroppedByInterruption {
                 staleCount += 1
                 continue
@@ -90,7 +90,12 @@ public struct Chain {
             } catch {
                 throw located(error, index)
             }
-            collect(from: index)
+            // Most stages give one frame for one; it needs no queue to keep its order.
+            if work.isEmpty, output.upstream.isEmpty, output.downstream.count == 1 {
+                next = (index + 1, output.downstream.removeLast())
+            } else {
+                collect(from: index)
+            }
         }
     }
 
@@ -115,7 +120,7 @@ public struct Chain {
 
     /// Swaps the frames that left the chain at its end into `frames`, whose old content is forgotten. Two arrays take
     /// turns, so nothing is allocated.
-    mutating func takeExits(into frames: inout [Frame]) {
+    public mutating func takeExits(into frames: inout [Frame]) {
         frames.removeAll(keepingCapacity: true)
         if !exits.isEmpty { swap(&frames, &exits) }
     }

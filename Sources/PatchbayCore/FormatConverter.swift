@@ -47,7 +47,7 @@ public struct FormatConverter {
             encode(linear, count: count)
             return result
         }
-        reserve(&resampled, resampler.maximumOutput(forInput: count))
+        Self.reserve(&resampled, resampler.maximumOutput(forInput: count))
         let produced = linear.withUnsafeBufferPointer { input in
             resampled.withUnsafeMutableBufferPointer {
                 resampler.process(UnsafeBufferPointer(rebasing: input.prefix(count)), into: $0)
@@ -61,7 +61,7 @@ public struct FormatConverter {
     public mutating func flush() -> ByteBuffer {
         result.clear()
         guard let resampler else { return result }
-        reserve(&resampled, resampler.maximumFlushOutput)
+        Self.reserve(&resampled, resampler.maximumFlushOutput)
         let produced = resampled.withUnsafeMutableBufferPointer { resampler.flush(into: $0) }
         encode(resampled, count: produced)
         return result
@@ -70,13 +70,13 @@ public struct FormatConverter {
     /// Forgets what is held back, after an interruption.
     public mutating func reset() { resampler?.reset() }
 
-    private func reserve(_ samples: inout [Int16], _ count: Int) {
+    private static func reserve(_ samples: inout [Int16], _ count: Int) {
         if samples.count < count { samples.append(contentsOf: repeatElement(0, count: count - samples.count)) }
     }
 
     private mutating func decode(_ payload: ByteBuffer) -> Int {
         let count = payload.readableBytes / source.encoding.bytesPerSample
-        reserve(&linear, count)
+        Self.reserve(&linear, count)
         payload.withUnsafeReadableBytes { bytes in
             linear.withUnsafeMutableBufferPointer { samples in
                 switch source.encoding {

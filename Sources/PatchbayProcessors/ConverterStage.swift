@@ -21,9 +21,11 @@ struct ConverterStage: Processor {
             else {
                 throw PipelineError(.unsupportedFormat, "takes \(converter.source), was given \(audio.format)")
             }
-            emit(converter.convert(audio.payload), audio.generation, into: &output)
+            let converted = converter.convert(audio.payload)
+            emit(converted, audio.generation, into: &output)
         case .utteranceEnded(let generation):
-            emit(converter.flush(), generation, into: &output)
+            let tail = converter.flush()
+            emit(tail, generation, into: &output)
             output.emit(frame)
         case .interruption:
             converter.reset()
@@ -34,6 +36,8 @@ struct ConverterStage: Processor {
         }
     }
 
+    // Give it finished values only: a call as an argument would run while this copy of `self` holds the converter's
+    // buffers, and cost an allocation for each.
     private func emit(_ payload: ByteBuffer, _ generation: UInt32, into output: inout FrameOutput) {
         guard payload.readableBytes > 0 else { return }
         output.emit(.audio(AudioFrame(payload, format: converter.target, generation: generation)))

@@ -86,7 +86,28 @@ enum TwilioFault: Error, CustomStringConvertible {
 
 extension PlaybackMark {
     /// `GENERATION:MILLISECONDS`, for instance `3:4800`.
-    var name: String { "\(generation):\(offsetMilliseconds)" }
+    ///
+    /// Written digit by digit: names of up to 15 bytes then need no memory of their own, where interpolation takes some.
+    var name: String {
+        func digits(_ value: UInt64) -> Int { value < 10 ? 1 : 1 + digits(value / 10) }
+        let offset = UInt64(clamping: offsetMilliseconds)
+        let head = digits(UInt64(generation)), tail = digits(offset)
+        return String(unsafeUninitializedCapacity: head + 1 + tail) { bytes in
+            func write(_ value: UInt64, endingAt end: Int) {
+                var rest = value
+                var index = end
+                repeat {
+                    index -= 1
+                    bytes[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                    rest /= 10
+                } while rest > 0
+            }
+            write(UInt64(generation), endingAt: head)
+            bytes[head] = UInt8(ascii: ":")
+            write(offset, endingAt: head + 1 + tail)
+            return head + 1 + tail
+        }
+    }
 
     init?(name: String) {
         let parts = name.split(separator: ":", maxSplits: 1)

@@ -5,6 +5,7 @@ public import NIOCore
 public struct TwilioStreamWriter: Sendable {
     public let streamSid: String
     private let mediaPrefix: [UInt8]
+    private let markPrefix: [UInt8]
     private let clearMessage: [UInt8]
 
     public init(streamSid: String) {
@@ -13,6 +14,7 @@ public struct TwilioStreamWriter: Sendable {
         sid.string(streamSid)
         self.mediaPrefix =
             Array(#"{"event":"media","streamSid":"#.utf8) + sid.bytes + Array(#","media":{"payload":""#.utf8)
+        self.markPrefix = Array(#"{"event":"mark","streamSid":"#.utf8) + sid.bytes + Array(#","mark":{"name":"#.utf8)
         self.clearMessage = Array(#"{"event":"clear","streamSid":"#.utf8) + sid.bytes + [UInt8(ascii: "}")]
     }
 
@@ -32,13 +34,20 @@ public struct TwilioStreamWriter: Sendable {
     }
 
     /// Appends a `mark` message; Twilio sends the name back once everything before it was played.
+    ///
+    /// Allocates nothing when the name has nothing to escape, as with digits and a colon.
     public func mark(_ name: String, into buffer: inout ByteBuffer) {
-        buffer.write(
-            .object { text in
-                text.member("event", "mark")
-                text.member("streamSid", streamSid)
-                text.member("mark") { $0.member("name", name) }
-            })
+        buffer.writeBytes(markPrefix)
+        if name.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            buffer.writeInteger(UInt8(ascii: "\""))
+            buffer.writeString(name)
+            buffer.writeInteger(UInt8(ascii: "\""))
+        } else {
+            var escaped = JSONText()
+            escaped.string(name)
+            buffer.writeBytes(escaped.bytes)
+        }
+        buffer.writeStaticString("}}")
     }
 
     /// Appends a `clear` message: Twilio throws away what it has not played and returns all pending marks.

@@ -1,0 +1,162 @@
+import Glibc
+import NIOCore
+import Patchbay
+import PatchbayTesting
+import PatchbayWire
+
+/// What one frame costs: on the wire, through a chain, through a whole call. Run it by `make bench`, or alone:
+///
+///     swift build -c release --product PatchbayFrames && .build/release/PatchbayFrames
+@main
+enum Frames {
+    static func main() throws {
+        var results: [Measure.Result] = []
+        if Measure.countsAllocations {
+            // The counter proves itself first: one allocation a repetition must be seen as one.
+            var kept: [UnsafeMutableRawPointer?] = []
+            kept.reserveCapacity(200_000)
+            let control = Measure.run("control: one malloc of 64 bytes", repetitions: 20_000) { kept.append(malloc(64)) }
+            for pointer in kept { free(pointer) }
+            results.append(control)
+        }
+        results += wire()
+        results += try chains()
+        results += try calls()
+        print(row("", "ns", "allocations"))
+        for result in results where !result.nanoseconds.isNaN {
+            print(row(result.name, fixed(result.nanoseconds), result.allocations.map { fixed($0, digits: 3) } ?? "not counted"))
+        }
+    }
+
+    // MARK: Wire
+
+    private static let streamSid = "MZ0123456789abcdef0123456789abcdef"
+
+    private static func mediaMessage(_ bytes: [UInt8]) -> ByteBuffer {
+        var writer = TwilioPhoneWriter(start: TwilioStart(streamSid: streamSid, callSid: "CA1", accountSid: "AC1"))
+        var buffer = ByteBuffer()
+        bytes.withUnsafeBytes { writer.media($0, timestamp: 12_340, into: &buffer) }
+        return buffer
+    }
+
+    private static var startMessage: ByteBuffer {
+        var writer = TwilioPhoneWriter(start: TwilioStart(streamSid: streamSid, callSid: "CA1", accountSid: "AC1"))
+        var buffer = ByteBuffer()
+        writer.start(into: &buffer)
+        return buffer
+    }
+
+    private static let speech: [UInt8] = Tone(440).samples(count: 160, sampleRate: 8000).map { G711.encodeMulaw($0) }
+
+    private static func wire() -> [Measure.Result] {
+        let media = mediaMessage(speech)
+        var decoder = TwilioMessageDecoder()
+        decoder.streamSid = streamSid
+        var payload = ByteBuffer()
+        let writer = TwilioStreamWriter(streamSid: streamSid)
+        var out = ByteBuffer()
+        var agentAudio = ByteBuffer()
+        [UInt8](repeating: 7, count: 640).withUnsafeBytes { ElevenLabsWriter.audio($0, eventId: 3, into: &agentAudio) }
+        return [
+            Measure.run("Twilio media in: scan, base64 (\(media.readableBytes) bytes)") {
+                payload.clear()
+                _ = try? decoder.decode(media, payload: &payload)
+            },
+            Measure.run("Twilio media out: 160 bytes") {
+                out.clear()
+                speech.withUnsafeBytes { writer.media($0, into: &out) }
+            },
+            Measure.run("ElevenLabs user_audio_chunk out: 160 bytes") {
+                out.clear()
+                speech.withUnsafeBytes { ElevenLabsWriter.userAudioChunk($0, into: &out) }
+            },
+            Measure.run("ElevenLabs audio in: 640 bytes") {
+                payload.clear()
+                _ = try? ElevenLabsServerMessage.decode(agentAudio, audio: &payload)
+            },
+        ]
+    }
+
+    // MARK: Chains
+
+    private struct Pass: Processor {
+        mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+            output.emit(frame)
+        }
+    }
+
+    private static func chains() throws -> [Measure.Result] {
+        let frame = Frame.audio(AudioFrame(ByteBuffer(bytes: speech), format: .telephony))
+        var eight = ChainBench((0..<8).map { index in
+            Stage("pass", address: "stages[\(index)]", takes: .telephony, gives: .telephony, processor: Pass())
+        })
+        var now = MediaTime.zero
+        return [
+            Measure.run("one frame through eight stages that pass it on") {
+                now = now + .milliseconds(20)
+                eight.send(frame, at: now)
+            }
+        ]
+    }
+
+    // MARK: Calls
+
+    /// A call put together from a document, as a server does it.
+    private static func call(_ stages: String, environment: [String: String] = [:]) throws -> CallBench {
+        let document = #"{"name": "bench", "numbers": ["*"], "transport": "twilio", "stages": [\#(stages)]}"#
+        let (set, diagnostics) = PipelineSet.load(
+            sources: [SourceText(file: "bench.json", document)], registry: try .standard(), environment: environment)
+        guard let route = set?.route("+1") else { throw Failure(description: diagnostics.rendered()) }
+        let info = CallInfo(id: "1", callSid: "CA1", from: "+1", to: "+1", pipeline: "bench")
+        return try CallBench(CallParts(try route.plan(for: CallVariables())).makePlan(info), start: startMessage)
+    }
+
+    private struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    private static func calls() throws -> [Measure.Result] {
+        let media = mediaMessage(speech)
+        var results: [Measure.Result] = []
+        let resampled = { (quality: String, agent: String) in
+            #""decoder", {"type": "resampler", "rateHz": 16000, "quality": "\#(quality)"}, "vad", \#(agent), {"type": "resampler", "rateHz": 8000, "quality": "\#(quality)"}, "encoder""#
+        }
+        for (name, stages) in [
+            ("echo, no stages", #""echo""#), ("decoder, echo, encoder", #""decoder", "echo", "encoder""#),
+            ("six stages, resampler linear", resampled("linear", #""echo""#)),
+            ("six stages, resampler medium", resampled("medium", #""echo""#)),
+        ] {
+            var bench = try call(stages)
+            results.append(
+                Measure.run("a call's packet, in and out: \(name)", repetitions: 4000) { bench.exchange(media) })
+            guard bench.isAlive else { throw Failure(description: "the call of \"\(name)\" ended in the middle") }
+        }
+        let agent = #"{"type": "elevenlabs", "agentId": "a"}"#
+        for (name, stages, format, bytes) in [
+            ("µ-law agent, no stages", agent, "ulaw_8000", 160),
+            ("16 kHz agent, six stages, linear", resampled("linear", agent), "pcm_16000", 640),
+        ] {
+            var bench = try call(stages)
+            bench.connectAgent(format)
+            var audio = ByteBuffer()
+            [UInt8](repeating: 0x40, count: bytes).withUnsafeBytes { ElevenLabsWriter.audio($0, eventId: 3, into: &audio) }
+            results.append(
+                Measure.run("ElevenLabs, both legs: \(name)", repetitions: 4000) { bench.exchange(media, agent: audio) })
+            guard bench.isAlive else { throw Failure(description: "the call of \"\(name)\" ended in the middle") }
+        }
+        return results
+    }
+
+    // MARK: Table
+
+    private static func row(_ cells: String...) -> String {
+        let name = cells[0] + String(repeating: " ", count: max(0, 62 - cells[0].count))
+        return name + cells.dropFirst().map { String(repeating: " ", count: max(0, 14 - $0.count)) + $0 }.joined()
+    }
+
+    private static func fixed(_ value: Double, digits: Int = 0) -> String {
+        let scale = digits == 0 ? 1.0 : 1000.0
+        let rounded = (value * scale).rounded() / scale
+        return digits == 0 ? "\(Int(rounded))" : "\(rounded)"
+    }
+}
