@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BUILD := .build
 PACKAGES := libssl-dev libopus-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox
-SOURCES := Package.swift Sources Tests
+SOURCES := Package.swift Sources Tests Benchmarks/Frames
 
 .PHONY: help demo test unit interop bench format lint setup venv clean
 
@@ -50,7 +50,10 @@ test: unit interop
 
 bench: setup
 	$(SWIFT) build -j $(JOBS) -c release --product patchbay
-	$(PYTHON) Benchmarks/run.py
+	$(SWIFT) build -j $(JOBS) -c release --product PatchbayFrames
+	$(MAKE) -s -C Benchmarks/Allocations check
+	LD_PRELOAD=$(CURDIR)/Benchmarks/Allocations/build/libpatchbay-allocations.so $(BUILD)/release/PatchbayFrames
+	$(PYTHON) Benchmarks/Load/run.py
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

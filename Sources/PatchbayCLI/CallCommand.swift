@@ -46,7 +46,7 @@ struct CallCommand: AsyncParsableCommand {
             do {
                 spoken = Array(try WAVFile(path: path).audio(in: .telephony).readableBytesView)
             } catch {
-                throw ValidationError("\(path): \(error)")
+                throw ValidationError("\(error)")
             }
             let trigger: PhoneStep.Trigger =
                 if index == 0, let wait { .after(milliseconds: wait) } else { .afterPause(milliseconds: 600) }

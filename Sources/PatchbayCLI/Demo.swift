@@ -33,7 +33,7 @@ struct Demo: AsyncParsableCommand {
     func run() async throws {
         let registry = try ComponentRegistry.standard()
         let (set, diagnostics) = PipelineSet.load("\(pipelines)/demo.json", registry: registry, environment: [:])
-        if !diagnostics.isEmpty { Terminal.note(diagnostics.rendered(colour: Terminal.hasColour)) }
+        if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard let set else { throw ExitCode.badDocument }
         var steps: [PhoneStep] = []
         let triggers: [PhoneStep.Trigger] = [

@@ -32,7 +32,7 @@ struct Lint: AsyncParsableCommand {
             if diagnostics.isEmpty {
                 Terminal.result("\(paths.joined(separator: ", ")): no errors")
             } else {
-                Terminal.result(diagnostics.rendered(colour: Terminal.hasColour))
+                Terminal.result(diagnostics.page)
             }
         }
         if diagnostics.hasErrors { throw ExitCode.badDocument }

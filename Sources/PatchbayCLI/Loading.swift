@@ -23,7 +23,7 @@ struct PipelineOptions: ParsableArguments {
     func pipelines(_ paths: [String], _ registry: ComponentRegistry, _ environment: ServerEnvironment) throws -> PipelineSet {
         let (set, diagnostics) = PipelineSet.load(
             paths, registry: registry, environment: environment.variables, options: LoadOptions(agentOverride: agent))
-        if !diagnostics.isEmpty { Terminal.note(diagnostics.rendered(colour: Terminal.hasColour)) }
+        if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard let set else { throw ExitCode.badDocument }
         return set
     }

@@ -7,10 +7,10 @@ struct PatchbayCommand: AsyncParsableCommand {
         abstract: "Phone calls through declared voice pipelines to AI agents.",
         discussion: """
             EXAMPLES
-              patchbay demo                              a whole call with no account and no network
-              patchbay serve Pipelines                   answer calls on 127.0.0.1:8080
-              patchbay lint                              check every pipeline file
-              patchbay route +15550100002                what a call to that number would run through
+              patchbay demo                  a whole call, with no account and no network
+              patchbay serve Pipelines       answer calls on 127.0.0.1:8080
+              patchbay lint                  check every pipeline file
+              patchbay route +15550100002    what a call to that number runs through
             """,
         version: "0.1.0",
         subcommands: [

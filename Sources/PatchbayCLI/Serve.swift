@@ -52,7 +52,7 @@ struct Serve: AsyncParsableCommand {
         let environment = try await options.environment()
         let set = try options.pipelines([pipelines], try .standard(), environment)
         let (settings, diagnostics) = ServerSettings.load(directory: pipelines)
-        if !diagnostics.isEmpty { Terminal.note(diagnostics.rendered(colour: Terminal.hasColour)) }
+        if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard !diagnostics.hasErrors else { throw ExitCode.badDocument }
         var server = environment.options
         server.host = host
@@ -60,8 +60,8 @@ struct Serve: AsyncParsableCommand {
         server.publicURL = publicUrl ?? server.publicURL
         server.trustedProxies = Set(trustedProxy)
         server.skipsSignatures = insecureSkipSignatures
-        server.drainTimeout = .seconds(Int64(drainTimeout ?? settings.limits.drainSeconds))
-        server.streamTokenLifetime = .seconds(Int64(streamTokenTtl ?? settings.limits.streamTokenSeconds))
+        server.drainTimeout = drainTimeout.map { .seconds(Int64($0)) }
+        server.streamTokenLifetime = streamTokenTtl.map { .seconds(Int64($0)) }
 
         let logger = Logging.make(logLevel)
         PrometheusMetrics.bootstrap()

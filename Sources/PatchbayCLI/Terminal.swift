@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import Patchbay
 
 /// The two streams a command writes to: results on one, everything else on the other.
 enum Terminal {
@@ -33,4 +34,11 @@ enum Terminal {
 /// A failure with words for the person at the terminal and exit code 1.
 struct CommandFailure: Error, CustomStringConvertible {
     var description: String
+}
+
+extension Sequence<Diagnostic> {
+    /// The findings as a person reads them.
+    var page: String {
+        String(rendered(colour: Terminal.hasColour).reversed().drop { $0.isNewline }.reversed())
+    }
 }

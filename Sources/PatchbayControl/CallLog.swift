@@ -8,6 +8,8 @@ import Synchronization
 final class CallLog: CallObserver {
     /// Events kept for `/calls/{id}`; the oldest go first.
     static let eventLimit = 500
+    /// Characters kept of what an event says; a vendor's texts can be long.
+    static let detailLimit = 500
 
     struct Entry: Sendable {
         var milliseconds: Int64
@@ -35,7 +37,7 @@ final class CallLog: CallObserver {
         guard joint.index == 0 else { return }
         switch frame {
         case .dtmf(let digit): enter("dtmf", "\(digit)", time)
-        case .text(let text): enter("\(text.speaker.rawValue) said", text.text, time)
+        case .text(let text): if text.isFinal { enter("\(text.speaker.rawValue) said", text.text, time) }
         default: break
         }
     }
@@ -83,7 +85,7 @@ final class CallLog: CallObserver {
             let begin = state.begin ?? time
             state.begin = begin
             if state.entries.count >= Self.eventLimit { state.entries.removeFirst() }
-            state.entries.append(Entry(milliseconds: (time - begin).milliseconds, event: event, detail: detail))
+            state.entries.append(Entry(milliseconds: (time - begin).milliseconds, event: event, detail: String(detail.prefix(Self.detailLimit))))
         }
     }
 }

@@ -27,10 +27,22 @@ final class CallRegistry: Sendable {
 
     func startDraining() { state.withLock { $0.isDraining = true } }
 
-    func add(_ record: CallRecord) {
-        state.withLock {
-            $0.running[record.info.id] = record
-            $0.runningBySid[record.info.callSid] = record.info.id
+    enum Admission {
+        case admitted
+        /// The call runs already.
+        case exists(CallRecord)
+        case full, draining
+    }
+
+    /// Enters a call, in one step with every question that decides about it.
+    func admit(_ record: CallRecord, limit: Int) -> Admission {
+        state.withLock { state in
+            if let id = state.runningBySid[record.info.callSid], let known = state.running[id] { return .exists(known) }
+            if state.isDraining { return .draining }
+            if state.running.count >= limit { return .full }
+            state.running[record.info.id] = record
+            state.runningBySid[record.info.callSid] = record.info.id
+            return .admitted
         }
     }
 
@@ -103,7 +115,8 @@ struct CallRecord: Sendable {
     var info: CallInfo
     var call: Call
     var log: CallLog
-    var resumes: Int
+    /// How long the call may last, for what is signed on its behalf.
+    var maximumDuration: TimeSpan
     var startedAt = Date()
     var endedAt: Date?
     var end: EndReason?

@@ -52,18 +52,17 @@ public struct ControlServer: Service {
         // The last service of a group is shut down first: calls drain while the port still answers.
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: application), .init(service: Drain(switchboard: switchboard, limit: options.drainTimeout))],
+                services: [.init(service: application), .init(service: Drain(switchboard: switchboard))],
                 logger: logger))
         try await services.run()
     }
 
     private struct Drain: Service {
         let switchboard: Switchboard
-        let limit: TimeSpan
 
         func run() async throws {
             try? await gracefulShutdown()
-            await switchboard.drain(timeout: limit)
+            await switchboard.drain()
         }
     }
 }

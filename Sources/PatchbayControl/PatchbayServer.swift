@@ -12,6 +12,7 @@ public import ServiceLifecycle
 public struct PatchbayServer: Service {
     public let switchboard: Switchboard
     private let control: ControlServer
+    private let group: MultiThreadedEventLoopGroup
 
     /// - Parameters:
     ///   - tls: For agents behind `wss:`; made once, shared by all calls.
@@ -25,6 +26,7 @@ public struct PatchbayServer: Service {
     ) {
         // One media loop a process: every call is on it, so no frame ever crosses a thread.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
         var rest: TwilioREST?
         if let sid = options.twilioAccountSid, let token = options.twilioAuthToken {
             rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
@@ -36,5 +38,13 @@ public struct PatchbayServer: Service {
     }
 
     /// Serves until the surrounding service group shuts down gracefully, then drains.
-    public func run() async throws { try await control.run() }
+    public func run() async throws {
+        do {
+            try await control.run()
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        try? await group.shutdownGracefully()
+    }
 }

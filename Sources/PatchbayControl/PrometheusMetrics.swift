@@ -75,7 +75,7 @@ public final class PrometheusMetrics: MetricsFactory {
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         let series = series(label, dimensions)
         state.withLock { $0.counters[series, default: 0] += 0 }
-        return Counter { amount in self.state.withLock { $0.counters[series, default: 0] += amount } }
+        return Counter { amount in self.state.withLock { $0.counters[series, default: 0] &+= amount } }
     }
 
     public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {

@@ -12,11 +12,14 @@ struct RequestOrigin: Sendable {
     var scheme: String
     /// Host with port, as the caller of the URL wrote it.
     var authority: String
+    /// Host with port, as this request names it.
+    private let host: String
 
     init(peer: String?, authority: String?, headers: HTTPFields, options: ServerOptions) {
-        self.peer = peer ?? ""
-        let forwardedFor = HTTPField.Name("X-Forwarded-For").flatMap { headers[$0] }
-        isForwarded = forwardedFor != nil
+        // An IPv4 peer on a dual-stack socket.
+        self.peer = peer.map { $0.hasPrefix("::ffff:") ? String($0.dropFirst(7)) : $0 } ?? ""
+        isForwarded = Self.forwarding.contains { headers.contains($0) }
+        host = authority ?? ""
         scheme = "http"
         self.authority = authority ?? "localhost"
         if ServerOptions.isLoopback(self.peer) || options.trustedProxies.contains(self.peer) {
@@ -32,8 +35,18 @@ struct RequestOrigin: Sendable {
         }
     }
 
-    /// Only a loopback peer that speaks for itself. One that forwards for somebody is not loopback.
-    var isLocal: Bool { ServerOptions.isLoopback(peer) && !isForwarded }
+    /// Only a loopback peer that speaks for itself, to a loopback name: one that forwards for somebody is not local, nor is a
+    /// browser that was tricked into resolving a stranger's name to this machine.
+    var isLocal: Bool {
+        var name = host[...]
+        if let port = name.lastIndex(of: ":"), !name.hasSuffix("]") { name = name[..<port] }
+        let isLocalName = ServerOptions.isLoopback(String(name)) || name == "[::1]"
+        return ServerOptions.isLoopback(peer) && !isForwarded && isLocalName
+    }
+
+    private static let forwarding = [
+        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded",
+    ].compactMap { HTTPField.Name($0) }
 
     /// The public address of a path, for webhooks.
     func url(_ path: String) -> String { "\(scheme)://\(authority)\(path)" }

@@ -19,13 +19,10 @@ public struct ServerOptions: Sendable {
     public var adminToken: Secret?
     /// Accepts webhooks without a valid signature. For work at the desk only.
     public var skipsSignatures = false
-    /// Longest wait for running calls at shutdown.
-    public var drainTimeout = TimeSpan.seconds(600)
-    public var streamTokenLifetime = TimeSpan.seconds(120)
-    /// Calls at once; the next one is turned away with words.
-    public var maximumCalls = 500
-    /// Longest body of a webhook, in bytes.
-    public var maximumBodyBytes = 64 * 1024
+    /// Longest wait for running calls at shutdown; `server.json` decides when absent.
+    public var drainTimeout: TimeSpan?
+    /// Validity of a stream's token; `server.json` decides when absent.
+    public var streamTokenLifetime: TimeSpan?
 
     public init() {}
 

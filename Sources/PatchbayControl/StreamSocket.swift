@@ -9,14 +9,16 @@ import PatchbayWire
 final class StreamSocket: WebSocketDelegate {
     /// A socket that says nothing for this long is closed.
     static let patience = TimeAmount.seconds(5)
-    /// Messages kept while a call is being made: ten seconds of audio.
-    static let backlogLimit = 500
+    /// Bytes of messages kept while a call is being made: more than ten seconds of audio.
+    static let backlogLimit = 256 * 1024
 
     private struct State {
         var timer: Scheduled<Void>?
         var isMaking = false
         var backlog: [ByteBuffer] = []
+        var backlogBytes = 0
         var faults = 0
+        var isClosed = false
     }
 
     private let switchboard: Switchboard
@@ -35,8 +37,12 @@ final class StreamSocket: WebSocketDelegate {
 
     func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
         if state.value.isMaking {
-            // Beyond the limit the newest are dropped: the call is about to fail anyway.
-            if state.value.backlog.count < Self.backlogLimit { state.value.backlog.append(text) }
+            state.value.backlogBytes += text.readableBytes
+            if state.value.backlogBytes > Self.backlogLimit {
+                connection.close(code: 1013, reason: "the call could not be made in time")
+            } else {
+                state.value.backlog.append(text)
+            }
             return
         }
         var payload = ByteBuffer()
@@ -60,6 +66,7 @@ final class StreamSocket: WebSocketDelegate {
     func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
         state.value.timer?.cancel()
         state.value.timer = nil
+        state.value.isClosed = true
     }
 
     private func fault(_ message: String, _ connection: WebSocketConnection) {
@@ -77,7 +84,7 @@ final class StreamSocket: WebSocketDelegate {
         do {
             guard let token = parameters["token"] else { throw StreamToken.Refusal.malformed }
             claim = try switchboard.tokens.verify(
-                token, callSid: start.callSid, from: parameters["from"] ?? "", to: parameters["to"] ?? "", now: now)
+                token, .stream, callSid: start.callSid, from: parameters["from"] ?? "", to: parameters["to"] ?? "", now: now)
         } catch {
             refuse("\(error)", start, connection)
             return
@@ -86,7 +93,9 @@ final class StreamSocket: WebSocketDelegate {
             refuse("the stream token was used before", start, connection)
             return
         }
-        if let record = switchboard.registry.running(callSid: start.callSid) {
+        if let end = switchboard.registry.latest(callSid: start.callSid)?.end, end.isOrderly {
+            refuse("the call has ended: \(end)", start, connection)
+        } else if let record = switchboard.registry.running(callSid: start.callSid) {
             handOver(connection, to: record.call, message)
         } else {
             make(claim, message, connection)
@@ -98,8 +107,7 @@ final class StreamSocket: WebSocketDelegate {
         state.value.isMaking = true
         Task {
             do throws(Switchboard.Refusal) {
-                let record = try await switchboard.take(
-                    callSid: claim.callSid, from: claim.from, to: claim.to, resumes: claim.resumes)
+                let record = try await switchboard.take(callSid: claim.callSid, from: claim.from, to: claim.to)
                 connection.eventLoop.execute { self.handOver(connection, to: record.call, message) }
             } catch {
                 connection.close(code: 1000, reason: error.code)
@@ -108,8 +116,13 @@ final class StreamSocket: WebSocketDelegate {
     }
 
     private func handOver(_ connection: WebSocketConnection, to call: Call, _ message: ByteBuffer) {
-        guard call.attach(carrier: connection) else {
-            connection.close(code: 1008, reason: "the call has a stream already")
+        guard !state.value.isClosed else {
+            Task { await call.streamLost() }
+            return
+        }
+        // A host that serves on more than one loop would otherwise enter the call from the wrong one.
+        guard connection.eventLoop === call.loop, call.attach(carrier: connection) else {
+            connection.close(code: 1008, reason: "the call cannot take this stream")
             return
         }
         connection.setDelegate(CarrierSocket(call))

@@ -20,8 +20,12 @@ struct StreamToken: Sendable {
         }
     }
 
+    /// What a token is good for. One that travels in a URL must not open a stream.
+    enum Purpose: String, Sendable { case stream, next }
+
     /// What a token vouches for.
     struct Claim: Equatable, Sendable {
+        var purpose: Purpose
         var callSid: String
         var from: String
         var to: String
@@ -32,7 +36,8 @@ struct StreamToken: Sendable {
         /// 128 random bits, in hexadecimal.
         var nonce: String
 
-        init(callSid: String, from: String, to: String, resumes: Int = 0, expires: Int, nonce: String = Self.makeNonce()) {
+        init(_ purpose: Purpose, callSid: String, from: String, to: String, resumes: Int = 0, expires: Int, nonce: String = Self.makeNonce()) {
+            self.purpose = purpose
             self.callSid = callSid
             self.from = from
             self.to = to
@@ -68,13 +73,15 @@ struct StreamToken: Sendable {
     }
 
     /// - Parameter now: Seconds since 1970.
-    func verify(_ token: String, callSid: String, from: String, to: String, now: Int) throws(Refusal) -> Claim {
+    func verify(
+        _ token: String, _ purpose: Purpose, callSid: String, from: String, to: String, now: Int
+    ) throws(Refusal) -> Claim {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4, let resumes = Int(parts[0]), let expires = Int(parts[1]), parts[2].count == 32,
             let code = bytes(hex: parts[3])
         else { throw .malformed }
         let claim = Claim(
-            callSid: callSid, from: from, to: to, resumes: resumes, expires: expires, nonce: String(parts[2]))
+            purpose, callSid: callSid, from: from, to: to, resumes: resumes, expires: expires, nonce: String(parts[2]))
         // Constant time: swift-crypto compares authentication codes so.
         guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: message(claim), using: key) else { throw .wrong }
         guard expires >= now else { throw .expired }
@@ -84,7 +91,7 @@ struct StreamToken: Sendable {
     private func message(_ claim: Claim) -> Data {
         // Lengths in front, so that no two claims give the same bytes.
         Data(
-            [claim.callSid, claim.from, claim.to, "\(claim.resumes)", "\(claim.expires)", claim.nonce]
+            [claim.purpose.rawValue, claim.callSid, claim.from, claim.to, "\(claim.resumes)", "\(claim.expires)", claim.nonce]
                 .map { "\($0.utf8.count):\($0)" }.joined().utf8)
     }
 

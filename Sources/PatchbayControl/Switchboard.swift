@@ -45,13 +45,9 @@ public final class Switchboard: Sendable {
     /// Takes a call: finds its pipeline, builds its chain and begins to connect its agent while the phone still rings.
     ///
     /// A call that runs already under the same name is returned as it is, so a repeated webhook does no harm.
-    func take(callSid: String, from: String, to: String, resumes: Int = 0) async throws(Refusal) -> CallRecord {
+    func take(callSid: String, from: String, to: String) async throws(Refusal) -> CallRecord {
         if let record = registry.running(callSid: callSid) { return record }
         let logger = logger(forCall: callSid)
-        if registry.isDraining { throw refusal("draining", words[.draining], nil, logger) }
-        guard registry.activeCount < settings.limits.maximumCalls else {
-            throw refusal("busy", words[.busy], nil, logger)
-        }
         guard let route = pipelines.withLock({ $0.route(to) }) else {
             throw refusal("unknown-number", words[.unknownNumber], nil, logger)
         }
@@ -64,11 +60,20 @@ public final class Switchboard: Sendable {
                 { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
         ) { [registry] call, reason in registry.ended(call.info.id, reason) }
-        let record = CallRecord(info: info, call: call, log: log, resumes: resumes, failureText: words[.failure])
+        let record = CallRecord(
+            info: info, call: call, log: log, maximumDuration: route.document.limits.maximumDuration,
+            failureText: words[.failure])
         // In the books first: a call that ends while it starts must find its entry.
-        registry.add(record)
+        switch registry.admit(record, limit: settings.limits.maximumCalls) {
+        case .admitted: break
+        case .exists(let known): return known
+        case .full: throw refusal("busy", words[.busy], nil, logger)
+        case .draining: throw refusal("draining", words[.draining], nil, logger)
+        }
         do {
-            let plan = try route.plan(for: CallVariables(from: from, to: to, sid: callSid))
+            var plan = try route.plan(for: CallVariables(from: from, to: to, sid: callSid))
+            // A call must not give up its stream before the stream's token does.
+            plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
             let parts = try CallParts(plan)
             try await call.start(observers: [log] + observers(info)) { () throws(PipelineError) in try parts.makePlan(info) }
         } catch {
@@ -94,12 +99,18 @@ public final class Switchboard: Sendable {
 
     /// What callers hear when nothing more specific is known.
     var words: Words { Words(settings.messages) }
+    var streamTokenLifetime: TimeSpan {
+        options.streamTokenLifetime ?? .seconds(Int64(settings.limits.streamTokenSeconds))
+    }
     var isAccepting: Bool { !registry.isDraining && registry.activeCount < settings.limits.maximumCalls }
     /// The pipelines in force.
     public var pipelineSet: PipelineSet { pipelines.withLock { $0 } }
 
     /// Turns new calls away, waits for running ones and ends what is left at the limit.
-    public func drain(timeout: TimeSpan) async {
+    ///
+    /// - Parameter timeout: The options' or settings' own when absent.
+    public func drain(timeout: TimeSpan? = nil) async {
+        let timeout = timeout ?? options.drainTimeout ?? .seconds(Int64(settings.limits.drainSeconds))
         registry.startDraining()
         let count = registry.activeCount
         if count > 0 {

@@ -19,12 +19,15 @@ struct TwilioRoutes: Sendable {
         for path in settings.paths(.error) { router.post(RouterPath(path)) { try await error($0, $1) } }
     }
 
+    /// Call states after which there is no caller any more.
+    private static let finalStates = ["completed", "busy", "failed", "no-answer", "canceled"]
+
     // MARK: The four webhooks
 
     private func voice(_ request: Request, _ context: ControlContext) async throws -> Response {
         let (form, origin) = try await verified(request, context)
         guard let callSid = form["CallSid"], !callSid.isEmpty, let to = form["To"] else {
-            throw HTTPError(.badRequest, message: "a voice webhook needs CallSid, From and To")
+            throw HTTPError(.badRequest, message: "a voice webhook needs CallSid and To")
         }
         let from = form["From"] ?? ""
         switchboard.logger.info(
@@ -36,11 +39,14 @@ struct TwilioRoutes: Sendable {
     private func next(_ request: Request, _ context: ControlContext) async throws -> Response {
         let (form, origin) = try await verified(request, context)
         let callSid = form["CallSid"] ?? "", from = form["From"] ?? "", to = form["To"] ?? ""
+        if let status = form["CallStatus"], Self.finalStates.contains(status) { return try twiml([.hangup]) }
         let now = Int(Date().timeIntervalSince1970)
         let ticket = request.uri.queryParameters["ticket"].map(String.init) ?? ""
         // Taken over by itself: the claim is checked against the very call that the signed form names.
-        let claim = try? switchboard.tokens.verify(ticket, callSid: callSid, from: from, to: to, now: now)
-        if let end = switchboard.registry.latest(callSid: callSid)?.end, end.kind != .callerHungUp {
+        let claim = try? switchboard.tokens.verify(ticket, .next, callSid: callSid, from: from, to: to, now: now)
+        // Asking for the next step proves that the former stream is over, whatever its socket looks like from here.
+        if let record = switchboard.registry.running(callSid: callSid) { await record.call.streamLost() }
+        if let end = switchboard.registry.latest(callSid: callSid)?.end, ![.callerHungUp, .streamLost].contains(end.kind) {
             return try twiml(farewell(callSid: callSid, end))
         }
         guard let claim, claim.resumes < StreamTicket.maximumResumes else {
@@ -53,8 +59,7 @@ struct TwilioRoutes: Sendable {
 
     private func status(_ request: Request, _ context: ControlContext) async throws -> Response {
         let (form, _) = try await verified(request, context)
-        let final = ["completed", "busy", "failed", "no-answer", "canceled"]
-        if let callSid = form["CallSid"], let status = form["CallStatus"], final.contains(status),
+        if let callSid = form["CallSid"], let status = form["CallStatus"], Self.finalStates.contains(status),
             let record = switchboard.registry.running(callSid: callSid)
         {
             await record.call.carrierCompleted()
@@ -79,7 +84,7 @@ struct TwilioRoutes: Sendable {
         callSid: String, from: String, to: String, resumes: Int, _ origin: RequestOrigin
     ) async throws -> Response {
         do {
-            let record = try await switchboard.take(callSid: callSid, from: from, to: to, resumes: resumes)
+            let record = try await switchboard.take(callSid: callSid, from: from, to: to)
             let now = Int(Date().timeIntervalSince1970)
             let ticket = StreamTicket(switchboard, origin)
             return try twiml(ticket.verbs(for: record, resumes: resumes, now: now))
@@ -123,7 +128,7 @@ struct TwilioRoutes: Sendable {
             if let header, TwilioSignature(secrets: [secret.reveal()]).verify(signature: header, url: url, form: form) {
                 return (form, origin)
             }
-            reason = header == nil ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url)"
+            reason = header == nil ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url.prefix { $0 != "?" })"
         } else {
             reason = "TWILIO_AUTH_TOKEN is not set, so no signature can be checked"
         }
@@ -151,13 +156,13 @@ struct StreamTicket {
         let settings = switchboard.settings
         let token = switchboard.tokens.make(
             StreamToken.Claim(
-                callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
-                expires: now + Int(switchboard.options.streamTokenLifetime.seconds)))
+                .stream, callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
+                expires: now + Int(switchboard.streamTokenLifetime.seconds)))
         // The next step may come as late as the longest call ends.
         let ticket = switchboard.tokens.make(
             StreamToken.Claim(
-                callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
-                expires: now + Int(CallLimits().maximumDuration.seconds) + 600))
+                .next, callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
+                expires: now + Int((record.maximumDuration + switchboard.streamTokenLifetime).seconds) + 60))
         let parameters = [
             TwiML.Stream.Parameter(name: "token", value: token), TwiML.Stream.Parameter(name: "from", value: info.from),
             TwiML.Stream.Parameter(name: "to", value: info.to),

@@ -11,6 +11,8 @@ struct AgentAudioQueue {
         case hangup(EndReason)
     }
 
+    /// Storage beyond this is given back, so that one long answer does not occupy memory for the rest of the call.
+    static let retainedCapacity = 64 * 1024
     /// Largest backlog in bytes; audio beyond it is dropped and counted.
     let limit: Int
     private(set) var droppedBytes = 0
@@ -30,7 +32,7 @@ struct AgentAudioQueue {
             return
         }
         if bytes.readableBytes == 0 {
-            bytes.clear()
+            bytes.empty(keepingCapacity: Self.retainedCapacity)
         } else if bytes.readerIndex > 1 << 16 {
             bytes.discardReadBytes()
         }
@@ -61,7 +63,7 @@ struct AgentAudioQueue {
 
     /// Forgets the audio. Points that survive an interruption become due at once.
     mutating func interrupt() {
-        bytes.clear()
+        bytes.empty(keepingCapacity: Self.retainedCapacity)
         taken = 0
         points = Deque(points.compactMap { entry in
             switch entry.point {

@@ -30,9 +30,8 @@ struct AgentStage {
     /// What the converters hold back, both ways.
     var delay: TimeSpan { (toAgent?.delay ?? .zero) + (fromAgent?.delay ?? .zero) }
 
-    /// Takes the next backend. Its audio follows what the former one left to be played.
+    /// Takes the next backend. What the former one left to be played is dropped: it is in the former's format.
     mutating func replace(_ next: any AgentConversation) {
-        // The former backend's rest is in the former's format and cannot be mixed with the new one's.
         queue.interrupt()
         conversation = next
         formats = nil

@@ -21,6 +21,10 @@ public actor Call {
     private var agent: (any MessageSocket)?
     private var agentLink = 0
     private var resolving: Task<Void, Never>?
+    /// Why the call is to end although its chain does not stand yet.
+    private var endBeforeStart: EndReason?
+    /// How it stood when it ended; the chain itself is given back then.
+    private var last: CallStatus?
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -52,10 +56,11 @@ public actor Call {
     public func start(
         observers: [any CallObserver], _ makePlan: @Sendable () throws(PipelineError) -> CallPlan
     ) throws(PipelineError) {
-        var core = try CallCore(makePlan(), at: .now(), observers: observers, into: &output)
-        core.attach { joint in mailbox(behind: joint) }
-        self.core = core
+        var plan = try makePlan()
+        plan.attach { joint in mailbox(behind: joint) }
+        core = try CallCore(plan, at: .now(), observers: observers, into: &output)
         mediaLoop.add(self)
+        if let endBeforeStart { core?.cancel(endBeforeStart, at: .now(), into: &output) }
         perform()
     }
 
@@ -117,25 +122,34 @@ public actor Call {
 
     /// Ends the call in order: what the carrier holds is still played.
     public func hangUp(_ reason: EndReason) {
+        if core == nil { endBeforeStart = endBeforeStart ?? reason }
         core?.hangUp(reason, at: .now(), into: &output)
         perform()
     }
 
     /// Ends the call at once.
     public func cancel(_ reason: EndReason) {
+        if core == nil { endBeforeStart = endBeforeStart ?? reason }
         core?.cancel(reason, at: .now(), into: &output)
         perform()
     }
 
     /// The carrier says elsewhere (by a status webhook) that the caller is gone.
     public func carrierCompleted() {
+        if core == nil { endBeforeStart = endBeforeStart ?? EndReason(.callerHungUp) }
+        core?.callerLeft(at: .now(), into: &output)
+        perform()
+    }
+
+    /// The carrier proves by asking for the next step that the stream is over.
+    public func streamLost() {
         core?.carrierClosed(at: .now(), into: &output)
         perform()
     }
 
     /// How the call stands.
     public var status: CallStatus? {
-        core.map { CallStatus($0, at: .now()) }
+        core.map { CallStatus($0, at: .now()) } ?? last
     }
 
     // MARK: Doing what the core asks
@@ -153,26 +167,32 @@ public actor Call {
                 agent?.close(code: code, reason: reason)
                 agent = nil
             case .closeCarrier(let code, let reason):
-                closeCarrier(code: code, reason: reason)
+                closeCarrier(code: code, reason: reason, core?.state)
             case .finished(let reason):
                 mediaLoop.remove(self)
-                if let core { CallMetrics.record(core, reason) }
+                if let core {
+                    CallMetrics.record(core, reason)
+                    last = CallStatus(core, at: .now())
+                }
+                // A listed call of the past must not hold resamplers and buffers.
+                core = nil
+                output = CallOutput()
                 finished(self, reason)
             }
         }
     }
 
-    private func closeCarrier(code: UInt16, reason: String) {
-        guard let socket = carrier else { return }
+    private func closeCarrier(code: UInt16, reason: String, _ state: CallCore.State?) {
+        let socket = carrier
         carrier = nil
-        guard let farewell, case .ended(let end) = core?.state, end.isOrderly else {
-            socket.close(code: code, reason: reason)
+        guard let farewell, case .ended(let end)? = state, end.isOrderly else {
+            socket?.close(code: code, reason: reason)
             return
         }
-        let info = info
+        let info = info, loop = loop
         Task {
             await farewell(info)
-            loop.execute { socket.close(code: code, reason: reason) }
+            loop.execute { socket?.close(code: code, reason: reason) }
         }
     }
 

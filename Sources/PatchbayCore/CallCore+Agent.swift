@@ -6,7 +6,12 @@ extension CallCore {
     /// The agent's socket is open.
     public mutating func agentConnected(link: Int, at now: MediaTime, into output: inout CallOutput) {
         guard link == self.link, wantsAgent else { return }
+        agentOpened(at: now, into: &output)
+    }
+
+    private mutating func agentOpened(at now: MediaTime, into output: inout CallOutput) {
         agent.opened(at: now, into: &output.agent)
+        if let callStart { agent.receive(.callStarted(callStart), at: now, into: &output.agent) }
         handleAgentEvents(at: now, into: &output)
     }
 
@@ -53,12 +58,11 @@ extension CallCore {
             }
             link += 1
             agent.replace(session.conversation)
-            agentDeadline = now + limits.agentReady
+            // In mid-call somebody is waiting on the line.
+            agentDeadline = now + (state == .streaming && counters.agentFailures > 0 ? limits.agentTakeover : limits.agentReady)
             note(.agentConnecting(backend: backend), at: now)
             switch session.endpoint {
-            case .local:
-                agent.opened(at: now, into: &output.agent)
-                handleAgentEvents(at: now, into: &output)
+            case .local: agentOpened(at: now, into: &output)
             case .webSocket(let resolve):
                 output.actions.append(.dialAgent(link: link, resolve: resolve))
             }
@@ -73,20 +77,31 @@ extension CallCore {
         note(.agentFailed(error), at: now)
         agentDeadline = nil
         output.actions.append(.closeAgent(code: 1000, reason: ""))
-        if backendIndex + 1 < backends.count {
-            backendIndex += 1
+        var failure = error
+        if isAnotherTryPossible(after: error) {
+            endUtterance(at: now, into: &output)
             do {
                 try openAgent(at: now, into: &output)
                 return
             } catch {
-                link += 1
-                agent.queue.append(.hangup(EndReason(.failure, "\(error)")))
+                failure = error
             }
-        } else {
-            link += 1
-            agent.queue.append(.hangup(EndReason(.failure, "\(error)")))
         }
+        // Nobody is left: what was said is played, then the call ends.
+        link += 1
+        agent.queue.append(.hangup(EndReason(.failure, "\(failure)")))
         pump(at: now, into: &output)
+    }
+
+    /// Moves on to the next backend; the last one gets a second chance where that can help.
+    private mutating func isAnotherTryPossible(after error: PipelineError) -> Bool {
+        if backendIndex + 1 < backends.count {
+            backendIndex += 1
+            return true
+        }
+        guard error.isRetryable, !hasRetried else { return false }
+        hasRetried = true
+        return true
     }
 
     /// Does what the agent's events ask for, in order, and sends what has become due.
@@ -97,8 +112,11 @@ extension CallCore {
             var events = eventScratch
             eventScratch = []
             swap(&events, &output.agent.events)
+            let link = link
             for event in events {
+                // Once the backend has been replaced, the rest of what it said is of no use.
                 if case .ended = state { break }
+                guard link == self.link else { break }
                 handle(event, at: now, into: &output)
             }
             events.removeAll(keepingCapacity: true)
@@ -119,6 +137,7 @@ extension CallCore {
             lastAgentAudio = now
         case .turnEnded:
             agent.queue.append(.turnEnded)
+            isTurnOpen = false
         case .ready(let input, let format):
             agentDeadline = nil
             do {

@@ -65,6 +65,10 @@ extension CallCore {
         if case .ended = state { return }
         do {
             for frame in frames {
+                if case .interruption(let interruption) = frame {
+                    interruptAgent(interruption, at: now, into: &output)
+                    continue
+                }
                 switch joint.leg {
                 case .toAgent: try toAgent.send(frame, before: joint.index, at: now)
                 case .toCaller: try toCaller.send(frame, before: joint.index, at: now)
@@ -112,6 +116,7 @@ extension CallCore {
         // A stage that fails on the last frame changes nothing: the call is over already.
         try? toAgent.send(.callEnded(reason), at: now)
         try? toCaller.send(.callEnded(reason), at: now)
+        agent.receive(.callEnded(reason), at: now, into: &output.agent)
         note(.ended(reason), at: now)
         output.actions.append(.closeAgent(code: 1000, reason: ""))
         output.actions.append(.closeCarrier(code: reason.kind == .shutdown ? 1001 : 1000, reason: ""))

@@ -14,10 +14,12 @@ extension CallCore {
                 if case .hangup(let reason) = point { toCaller(.hangup(reason), at: now, into: &output) }
                 continue
             }
-            guard ledger.unplayed(at: now) + packetDuration <= lead,
+            guard max(ledger.unplayed(at: now), releasedUntil - now) + packetDuration <= lead,
                 let audio = agent.takePacket(generation: ledger.generation)
             else { return }
-            if !hasSentOfTurn {
+            releasedUntil = max(releasedUntil, now) + audio.duration
+            if !isTurnOpen {
+                isTurnOpen = true
                 ledger.startTurn()
                 toCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
             }
@@ -26,7 +28,7 @@ extension CallCore {
     }
 
     /// Gives out the tails of the utterance that has been taken from the queue.
-    private mutating func endUtterance(at now: MediaTime, into output: inout CallOutput) {
+    mutating func endUtterance(at now: MediaTime, into output: inout CallOutput) {
         guard isUtteranceOpen else { return }
         isUtteranceOpen = false
         if let tail = agent.flushTail(generation: ledger.generation) { toCaller(.audio(tail), at: now, into: &output) }
@@ -55,7 +57,7 @@ extension CallCore {
             case .utteranceEnded:
                 padLastPacket(at: now, into: &output)
                 placeMark(into: &output)
-                hasSentOfTurn = false
+                hasSentOfUtterance = false
                 note(.utteranceSent, at: now)
             case .hangup(let reason):
                 beginDraining(reason, at: now, into: &output)
@@ -64,7 +66,15 @@ extension CallCore {
                 break
             }
         }
+        toCaller.takeReturns(into: &frames)
+        for case .interruption(let interruption) in frames { interruptAgent(interruption, at: now, into: &output) }
         giveBack(&frames)
+    }
+
+    /// A stage of ours cuts the agent's turn.
+    mutating func interruptAgent(_ interruption: Interruption, at now: MediaTime, into output: inout CallOutput) {
+        interrupt(cause: interruption.cause, at: now, into: &output)
+        agent.receive(.interruption(interruption), at: now, into: &output.agent)
     }
 
     /// Cuts the agent's turn: what waits anywhere must not be heard.
@@ -74,15 +84,20 @@ extension CallCore {
             return
         }
         // The order matters: new generation, our own queue, the carrier's.
+        let cutsSomething = isUtteranceOpen || !agent.queue.isEmpty || ledger.unplayed(at: now) > .zero
         let heard = ledger.interrupt(at: now)
+        releasedUntil = now
         toCaller.generation = ledger.generation
         agent.interrupt()
         packetizer.reset()
         isUtteranceOpen = false
-        hasSentOfTurn = false
-        counters.interruptions += 1
+        hasSentOfUtterance = false
+        isTurnOpen = false
         carrier.clear(into: &output.carrier)
         toCaller(.interruption(Interruption(generation: ledger.generation, cause: cause)), at: now, into: &output)
+        // An agent may interrupt itself when all it said has been heard; nobody was cut off then.
+        guard cutsSomething else { return }
+        counters.interruptions += 1
         note(.interrupted(cause: cause, heard: heard), at: now)
     }
 
@@ -103,10 +118,10 @@ extension CallCore {
     private mutating func sendPacket(at now: MediaTime, into output: inout CallOutput) {
         carrier.audio(packet, into: &output.carrier)
         let duration = TimeSpan(nanoseconds: carrierFormat.nanoseconds(byteCount: packet.readableBytes))
-        ledger.send(duration, at: now, continuesUtterance: hasSentOfTurn)
+        ledger.send(duration, at: now, continuesUtterance: hasSentOfUtterance)
         counters.packetsSent += 1
-        if !hasSentOfTurn {
-            hasSentOfTurn = true
+        if !hasSentOfUtterance {
+            hasSentOfUtterance = true
             counters.agentAudible(at: now)
             note(.agentAudible(generation: ledger.generation), at: now)
         }

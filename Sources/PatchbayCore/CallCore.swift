@@ -55,6 +55,12 @@ public struct CallPlan {
         self.backends = backends
         self.toCaller = toCaller
     }
+
+    /// Gives stages that work asynchronously their way back.
+    mutating func attach(_ mailbox: (Joint) -> StageMailbox) {
+        toAgent.attach { mailbox(Joint(.toAgent, $0 + 1)) }
+        toCaller.attach { mailbox(Joint(.toCaller, $0 + 1)) }
+    }
 }
 
 /// A call as a synchronous value: messages and time go in; messages and actions come out.
@@ -88,8 +94,18 @@ public struct CallCore {
     public internal(set) var ledger = PlaybackLedger()
     var packetizer: Packetizer
     var packet = ByteBuffer()
+    /// What the carrier said when the stream began; every agent that comes later is told too.
+    var callStart: CallStart?
+    /// Sound of the agent has come that has not been ended yet.
     var isUtteranceOpen = false
-    var hasSentOfTurn = false
+    /// Something of the utterance has been handed to the carrier.
+    var hasSentOfUtterance = false
+    /// Something of the agent's turn has been sent through the chain. A pause does not end a turn; the vendor's word does.
+    var isTurnOpen = false
+    /// When everything released from the agent's queue will have been played. Runs ahead of the ledger where a stage
+    /// answers late.
+    var releasedUntil = MediaTime.zero
+    var hasRetried = false
     var finalMark: PlaybackMark?
     var agentDeadline: MediaTime?
     var lastCarrierMessage = MediaTime.zero
@@ -121,12 +137,6 @@ public struct CallCore {
         try openAgent(at: now, into: &output)
     }
 
-    /// Gives stages that work asynchronously their way back.
-    mutating func attach(_ mailbox: (Joint) -> StageMailbox) {
-        toAgent.attach { mailbox(Joint(.toAgent, $0 + 1)) }
-        toCaller.attach { mailbox(Joint(.toCaller, $0 + 1)) }
-    }
-
     /// Whether an agent that has just been connected is still of use.
     var wantsAgent: Bool {
         switch state {
@@ -137,6 +147,9 @@ public struct CallCore {
 
     /// The backend that runs now.
     public var backend: String { backendIndex < backends.count ? backends[backendIndex].type : "" }
+
+    /// Agent audio that waits to be played, in bytes of the agent's encoding.
+    public var waitingAgentBytes: Int { agent.queue.byteCount }
 
     /// Data frames of cut turns that were dropped inside the chain.
     public var staleFrames: Int { toAgent.staleCount + toCaller.staleCount }
@@ -165,7 +178,7 @@ public struct CallCore {
         case .started(let start, let format):
             started(start, format, at: now, into: &output)
         case .stopped:
-            carrierEnded(at: now, into: &output)
+            callerLeft(at: now, into: &output)
         case .ignored:
             break
         }
@@ -173,7 +186,12 @@ public struct CallCore {
 
     /// The carrier's socket is gone, with or without a word.
     public mutating func carrierClosed(at now: MediaTime, into output: inout CallOutput) {
-        carrierEnded(at: now, into: &output)
+        carrierEnded(EndReason(.streamLost, "the carrier's socket closed without a stop"), at: now, into: &output)
+    }
+
+    /// The carrier says by other means that the caller is gone.
+    public mutating func callerLeft(at now: MediaTime, into output: inout CallOutput) {
+        carrierEnded(EndReason(.callerHungUp), at: now, into: &output)
     }
 
     private mutating func started(
@@ -191,17 +209,18 @@ public struct CallCore {
             return
         }
         state = .streaming
+        callStart = start
         counters.streamStartedAt = now
         note(.streamStarted(start), at: now)
         toAgent(.callStarted(start), at: now, into: &output)
         pump(at: now, into: &output)
     }
 
-    private mutating func carrierEnded(at now: MediaTime, into output: inout CallOutput) {
-        if case .draining(let reason, _) = state {
-            finish(reason, at: now, into: &output)
+    private mutating func carrierEnded(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
+        if case .draining(let planned, _) = state {
+            finish(planned, at: now, into: &output)
         } else {
-            finish(EndReason(.callerHungUp), at: now, into: &output)
+            finish(reason, at: now, into: &output)
         }
     }
 
@@ -214,7 +233,7 @@ public struct CallCore {
     }
 
     private mutating func confirm(_ mark: PlaybackMark, at now: MediaTime, into output: inout CallOutput) {
-        guard ledger.confirm(mark) else { return }
+        guard ledger.confirm(mark, at: now) else { return }
         if case .draining(let reason, _) = state, mark == finalMark { finish(reason, at: now, into: &output) }
     }
 
@@ -239,10 +258,7 @@ public struct CallCore {
             agent.receive(frame, at: now, into: &output.agent)
         }
         toAgent.takeReturns(into: &frames)
-        for case .interruption(let interruption) in frames {
-            interrupt(cause: interruption.cause, at: now, into: &output)
-            agent.receive(.interruption(interruption), at: now, into: &output.agent)
-        }
+        for case .interruption(let interruption) in frames { interruptAgent(interruption, at: now, into: &output) }
         giveBack(&frames)
         handleAgentEvents(at: now, into: &output)
     }

@@ -28,11 +28,17 @@ public struct CallCounters: Sendable {
     public init() {}
 
     private var nextChunk: Int64?
+    /// A larger jump is no gap but a carrier that counts otherwise: ten minutes of packets.
+    private static let largestGap: Int64 = 30_000
 
     mutating func count(packet position: CarrierPosition) {
         packetsReceived += 1
         guard let chunk = position.chunk else { return }
-        if let expected = nextChunk, chunk > expected { packetsMissing += Int(clamping: chunk - expected) }
+        if let expected = nextChunk {
+            // The numbers are the carrier's: whatever they are, they must not stop the process.
+            let (gap, overflows) = chunk.subtractingReportingOverflow(expected)
+            if !overflows, (1...Self.largestGap).contains(gap) { packetsMissing += Int(gap) }
+        }
         nextChunk = chunk &+ 1
     }
 

@@ -37,6 +37,8 @@ public struct CallLimits: Sendable {
     public var idle = TimeSpan.seconds(15)
     /// An agent that has not become ready by then has failed.
     public var agentReady = TimeSpan.seconds(10)
+    /// The same for an agent that takes over in mid-call.
+    public var agentTakeover = TimeSpan.seconds(3)
     /// A call whose stream has not begun by then ends.
     public var stream = TimeSpan.seconds(120)
     /// How far audio is sent ahead of the playback clock.

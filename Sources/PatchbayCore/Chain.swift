@@ -74,7 +74,12 @@ public struct Chain {
     ///
     /// What comes out waits inside until the call takes it.
     public mutating func send(_ frame: Frame, before index: Int = 0, at now: MediaTime) throws(PipelineError) {
-        var next: (stage: Int, frame: Frame)? = (index, frame)
+        try run((index, frame), at: now)
+    }
+
+    /// Runs `first` and then whatever waits, until every frame has left the chain.
+    private mutating func run(_ first: (stage: Int, frame: Frame)?, at now: MediaTime) throws(PipelineError) {
+        var next = first
         while let (index, frame) = next.take() ?? work.popFirst() {
             if let stamp = frame.generation, stamp < generation, frame.isDroppedByInterruption {
                 staleCount += 1
@@ -88,7 +93,7 @@ public struct Chain {
             do {
                 try stages[index].processor.receive(frame, at: now, into: &output)
             } catch {
-                throw located(error, index)
+                throw abandon(error, index)
             }
             // Most stages give one frame for one; it needs no queue to keep its order.
             if work.isEmpty, output.upstream.isEmpty, output.downstream.count == 1 {
@@ -106,11 +111,11 @@ public struct Chain {
             do {
                 try stages[index].processor.deadlineReached(at: now, into: &output)
             } catch {
-                throw located(error, index)
+                throw abandon(error, index)
             }
             collect(from: index)
         }
-        while let (index, frame) = work.popFirst() { try send(frame, before: index, at: now) }
+        try run(nil, at: now)
     }
 
     /// Gives every stage that works asynchronously its way back into the chain.
@@ -138,7 +143,10 @@ public struct Chain {
         output.upstream.removeAll(keepingCapacity: true)
     }
 
-    private func located(_ error: PipelineError, _ index: Int) -> PipelineError {
+    /// Forgets what was under way, so that the call can still send its last frame, and says where it failed.
+    private mutating func abandon(_ error: PipelineError, _ index: Int) -> PipelineError {
+        work.removeAll(keepingCapacity: true)
+        output = FrameOutput()
         var error = error
         if error.place.isEmpty { error.place = "\(stages[index].address) (\(stages[index].type))" }
         return error

@@ -53,8 +53,10 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
 /// How a call came to its end.
 public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Kind: String, Sendable {
-        /// The caller hung up, or the carrier ended the stream.
+        /// The caller hung up, or the carrier ended the stream in order.
         case callerHungUp
+        /// The carrier's socket broke; the caller may still be on the line.
+        case streamLost
         /// The agent said goodbye.
         case agentHungUp
         /// An operator ended it over the control plane.
@@ -86,7 +88,7 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
     public var isOrderly: Bool {
         switch kind {
         case .agentHungUp, .operatorHungUp, .idle, .maximumDuration: true
-        case .callerHungUp, .shutdown, .noStream, .failure: false
+        case .callerHungUp, .streamLost, .shutdown, .noStream, .failure: false
         }
     }
 

@@ -8,6 +8,8 @@ import DequeModule
 public struct PlaybackLedger: Sendable {
     /// Marks that may be outstanding; older ones are forgotten first. Ten minutes at four a second.
     public static let maximumPendingMarks = 2400
+    /// A mark's way back takes time too; only what exceeds this is taken for a stall of the carrier.
+    public static let markTolerance = TimeSpan.milliseconds(500)
 
     /// Audio handed to the carrier.
     public private(set) var sent = TimeSpan.zero
@@ -70,12 +72,16 @@ public struct PlaybackLedger: Sendable {
     /// The carrier reports a mark.
     ///
     /// Carriers echo marks at once when a clear threw their audio away; such marks carry an old generation and prove nothing.
+    /// A mark that comes much later than the clock expected it shows that the carrier stood still; the account follows it.
     /// - Returns: Whether the mark was expected.
-    public mutating func confirm(_ mark: PlaybackMark) -> Bool {
+    public mutating func confirm(_ mark: PlaybackMark, at now: MediaTime) -> Bool {
         guard let index = pending.firstIndex(of: mark) else { return false }
         pending.removeSubrange(...index)
         if mark.generation == generation {
-            confirmed = max(confirmed, .milliseconds(mark.offsetMilliseconds))
+            let offset = TimeSpan.milliseconds(mark.offsetMilliseconds)
+            confirmed = max(confirmed, offset)
+            let end = now + (sent - discarded - offset)
+            if end - bufferEnd > Self.markTolerance { bufferEnd = end }
         }
         return true
     }

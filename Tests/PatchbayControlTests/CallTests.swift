@@ -82,6 +82,9 @@ import Testing
             var other = parameters
             other["to"] = "+15550100002"
             #expect(try await stream("CA1", other).code == 1008, "another number")
+            var ticket = parameters
+            ticket["token"] = String(try #require(answer.firstMatch(of: /ticket=([^"]+)"/)).output.1)
+            #expect(try await stream("CA1", ticket).code == 1008, "the ticket for the next step opens no stream")
             var forged = parameters
             forged["token"] = String(token.dropLast()) + (token.hasSuffix("0") ? "1" : "0")
             #expect(try await stream("CA1", forged).code == 1008, "a changed token")
@@ -111,6 +114,18 @@ import Testing
             #expect(done.steps.last == .hangup, "the next step of an orderly end is a hang-up")
             #expect(try await server.post("/calls/\(id)/hangup").status == 409)
             #expect(try await server.post("/calls/nobody/hangup").status == 404)
+        }
+    }
+
+    @Test func aCallThatWasEndedWhileItRangTakesNoStream() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let form = FormFields(["CallSid": "CA7", "From": "+1", "To": "+15550100001", "CallStatus": "ringing"])
+            _ = try await server.webhook("/twilio/voice", form)
+            #expect(try await server.post("/calls/CA7/hangup").status == 200)
+            try await server.wait("the end") { try await server.get("/calls").json["active"] as? Int == 0 }
+            let next = FormFields(["CallSid": "CA7", "From": "+1", "To": "+15550100001", "CallStatus": "completed"])
+            let answer = try await server.webhook("/twilio/next?ticket=x", next).body
+            #expect(answer.contains("<Response><Hangup /></Response>"), "a finished call is not resumed")
         }
     }
 

@@ -144,6 +144,60 @@ import Testing
         #expect(call.carrierTexts("audio") == ["audio 42 42 160"])
     }
 
+    @Test func anAgentThatTakesOverIsToldThatTheCallHasStarted() throws {
+        var call = try makeHarness(backends: [PuppetAgent("first"), PuppetAgent("second")])
+        call.begin()
+        call.agent("fail")
+        call.agentConnected()
+        #expect(call.agentTexts("started").count == 2)
+    }
+
+    @Test func whatAFailedAgentSaidLastIsNotTakenForItsSuccessors() throws {
+        var call = try makeHarness(backends: [PuppetAgent("first"), PuppetAgent("second")])
+        call.begin()
+        call.agent("fail-then-audio")
+        call.agentConnected()
+        call.agent("ready")
+        call.advance(400) { $0.carrier("audio 7f 160") }
+        #expect(call.carrierTexts("audio").isEmpty)
+    }
+
+    @Test func aLoneBackendIsTriedOnceMoreWhereThatCanHelp() throws {
+        var call = try makeHarness()
+        call.begin()
+        let first = call.link
+        call.agent("fail-retryable")
+        #expect(call.link == first + 1 && call.end == nil)
+        call.agent("fail-retryable")
+        call.carrier(try #require(call.carrierTexts("mark").last))
+        #expect(call.end?.kind == .failure, "once, not for ever")
+    }
+
+    @Test func aSuccessorInMidCallHasThreeSeconds() throws {
+        var call = try makeHarness(backends: [PuppetAgent("a"), PuppetAgent("b"), PuppetAgent("c")])
+        call.begin()
+        call.agent("fail")
+        call.advance(2980) { $0.carrier("audio 7f 160") }
+        #expect(call.call.backend == "b")
+        call.advance(40) { $0.carrier("audio 7f 160") }
+        #expect(call.call.backend == "c")
+    }
+
+    @Test(arguments: [Int64.max, .min, -1, 0]) func noNumberOfACarrierStopsTheProcess(chunk: Int64) throws {
+        var call = try makeHarness()
+        call.begin()
+        for number in [1, chunk, 1, chunk] { call.carrier("audio 7f 160 \(number)") }
+        #expect(call.end == nil)
+        #expect(call.call.counters.packetsReceived == 4)
+    }
+
+    @Test func missingPacketsAreCountedByTheCarriersNumbers() throws {
+        var call = try makeHarness()
+        call.begin()
+        for number in [1, 2, 5, 6, 4, 5] { call.carrier("audio 7f 160 \(number)") }
+        #expect(call.call.counters.packetsMissing == 2)
+    }
+
     @Test func backendsThatCannotBeOpenedAreSkipped() throws {
         let call = try makeHarness(backends: [PuppetAgent("broken", refuses: true), PuppetAgent("good")])
         #expect(call.call.backend == "good")
@@ -203,7 +257,7 @@ import Testing
             var call = try makeHarness()
             call.begin()
             if closes { call.carrierClosed() } else { call.carrier("stop") }
-            #expect(call.end?.kind == .callerHungUp)
+            #expect(call.end?.kind == (closes ? .streamLost : .callerHungUp))
             let count = call.carrierMessages.count
             call.agent("audio 40 8000")
             call.advance(1000)
@@ -241,6 +295,37 @@ import Testing
         #expect(call.end?.detail.contains("stages[0] (broken)") == true)
     }
 
+    @Test func framesOfOneDeadlineKeepTheirOrder() throws {
+        let stage = Stage("late", address: "stages[0]", takes: .telephony, gives: .telephony, processor: ThreeAtOnce())
+        var call = try makeHarness(toCaller: [stage])
+        call.begin()
+        call.advance(100) { $0.carrier("audio 7f 160") }
+        #expect(call.carrierTexts("audio") == ["audio 1 1 160", "audio 2 2 160", "audio 3 3 160"])
+    }
+
+    @Test func aStageOnTheAgentsSideCanInterruptToo() throws {
+        let stage = Stage("limit", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnText())
+        var call = try makeHarness(toCaller: [stage])
+        call.begin()
+        call.agent("audio 40 8000")
+        call.agent("text")
+        #expect(call.carrierTexts("clear") == ["clear"])
+        #expect(call.agentTexts("cut") == ["cut"])
+    }
+
+    @Test func everybodyHearsOfTheEndEvenAfterAStageFailed() throws {
+        let log = EventLog()
+        let stages = [
+            Stage("broken", address: "stages[0]", takes: .telephony, gives: .telephony, processor: Broken()),
+            Stage("pass", address: "stages[1]", takes: .telephony, gives: .telephony, processor: Pass()),
+        ]
+        var call = try makeHarness(toAgent: stages, observers: [log])
+        call.begin()
+        call.carrier("audio 7f 160")
+        let ends = log.frames.filter { if case .callEnded = $0.1 { $0.0.leg == .toAgent } else { false } }
+        #expect(ends.map(\.0.index) == [0, 1, 2])
+    }
+
     @Test func aStageOnTheCallersSideCanInterruptTheAgent() throws {
         let stage = Stage("key", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnKey())
         var call = try makeHarness(toAgent: [stage])
@@ -275,6 +360,24 @@ private struct Pass: Processor {
 private struct Broken: Processor {
     func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
         if case .audio = frame { throw PipelineError(.stageFailed, "told to") }
+        output.emit(frame)
+    }
+}
+
+private struct ThreeAtOnce: Processor {
+    private(set) var deadline: MediaTime? = MediaTime(milliseconds: 1050)
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) { output.emit(frame) }
+    mutating func deadlineReached(at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        deadline = nil
+        for byte in 1...3 {
+            output.emit(.audio(AudioFrame(ByteBuffer(repeating: UInt8(byte), count: 160), format: .telephony)))
+        }
+    }
+}
+
+private struct InterruptsOnText: Processor {
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        if case .text = frame { output.emitUpstream(.interruption(Interruption(generation: 0, cause: "a word"))) }
         output.emit(frame)
     }
 }

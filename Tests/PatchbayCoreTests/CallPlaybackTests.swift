@@ -97,6 +97,55 @@ import Testing
         #expect(heard == [500], "700 ms were sent, 500 ms had been played")
     }
 
+    @Test func aPauseInTheVendorsDeliveryIsStillTheSameTurn() throws {
+        let log = EventLog()
+        var call = try makeHarness(observers: [log])
+        call.begin()
+        call.agent("audio 40 1600")
+        call.advance(1000) { $0.carrier("audio 7f 160") }
+        call.agent("audio 40 8000")
+        call.advance(300) { $0.carrier("audio 7f 160") }
+        call.agent("interrupt")
+        let heard = log.events.compactMap { if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil } }
+        #expect(heard == [500], "200 ms before the pause and 300 ms after it")
+        let starts = log.frames.filter { if case .agentTurnStarted = $0.1 { $0.0.index == 0 } else { false } }
+        #expect(starts.count == 1)
+    }
+
+    @Test func anInterruptionOfNothingIsNoInterruption() throws {
+        var call = try makeHarness()
+        call.begin()
+        call.agent("audio 40 160")
+        call.agent("end")
+        call.advance(1000) { $0.carrier("audio 7f 160") }
+        call.agent("interrupt")
+        #expect(call.call.counters.interruptions == 0)
+        #expect(call.carrierTexts("clear") == ["clear"], "clearing does no harm, and the carrier knows best")
+    }
+
+    @Test func aCarrierThatStoodStillGetsNoMoreThanItsLead() throws {
+        var ledger = PlaybackLedger()
+        let start = MediaTime(milliseconds: 0)
+        ledger.send(.milliseconds(200), at: start, continuesUtterance: false)
+        let mark = ledger.placeMark()
+        ledger.send(.milliseconds(200), at: start, continuesUtterance: true)
+        let late = start + .milliseconds(2200)
+        #expect(ledger.unplayed(at: late) == .zero)
+        let wasExpected = ledger.confirm(mark, at: late)
+        #expect(wasExpected)
+        #expect(ledger.unplayed(at: late) == .milliseconds(200), "what came after the mark is still to be played")
+    }
+
+    @Test func aStageThatAnswersLateDoesNotEmptyTheQueue() throws {
+        let stage = Stage("late", address: "stages[0]", takes: .telephony, gives: .telephony, processor: Swallows())
+        var call = try makeHarness(toCaller: [stage])
+        call.begin()
+        call.agent("audio 40 80000")
+        #expect(call.call.waitingAgentBytes >= 80_000 - 1600, "no more than the lead has been given to the stage")
+        call.advance(1000) { $0.carrier("audio 7f 160") }
+        #expect(call.call.waitingAgentBytes >= 80_000 - 9600)
+    }
+
     @Test func marksOfACutTurnConfirmNothing() throws {
         var ledger = PlaybackLedger()
         let start = MediaTime(milliseconds: 0)
@@ -105,12 +154,12 @@ import Testing
         let heard = ledger.interrupt(at: start + .milliseconds(100))
         #expect(heard == .milliseconds(100))
         // The carrier echoes the mark at once, because its audio was thrown away.
-        let wasExpected = ledger.confirm(mark)
+        let wasExpected = ledger.confirm(mark, at: start)
         #expect(wasExpected)
         #expect(ledger.confirmed == .zero)
         #expect(ledger.played(at: start + .milliseconds(5000)) == .milliseconds(100))
         #expect(ledger.discarded == .milliseconds(300))
-        let isExpectedAgain = ledger.confirm(mark)
+        let isExpectedAgain = ledger.confirm(mark, at: start)
         #expect(!isExpectedAgain)
     }
 
@@ -157,6 +206,14 @@ import Testing
         let first = try run()
         #expect(first.count > 15_000)
         #expect(try run() == first)
+    }
+}
+
+/// An asynchronous stage whose results are still out.
+private struct Swallows: Processor {
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        if case .audio = frame { return }
+        output.emit(frame)
     }
 }
 

@@ -14,8 +14,9 @@ struct PlainCarrier: CarrierSerializer {
         switch words.first {
         case "start": return .started(CallStart(callSid: "CA1", streamSid: "MZ1"), .telephony)
         case "audio":
-            guard words.count == 3, let byte = UInt8(words[1], radix: 16), let count = Int(words[2]) else { break }
-            return .audio(ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: nil))
+            guard words.count >= 3, let byte = UInt8(words[1], radix: 16), let count = Int(words[2]) else { break }
+            let chunk = words.count > 3 ? Int64(words[3]) : nil
+            return .audio(ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: chunk))
         case "dtmf": return .dtmf(words[1].first ?? "?")
         case "mark":
             let parts = words[1].split(separator: ":")
@@ -64,6 +65,7 @@ struct PuppetAgent: AgentBackend {
         func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
             switch frame {
             case .audio(let audio): output.messages.text { $0.writeString("heard \(audio.payload.readableBytes)") }
+            case .callStarted: output.messages.text { $0.writeString("started") }
             case .dtmf(let digit): output.messages.text { $0.writeString("key \(digit)") }
             case .interruption: output.messages.text { $0.writeString("cut") }
             default: break
@@ -80,6 +82,11 @@ struct PuppetAgent: AgentBackend {
             case "interrupt": output.emit(.interruption(cause: "told to"))
             case "hangup": output.emit(.hangup(EndReason(.agentHungUp)))
             case "fail": output.emit(.failed(PipelineError(.agentFailed, "told to")))
+            case "fail-retryable": output.emit(.failed(PipelineError(.agentFailed, "told to", isRetryable: true)))
+            case "fail-then-audio":
+                output.emit(.failed(PipelineError(.agentFailed, "told to")))
+                output.emit(.audio(ByteBuffer(repeating: 0x66, count: 1600)))
+            case "text": output.emit(.text(TextFrame("words", speaker: .agent)))
             default: output.emit(.fault("?"))
             }
         }

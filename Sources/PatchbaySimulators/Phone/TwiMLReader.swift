@@ -42,7 +42,7 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
         attributes: [String: String]
     ) {
         path.append(name)
-        text = ""
+        if path.count == 2 { text = "" }
         switch path {
         case ["Response", "Connect"]: action = attributes["action"]
         case ["Response", "Connect", "Stream"]:
@@ -50,7 +50,8 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
             parameters = [:]
         case ["Response", "Connect", "Stream", "Parameter"]:
             if let name = attributes["name"] { parameters[name] = attributes["value"] ?? "" }
-        default: self.attributes = attributes
+        case ["Response", name]: self.attributes = attributes
+        default: break
         }
     }
 
@@ -62,7 +63,7 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
         case ["Response", "Pause"]: steps.append(.pause(seconds: attributes["length"].flatMap(Int.init) ?? 1))
         case ["Response", "Hangup"]: steps.append(.hangup)
         case ["Response", "Reject"]: steps.append(.reject)
-        case ["Response", "Redirect"]: steps.append(.redirect(text))
+        case ["Response", "Redirect"]: steps.append(.redirect(text.trimmingCharacters(in: .whitespacesAndNewlines)))
         case ["Response", "Connect"]:
             steps.append(streamURL.map { .connect(url: $0, action: action, parameters: parameters) } ?? .other("Connect"))
             streamURL = nil

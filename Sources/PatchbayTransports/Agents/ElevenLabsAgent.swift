@@ -101,9 +101,12 @@ private struct ElevenLabsBackend: AgentBackend {
                 "ElevenLabs gave no signed URL: HTTP \(response.status.code) \(String(buffer: body).prefix(300)); \(Self.remedy(response.status.code))",
                 place: "agent elevenlabs", isRetryable: response.status.code >= 500 || response.status.code == 429)
         }
-        struct Answer: Decodable { var signed_url: String }
+        struct Answer: Decodable {
+            var signedURL: String
+            enum CodingKeys: String, CodingKey { case signedURL = "signed_url" }
+        }
         do {
-            return try JSONDecoder().decode(Answer.self, from: Data(body.readableBytesView)).signed_url
+            return try JSONDecoder().decode(Answer.self, from: Data(body.readableBytesView)).signedURL
         } catch {
             throw PipelineError(
                 .agentUnreachable, "ElevenLabs' answer holds no signed_url", place: "agent elevenlabs", cause: error)

@@ -53,8 +53,8 @@ struct ElevenLabsConversation: AgentConversation {
     // MARK: From the agent
 
     mutating func received(_ message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {
-        deadline = now + patience
-        audio.clear()
+        if !saidGoodbye { deadline = now + patience }
+        audio.empty(keepingCapacity: 64 * 1024)
         let decoded: ElevenLabsServerMessage
         do {
             decoded = try ElevenLabsServerMessage.decode(message, audio: &audio)
@@ -91,7 +91,11 @@ struct ElevenLabsConversation: AgentConversation {
         case .clientToolCall(let call):
             refuse(call, into: &output)
         case .agentToolResponse(let use), .agentToolResponseFullPayload(let use, _, _):
-            if use.name == "end_call", use.isError != true { saidGoodbye = true }
+            if use.name == "end_call", use.isError != true {
+                // Its last words may still come; then the line is ours to close, whether or not the agent closes it.
+                saidGoodbye = true
+                deadline = now + Self.farewell
+            }
         case .error(let fault), .clientError(let fault):
             lastFault = fault
             output.emit(.fault("the agent reports: \(fault.message)"))
@@ -122,6 +126,10 @@ struct ElevenLabsConversation: AgentConversation {
 
     mutating func deadlineReached(at now: MediaTime, into output: inout AgentOutput) {
         deadline = nil
+        if saidGoodbye {
+            output.emit(.hangup(EndReason(.agentHungUp, "the agent ended the call")))
+            return
+        }
         let seconds = patience.milliseconds / 1000
         output.emit(
             .failed(
@@ -131,6 +139,8 @@ struct ElevenLabsConversation: AgentConversation {
     }
 
     private static let place = "agent elevenlabs"
+    /// How long an agent that has ended the call may still speak.
+    private static let farewell = TimeSpan.seconds(3)
 
     private mutating func begin(_ metadata: ElevenLabsServerMessage.ConversationMetadata, into output: inout AgentOutput) {
         guard !isReady else { return }
