@@ -115,5 +115,6 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "PatchbaySimulatorsTests", dependencies: ["PatchbaySimulators", nio("NIOPosix")], swiftSettings: strict),
+            name: "PatchbaySimulatorsTests", dependencies: ["PatchbaySimulators", nio("NIOPosix")],
+            swiftSettings: strict),
     ])

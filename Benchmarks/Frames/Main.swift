@@ -15,7 +15,9 @@ enum Frames {
             // The counter proves itself first: one allocation a repetition must be seen as one.
             var kept: [UnsafeMutableRawPointer?] = []
             kept.reserveCapacity(200_000)
-            let control = Measure.run("control: one malloc of 64 bytes", repetitions: 20_000) { kept.append(malloc(64)) }
+            let control = Measure.run("control: one malloc of 64 bytes", repetitions: 20_000) {
+                kept.append(malloc(64))
+            }
             for pointer in kept { free(pointer) }
             results.append(control)
         }
@@ -24,7 +26,10 @@ enum Frames {
         results += try calls()
         print(row("", "ns", "allocations"))
         for result in results where !result.nanoseconds.isNaN {
-            print(row(result.name, fixed(result.nanoseconds), result.allocations.map { fixed($0, digits: 3) } ?? "not counted"))
+            print(
+                row(
+                    result.name, fixed(result.nanoseconds),
+                    result.allocations.map { fixed($0, digits: 3) } ?? "not counted"))
         }
     }
 
@@ -87,9 +92,10 @@ enum Frames {
 
     private static func chains() throws -> [Measure.Result] {
         let frame = Frame.audio(AudioFrame(ByteBuffer(bytes: speech), format: .telephony))
-        var eight = ChainBench((0..<8).map { index in
-            Stage("pass", address: "stages[\(index)]", takes: .telephony, gives: .telephony, processor: Pass())
-        })
+        var eight = ChainBench(
+            (0..<8).map { index in
+                Stage("pass", address: "stages[\(index)]", takes: .telephony, gives: .telephony, processor: Pass())
+            })
         var now = MediaTime.zero
         return [
             Measure.run("one frame through eight stages that pass it on") {
@@ -139,9 +145,12 @@ enum Frames {
             var bench = try call(stages)
             bench.connectAgent(format)
             var audio = ByteBuffer()
-            [UInt8](repeating: 0x40, count: bytes).withUnsafeBytes { ElevenLabsWriter.audio($0, eventId: 3, into: &audio) }
+            [UInt8](repeating: 0x40, count: bytes).withUnsafeBytes {
+                ElevenLabsWriter.audio($0, eventId: 3, into: &audio)
+            }
             results.append(
-                Measure.run("ElevenLabs, both legs: \(name)", repetitions: 4000) { bench.exchange(media, agent: audio) })
+                Measure.run("ElevenLabs, both legs: \(name)", repetitions: 4000) { bench.exchange(media, agent: audio) }
+            )
             guard bench.isAlive else { throw Failure(description: "the call of \"\(name)\" ended in the middle") }
         }
         return results

@@ -36,7 +36,9 @@ enum Measure {
     /// The interposer's counter for this thread, looked up at run time.
     private static let allocationCount: (@Sendable () -> UInt64)? = {
         typealias Counter = @convention(c) @Sendable () -> UInt64
-        guard let symbol = dlsym(UnsafeMutableRawPointer(bitPattern: 0), "patchbay_allocation_count") else { return nil }
+        guard let symbol = dlsym(UnsafeMutableRawPointer(bitPattern: 0), "patchbay_allocation_count") else {
+            return nil
+        }
         let counter = unsafeBitCast(symbol, to: Counter.self)
         return { counter() }
     }()

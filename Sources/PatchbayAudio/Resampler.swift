@@ -168,7 +168,8 @@ public final class StreamResampler {
     /// - Returns: How many samples were written, all channels together.
     public func flush(into destination: UnsafeMutableBufferPointer<Int16>) -> Int {
         guard isUsed else { return 0 }
-        let written = filter == nil
+        let written =
+            filter == nil
             ? interpolator?.flush(into: destination) ?? 0 : convert(0, isLast: true, into: destination, at: 0)
         reset()
         return written

@@ -54,12 +54,16 @@ private struct WAVReader {
             offset = end + (end & 1)
         }
         guard let format else {
-            throw WAVError(.missingFormat, at: min(offset, bytes.count), "no \"fmt \" chunk: the file does not say how "
-                + "its samples are written; convert it again from its source")
+            throw WAVError(
+                .missingFormat, at: min(offset, bytes.count),
+                "no \"fmt \" chunk: the file does not say how "
+                    + "its samples are written; convert it again from its source")
         }
         guard let data else {
-            throw WAVError(.missingData, at: min(offset, bytes.count), "no \"data\" chunk: the file holds no samples; "
-                + "copy it again or convert it from its source")
+            throw WAVError(
+                .missingData, at: min(offset, bytes.count),
+                "no \"data\" chunk: the file holds no samples; "
+                    + "copy it again or convert it from its source")
         }
         let count = data.count / format.bytesPerSampleFrame * format.bytesPerSampleFrame
         return WAVFile(format: format, data: Array(bytes[data.prefix(count)]))
@@ -68,10 +72,11 @@ private struct WAVReader {
     private func checkHeader() throws(WAVError) {
         let identifier = bytes.count >= 4 ? text(at: 0) : ""
         guard identifier == "RIFF" else {
-            let found = switch identifier {
-            case "RIFX", "RF64", "BW64", "FORM", "fLaC", "OggS": "this is a \(identifier) file"
-            default: "the file does not begin with \"RIFF\""
-            }
+            let found =
+                switch identifier {
+                case "RIFX", "RF64", "BW64", "FORM", "fLaC", "OggS": "this is a \(identifier) file"
+                default: "the file does not begin with \"RIFF\""
+                }
             throw WAVError(.notWAV, at: 0, "\(found); only RIFF WAV is read: sox in -b 16 -e signed-integer out.wav")
         }
         guard bytes.count >= 12 else {
@@ -92,9 +97,11 @@ private struct WAVReader {
             if chunk.size == 0, riffEnd <= chunk.start || uint32(at: 4) == .max { return bytes.count }
         }
         guard chunk.size <= available else {
-            throw WAVError(.truncated, at: bytes.count, "the \"\(printable(chunk.identifier))\" chunk at byte "
-                + "\(chunk.start - 8) has \(chunk.size) bytes, the file only \(available) of them; copy it again, or "
-                + "repair it: sox --ignore-length in.wav out.wav")
+            throw WAVError(
+                .truncated, at: bytes.count,
+                "the \"\(printable(chunk.identifier))\" chunk at byte "
+                    + "\(chunk.start - 8) has \(chunk.size) bytes, the file only \(available) of them; copy it again, or "
+                    + "repair it: sox --ignore-length in.wav out.wav")
         }
         return chunk.start + chunk.size
     }
@@ -102,8 +109,10 @@ private struct WAVReader {
     private func readFormat(_ chunk: Chunk) throws(WAVError) -> AudioFormat {
         let start = chunk.start
         guard chunk.size >= 16 else {
-            throw WAVError(.invalidFormat, at: start, "the \"fmt \" chunk has \(chunk.size) bytes and needs 16; "
-                + "convert the file again from its source")
+            throw WAVError(
+                .invalidFormat, at: start,
+                "the \"fmt \" chunk has \(chunk.size) bytes and needs 16; "
+                    + "convert the file again from its source")
         }
         var tag = uint16(at: start)
         var tagOffset = start
@@ -112,13 +121,17 @@ private struct WAVReader {
         let bits = Int(uint16(at: start + 14))
         if tag == WAVFormat.Tag.extensible {
             guard chunk.size >= 40 else {
-                throw WAVError(.invalidFormat, at: start, "an extensible \"fmt \" chunk has 40 bytes, this one "
-                    + "\(chunk.size); convert the file again from its source")
+                throw WAVError(
+                    .invalidFormat, at: start,
+                    "an extensible \"fmt \" chunk has 40 bytes, this one "
+                        + "\(chunk.size); convert the file again from its source")
             }
             // The format is a GUID: a tag of the old kind followed by fourteen fixed bytes.
             guard Array(bytes[(start + 26)..<(start + 40)]) == extensibleSuffix else {
-                throw WAVError(.unsupportedEncoding, at: start + 24, "an extensible format of a private kind; "
-                    + conversion)
+                throw WAVError(
+                    .unsupportedEncoding, at: start + 24,
+                    "an extensible format of a private kind; "
+                        + conversion)
             }
             tag = uint16(at: start + 24)
             tagOffset = start + 24
@@ -129,22 +142,30 @@ private struct WAVReader {
         case (WAVFormat.Tag.mulaw, 8): encoding = .mulaw
         case (WAVFormat.Tag.alaw, 8): encoding = .alaw
         default:
-            throw WAVError(.unsupportedEncoding, at: tagOffset, "samples are \(name(tag: tag, bits: bits)); "
-                + conversion)
+            throw WAVError(
+                .unsupportedEncoding, at: tagOffset,
+                "samples are \(name(tag: tag, bits: bits)); "
+                    + conversion)
         }
         guard WAVFormat.channelCounts.contains(channels) else {
-            throw WAVError(.unsupportedLayout, at: start + 2, "\(channels) channels; 1 or 2 are read: "
-                + "sox in.wav -c 1 out.wav")
+            throw WAVError(
+                .unsupportedLayout, at: start + 2,
+                "\(channels) channels; 1 or 2 are read: "
+                    + "sox in.wav -c 1 out.wav")
         }
         guard WAVFormat.sampleRates.contains(rate) else {
-            throw WAVError(.unsupportedLayout, at: start + 4, "\(rate) Hz; 4000 to 192000 Hz are read: "
-                + "sox in.wav -r 16000 out.wav")
+            throw WAVError(
+                .unsupportedLayout, at: start + 4,
+                "\(rate) Hz; 4000 to 192000 Hz are read: "
+                    + "sox in.wav -r 16000 out.wav")
         }
         let format = AudioFormat(encoding, sampleRate: rate, channelCount: channels)
         let blockAlign = Int(uint16(at: start + 12))
         guard blockAlign == format.bytesPerSampleFrame else {
-            throw WAVError(.invalidFormat, at: start + 12, "a sample frame is said to have \(blockAlign) bytes, "
-                + "\(channels) × \(bits) bits are \(format.bytesPerSampleFrame); convert it again from its source")
+            throw WAVError(
+                .invalidFormat, at: start + 12,
+                "a sample frame is said to have \(blockAlign) bytes, "
+                    + "\(channels) × \(bits) bits are \(format.bytesPerSampleFrame); convert it again from its source")
         }
         return format
     }
@@ -206,8 +227,10 @@ private func readFile(_ path: String, maximumBytes: Int) throws(WAVError) -> [UI
             throw WAVError(.unreadable, at: bytes.count, "cannot read the file: \(systemErrorText(errno))")
         }
         guard bytes.count + count <= maximumBytes else {
-            throw WAVError(.tooLarge, at: maximumBytes, "larger than the \(maximumBytes) bytes that are read at once; "
-                + "split it: sox in.wav out.wav trim 0 3600 : newfile : restart")
+            throw WAVError(
+                .tooLarge, at: maximumBytes,
+                "larger than the \(maximumBytes) bytes that are read at once; "
+                    + "split it: sox in.wav out.wav trim 0 3600 : newfile : restart")
         }
         bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece[..<count]))
     }

@@ -12,19 +12,25 @@ extension WAVFile {
     public func bytes() throws(WAVError) -> [UInt8] {
         guard WAVFormat.channelCounts.contains(format.channelCount), WAVFormat.sampleRates.contains(format.sampleRate)
         else {
-            throw WAVError(.unsupportedLayout, at: 22, "cannot write \(format): 1 or 2 channels and 4000 to 192000 Hz "
-                + "are possible; resample or mix down first")
+            throw WAVError(
+                .unsupportedLayout, at: 22,
+                "cannot write \(format): 1 or 2 channels and 4000 to 192000 Hz "
+                    + "are possible; resample or mix down first")
         }
         guard data.count % format.bytesPerSampleFrame == 0 else {
-            throw WAVError(.invalidFormat, at: 40, "\(data.count) bytes are not whole sample frames of "
-                + "\(format.bytesPerSampleFrame) bytes; drop the rest first")
+            throw WAVError(
+                .invalidFormat, at: 40,
+                "\(data.count) bytes are not whole sample frames of "
+                    + "\(format.bytesPerSampleFrame) bytes; drop the rest first")
         }
         let isLinear = format.encoding == .pcm16
         let padding = data.count & 1
         let riffSize = (isLinear ? 36 : 50) + data.count + padding
         guard let riffSize32 = UInt32(exactly: riffSize), let dataSize = UInt32(exactly: data.count) else {
-            throw WAVError(.tooLarge, at: 4, "\(data.count) bytes of samples do not fit into a WAV file, which holds "
-                + "4 GiB; split the recording")
+            throw WAVError(
+                .tooLarge, at: 4,
+                "\(data.count) bytes of samples do not fit into a WAV file, which holds "
+                    + "4 GiB; split the recording")
         }
         var out: [UInt8] = []
         out.reserveCapacity(riffSize + 8)
@@ -102,7 +108,9 @@ private func writeFile(_ bytes: [UInt8], to path: String) throws(WAVError) {
     // Some file systems report a full disk only here.
     if close(descriptor) != 0 && failure == 0 { failure = errno }
     guard failure == 0 else {
-        throw WAVError(.unwritable, at: offset, "cannot write the file: \(systemErrorText(failure)); free some space, "
-            + "or choose another place")
+        throw WAVError(
+            .unwritable, at: offset,
+            "cannot write the file: \(systemErrorText(failure)); free some space, "
+                + "or choose another place")
     }
 }

@@ -25,13 +25,15 @@ struct CallCommand: AsyncParsableCommand {
     @Option(help: "The called number.") var to: String
     @Option(help: "The caller's number.") var from = "+15550100001"
     @Option(help: "WAV files that the caller speaks, one after each answer.") var audio: [String] = []
-    @Option(help: "Milliseconds of silence before the first file; without it the caller waits for a greeting.") var wait: Int?
+    @Option(help: "Milliseconds of silence before the first file; without it the caller waits for a greeting.")
+    var wait: Int?
     @Option(help: "Keys to press at the end, for instance 1#.") var keys = ""
     @Option(help: "Seconds after which the caller hangs up.") var limit = 60
     @Option(help: "Write the call as a stereo WAV file, caller left, agent right.") var record: String?
     @Option(help: "PEM file of authorities to trust.") var caFile: String?
     @Option(help: "text or json") var format = OutputFormat.text
-    @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile: String?
+    @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile:
+        String?
 
     func run() async throws {
         let environment = try await ServerEnvironment(file: envFile)

@@ -66,7 +66,8 @@ struct Demo: AsyncParsableCommand {
             try await running.value
             throw CommandFailure(description: "the server did not start")
         }
-        Terminal.note("a server on 127.0.0.1:\(port), a phone that calls \(Self.number), the pipeline \(pipelines)/demo.json")
+        Terminal.note(
+            "a server on 127.0.0.1:\(port), a phone that calls \(Self.number), the pipeline \(pipelines)/demo.json")
 
         var call = Phone.Options(voiceURL: "http://127.0.0.1:\(port)/twilio/voice")
         call.statusURL = "http://127.0.0.1:\(port)/twilio/status"

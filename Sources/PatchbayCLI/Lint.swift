@@ -25,7 +25,9 @@ struct Lint: AsyncParsableCommand {
         var (_, diagnostics) = PipelineSet.load(
             paths, registry: registry, environment: environment.variables,
             options: LoadOptions(checkEnvironment: !noEnvironment, agentOverride: options.agent))
-        for path in paths where !path.hasSuffix(".json") { diagnostics += ServerSettings.load(directory: path).diagnostics }
+        for path in paths where !path.hasSuffix(".json") {
+            diagnostics += ServerSettings.load(directory: path).diagnostics
+        }
         switch format {
         case .json: Terminal.result(diagnostics.json)
         case .text:

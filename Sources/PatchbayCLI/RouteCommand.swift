@@ -61,10 +61,14 @@ struct RouteReport: Encodable {
         try append(plan.stagesBefore)
         let agents = plan.backends.map { $0.component.spec.type }.joined(separator: ", then ")
         stages.append(
-            Stage(type: "agent (\(agents))", takes: "\(plan.agentFormat)", gives: "\(plan.agentFormat)", delayMs: 0, inserted: false))
+            Stage(
+                type: "agent (\(agents))", takes: "\(plan.agentFormat)", gives: "\(plan.agentFormat)", delayMs: 0,
+                inserted: false))
         try append(plan.stagesAfter)
         stages.append(
-            Stage(type: plan.transport.component.spec.type, takes: "\(format)", gives: "\(format)", delayMs: 0, inserted: false))
+            Stage(
+                type: plan.transport.component.spec.type, takes: "\(format)", gives: "\(format)", delayMs: 0,
+                inserted: false))
         latencyMs = (stages.reduce(0) { $0 + $1.delayMs } * 1000).rounded() / 1000
     }
 
@@ -73,7 +77,8 @@ struct RouteReport: Encodable {
             stages.append(
                 Stage(
                     type: stage.component.spec.type, takes: "\(stage.input)", gives: "\(stage.output)",
-                    delayMs: Double(try stage.makeProcessor().delay.nanoseconds / 1000) / 1000, inserted: stage.isInserted))
+                    delayMs: Double(try stage.makeProcessor().delay.nanoseconds / 1000) / 1000,
+                    inserted: stage.isInserted))
         }
     }
 
@@ -81,7 +86,9 @@ struct RouteReport: Encodable {
         var lines = ["\(number) → \(pipeline)  (\(file), version \(version))"]
         for stage in stages {
             let delay = stage.delayMs > 0 ? String(format: "%8.3f ms", stage.delayMs) : ""
-            lines.append("  \(stage.type.padded(to: 26)) \(stage.takes.padded(to: 20)) → \(stage.gives.padded(to: 20))\(delay)\(stage.inserted ? "  inserted" : "")")
+            lines.append(
+                "  \(stage.type.padded(to: 26)) \(stage.takes.padded(to: 20)) → \(stage.gives.padded(to: 20))\(delay)\(stage.inserted ? "  inserted" : "")"
+            )
         }
         lines.append(String(format: "  latency of the pipeline, both ways, framing included: %.3f ms", latencyMs))
         return lines.joined(separator: "\n")

@@ -30,19 +30,24 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Address to listen on.") var host = "127.0.0.1"
     @Option(help: "Port to listen on; 0 takes any free one.") var port = 8080
     @Option(help: "Where the world reaches this server, for instance https://voice.example.com.") var publicUrl: String?
-    @Option(help: "Address of a proxy whose X-Forwarded headers are believed; may be repeated.") var trustedProxy: [String] = []
+    @Option(help: "Address of a proxy whose X-Forwarded headers are believed; may be repeated.") var trustedProxy:
+        [String] = []
     @Option(help: "Longest wait for running calls at shutdown, in seconds.") var drainTimeout: Int?
     @Option(help: "Validity of a stream's one-time token, in seconds.") var streamTokenTtl: Int?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
-    @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures = false
+    @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures =
+        false
     @OptionGroup var options: PipelineOptions
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port is \(port); allowed are 0 to 65535") }
         if let publicUrl, !publicUrl.hasPrefix("https://"), !publicUrl.hasPrefix("http://") {
-            throw ValidationError("--public-url is \"\(publicUrl)\"; it begins with https:// (or http:// for work at the desk)")
+            throw ValidationError(
+                "--public-url is \"\(publicUrl)\"; it begins with https:// (or http:// for work at the desk)")
         }
-        if let drainTimeout, drainTimeout < 0 { throw ValidationError("--drain-timeout is \(drainTimeout); allowed is 0 or more") }
+        if let drainTimeout, drainTimeout < 0 {
+            throw ValidationError("--drain-timeout is \(drainTimeout); allowed is 0 or more")
+        }
         if let streamTokenTtl, !(10...3600).contains(streamTokenTtl) {
             throw ValidationError("--stream-token-ttl is \(streamTokenTtl); allowed are 10 to 3600 seconds")
         }
@@ -70,9 +75,10 @@ struct Serve: AsyncParsableCommand {
         let patchbay = PatchbayServer(
             pipelines: set, settings: settings, options: server,
             tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]), httpClient: .shared,
-            logger: logger, started: { address in
-            announce(set, settings, announced, port: address.port ?? announced.port)
-        })
+            logger: logger,
+            started: { address in
+                announce(set, settings, announced, port: address.port ?? announced.port)
+            })
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: patchbay)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -80,7 +86,9 @@ struct Serve: AsyncParsableCommand {
             try await group.run()
         } catch let error as IOError {
             throw CommandFailure(
-                description: "cannot listen on \(host):\(port): \(error.localizedDescription); choose another --port, or end what uses it")
+                description:
+                    "cannot listen on \(host):\(port): \(error.localizedDescription); choose another --port, or end what uses it"
+            )
         }
     }
 
@@ -88,7 +96,9 @@ struct Serve: AsyncParsableCommand {
         if options.skipsSignatures {
             logger.warning("webhook signatures are NOT checked (--insecure-skip-signatures): anybody can start calls")
         } else if options.twilioAuthToken == nil {
-            logger.warning("TWILIO_AUTH_TOKEN is not set: every webhook will be refused; set it, or pass --insecure-skip-signatures at the desk")
+            logger.warning(
+                "TWILIO_AUTH_TOKEN is not set: every webhook will be refused; set it, or pass --insecure-skip-signatures at the desk"
+            )
         }
     }
 
@@ -97,7 +107,8 @@ struct Serve: AsyncParsableCommand {
         Terminal.note("patchbay listens on \(options.host):\(port)")
         for document in set.documents {
             let numbers = document.numbers.map { $0.pattern.description }.joined(separator: ", ")
-            Terminal.note("  \(document.name.padded(to: 14)) \(numbers)  (\(document.file), version \(document.version))")
+            Terminal.note(
+                "  \(document.name.padded(to: 14)) \(numbers)  (\(document.file), version \(document.version))")
         }
         Terminal.note("voice webhook: \(base)\(settings.paths(.voice).first ?? "")")
     }

@@ -4,7 +4,8 @@ import UnixSignals
 
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Plays an agent vendor on a port, for work without an account.", subcommands: [SimulateElevenLabs.self])
+        abstract: "Plays an agent vendor on a port, for work without an account.",
+        subcommands: [SimulateElevenLabs.self])
 }
 
 struct SimulateElevenLabs: AsyncParsableCommand {
@@ -63,7 +64,8 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { break }
         let statistics = await simulator.statistics()
         await simulator.stop()
-        Terminal.note("\(statistics.startedConversations) conversations, \(statistics.messagesReceived) messages received")
+        Terminal.note(
+            "\(statistics.startedConversations) conversations, \(statistics.messagesReceived) messages received")
     }
 
     private var options: ElevenLabsSimulatorOptions {
@@ -74,7 +76,9 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         (options.language, options.greeting, options.replies, options.goodbye) = (language, greeting, reply, goodbye)
         options.transcripts = transcript
         (options.tools, options.toolParameters, options.toolAfterTurn) = (tool, toolParameters, toolAfter)
-        (options.toolTimeout, options.requiredVariables, options.refusesOverrides) = (toolTimeout, requireVariable, noOverrides)
+        (options.toolTimeout, options.requiredVariables, options.refusesOverrides) = (
+            toolTimeout, requireVariable, noOverrides
+        )
         (options.slowStart, options.neverStarts, options.stallAfter) = (slowStart, neverStart, stallAfter)
         (options.closeWith, options.closeReason, options.closeAfter) = (closeWith, closeReason, closeAfter)
         (options.sendsLateAudio, options.interruptionSharesId) = (lateAudio, sharedInterruptionId)

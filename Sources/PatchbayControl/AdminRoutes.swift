@@ -56,7 +56,8 @@ struct AdminRoutes: Sendable {
 
     private func metrics() async throws -> Response {
         Gauge(label: "patchbay_calls_active").record(switchboard.registry.activeCount)
-        let lateness = try await switchboard.mediaLoop.eventLoop.submit { switchboard.mediaLoop.takeWorstLateness() }.get()
+        let lateness = try await switchboard.mediaLoop.eventLoop.submit { switchboard.mediaLoop.takeWorstLateness() }
+            .get()
         Gauge(label: "patchbay_tick_lateness_seconds").record(lateness.seconds)
         Gauge(label: "patchbay_uptime_seconds").record(Date().timeIntervalSince(startedAt))
         return Response(
@@ -77,7 +78,8 @@ struct AdminRoutes: Sendable {
         if let key, settings.publicPaths.contains(key) { return }
         if request.origin(context, switchboard.options).isLocal { return }
         guard let token = switchboard.options.adminToken else {
-            throw HTTPError(.forbidden, message: "open to local peers only; set PATCHBAY_ADMIN_TOKEN to open it with a token")
+            throw HTTPError(
+                .forbidden, message: "open to local peers only; set PATCHBAY_ADMIN_TOKEN to open it with a token")
         }
         let header = request.headers[.authorization] ?? ""
         guard header.hasPrefix("Bearer "), Secret(String(header.dropFirst(7))) == token else {

@@ -51,7 +51,8 @@ final class CallLog: CallObserver {
         case .agentConnecting(let backend):
             enter("connecting to agent", backend, time)
         case .agentReady(let backend, let input, let output):
-            logger.info("connected to agent", metadata: ["backend": "\(backend)", "takes": "\(input)", "gives": "\(output)"])
+            logger.info(
+                "connected to agent", metadata: ["backend": "\(backend)", "takes": "\(input)", "gives": "\(output)"])
             enter("connected to agent", "\(backend), takes \(input), gives \(output)", time)
         case .conversationStarted(let id):
             logger.info("agent conversation started", metadata: ["conversation": "\(id)"])
@@ -85,7 +86,10 @@ final class CallLog: CallObserver {
             let begin = state.begin ?? time
             state.begin = begin
             if state.entries.count >= Self.eventLimit { state.entries.removeFirst() }
-            state.entries.append(Entry(milliseconds: (time - begin).milliseconds, event: event, detail: String(detail.prefix(Self.detailLimit))))
+            state.entries.append(
+                Entry(
+                    milliseconds: (time - begin).milliseconds, event: event,
+                    detail: String(detail.prefix(Self.detailLimit))))
         }
     }
 }

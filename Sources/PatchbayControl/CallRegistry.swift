@@ -102,7 +102,9 @@ final class CallRegistry: Sendable {
     func use(nonce: String, expires: Int, now: Int) -> Bool {
         state.withLock { state in
             guard state.usedNonces[nonce] == nil else { return false }
-            if state.usedNonces.count >= Self.nonceLimit { state.usedNonces = state.usedNonces.filter { $0.value >= now } }
+            if state.usedNonces.count >= Self.nonceLimit {
+                state.usedNonces = state.usedNonces.filter { $0.value >= now }
+            }
             guard state.usedNonces.count < Self.nonceLimit else { return false }
             state.usedNonces[nonce] = expires
             return true

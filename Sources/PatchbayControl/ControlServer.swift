@@ -20,7 +20,8 @@ public struct ControlServer: Service {
     ///   - group: Must be the group of the switchboard's media loop, so that carriers' sockets live on it.
     ///   - started: Told the address once connections are accepted.
     public init(
-        _ switchboard: Switchboard, group: any EventLoopGroup, started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
+        _ switchboard: Switchboard, group: any EventLoopGroup,
+        started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
         self.switchboard = switchboard
         self.group = group

@@ -31,11 +31,16 @@ public final class PrometheusMetrics: MetricsFactory {
     public func text() -> String {
         let (counters, gauges, summaries) = state.withLock { ($0.counters, $0.gauges, $0.summaries) }
         var lines: [String: [String]] = [:]
-        for (series, value) in counters { lines["\(series.name) counter", default: []].append("\(series.name)\(series.labels) \(value)") }
-        for (series, value) in gauges { lines["\(series.name) gauge", default: []].append("\(series.name)\(series.labels) \(value)") }
+        for (series, value) in counters {
+            lines["\(series.name) counter", default: []].append("\(series.name)\(series.labels) \(value)")
+        }
+        for (series, value) in gauges {
+            lines["\(series.name) gauge", default: []].append("\(series.name)\(series.labels) \(value)")
+        }
         for (series, value) in summaries {
             lines["\(series.name) summary", default: []] += [
-                "\(series.name)_sum\(series.labels) \(value.sum)", "\(series.name)_count\(series.labels) \(value.count)",
+                "\(series.name)_sum\(series.labels) \(value.sum)",
+                "\(series.name)_count\(series.labels) \(value.count)",
             ]
         }
         return lines.sorted { $0.key < $1.key }.map { key, values in

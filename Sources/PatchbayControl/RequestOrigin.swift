@@ -23,7 +23,9 @@ struct RequestOrigin: Sendable {
         scheme = "http"
         self.authority = authority ?? "localhost"
         if ServerOptions.isLoopback(self.peer) || options.trustedProxies.contains(self.peer) {
-            if let forwarded = Self.first("X-Forwarded-Proto", headers), ["http", "https"].contains(forwarded.lowercased()) {
+            if let forwarded = Self.first("X-Forwarded-Proto", headers),
+                ["http", "https"].contains(forwarded.lowercased())
+            {
                 scheme = forwarded.lowercased()
             }
             if let forwarded = Self.first("X-Forwarded-Host", headers) { self.authority = forwarded }

@@ -21,7 +21,8 @@ public struct ServerEnvironment: Sendable {
         let path = file ?? ".env"
         let fromFile: EnvironmentVariablesProvider
         do {
-            fromFile = try await EnvironmentVariablesProvider(environmentFilePath: FilePath(path), allowMissing: file == nil)
+            fromFile = try await EnvironmentVariablesProvider(
+                environmentFilePath: FilePath(path), allowMissing: file == nil)
         } catch {
             throw Failure(description: "\(path) cannot be read: \(error)")
         }

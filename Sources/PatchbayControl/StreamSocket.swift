@@ -84,7 +84,8 @@ final class StreamSocket: WebSocketDelegate {
         do {
             guard let token = parameters["token"] else { throw StreamToken.Refusal.malformed }
             claim = try switchboard.tokens.verify(
-                token, .stream, callSid: start.callSid, from: parameters["from"] ?? "", to: parameters["to"] ?? "", now: now)
+                token, .stream, callSid: start.callSid, from: parameters["from"] ?? "", to: parameters["to"] ?? "",
+                now: now)
         } catch {
             refuse("\(error)", start, connection)
             return

@@ -13,7 +13,8 @@ struct StreamToken: Sendable {
     init(secret: String?) {
         if let secret {
             // A key of its own, so that a token never reveals anything about signatures made with the same secret.
-            let code = HMAC<SHA256>.authenticationCode(for: Data("patchbay stream token v1".utf8), using: SymmetricKey(data: Data(secret.utf8)))
+            let code = HMAC<SHA256>.authenticationCode(
+                for: Data("patchbay stream token v1".utf8), using: SymmetricKey(data: Data(secret.utf8)))
             key = SymmetricKey(data: code)
         } else {
             key = SymmetricKey(size: .bits256)
@@ -36,7 +37,10 @@ struct StreamToken: Sendable {
         /// 128 random bits, in hexadecimal.
         var nonce: String
 
-        init(_ purpose: Purpose, callSid: String, from: String, to: String, resumes: Int = 0, expires: Int, nonce: String = Self.makeNonce()) {
+        init(
+            _ purpose: Purpose, callSid: String, from: String, to: String, resumes: Int = 0, expires: Int,
+            nonce: String = Self.makeNonce()
+        ) {
             self.purpose = purpose
             self.callSid = callSid
             self.from = from
@@ -83,7 +87,9 @@ struct StreamToken: Sendable {
         let claim = Claim(
             purpose, callSid: callSid, from: from, to: to, resumes: resumes, expires: expires, nonce: String(parts[2]))
         // Constant time: swift-crypto compares authentication codes so.
-        guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: message(claim), using: key) else { throw .wrong }
+        guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: message(claim), using: key) else {
+            throw .wrong
+        }
         guard expires >= now else { throw .expired }
         return claim
     }
@@ -91,11 +97,16 @@ struct StreamToken: Sendable {
     private func message(_ claim: Claim) -> Data {
         // Lengths in front, so that no two claims give the same bytes.
         Data(
-            [claim.purpose.rawValue, claim.callSid, claim.from, claim.to, "\(claim.resumes)", "\(claim.expires)", claim.nonce]
-                .map { "\($0.utf8.count):\($0)" }.joined().utf8)
+            [
+                claim.purpose.rawValue, claim.callSid, claim.from, claim.to, "\(claim.resumes)", "\(claim.expires)",
+                claim.nonce,
+            ]
+            .map { "\($0.utf8.count):\($0)" }.joined().utf8)
     }
 
-    private func mac(_ claim: Claim) -> HMAC<SHA256>.MAC { HMAC<SHA256>.authenticationCode(for: message(claim), using: key) }
+    private func mac(_ claim: Claim) -> HMAC<SHA256>.MAC {
+        HMAC<SHA256>.authenticationCode(for: message(claim), using: key)
+    }
 
     private func hex(_ mac: HMAC<SHA256>.MAC) -> String {
         mac.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -53,10 +53,12 @@ public final class Switchboard: Sendable {
         }
         let words = Words(route.document.messages, settings.messages)
         let info = CallInfo(
-            id: Self.makeID(), callSid: callSid, from: from, to: to, pipeline: route.document.name, version: route.document.version)
+            id: Self.makeID(), callSid: callSid, from: from, to: to, pipeline: route.document.name,
+            version: route.document.version)
         let log = CallLog(logger: logger)
         let call = Call(
-            info: info, on: mediaLoop, dialer: dialer, logger: logger, farewell: carrierREST.map { rest in
+            info: info, on: mediaLoop, dialer: dialer, logger: logger,
+            farewell: carrierREST.map { rest in
                 { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
         ) { [registry] call, reason in registry.ended(call.info.id, reason) }
@@ -75,7 +77,9 @@ public final class Switchboard: Sendable {
             // A call must not give up its stream before the stream's token does.
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
             let parts = try CallParts(plan)
-            try await call.start(observers: [log] + observers(info)) { () throws(PipelineError) in try parts.makePlan(info) }
+            try await call.start(observers: [log] + observers(info)) { () throws(PipelineError) in
+                try parts.makePlan(info)
+            }
         } catch {
             registry.ended(info.id, EndReason(.failure, "\(error)"))
             let text = words[error.code == .agentNotConfigured ? .missingAgent : .notConfigured]
@@ -114,7 +118,8 @@ public final class Switchboard: Sendable {
         registry.startDraining()
         let count = registry.activeCount
         if count > 0 {
-            logger.notice("draining", metadata: ["calls": "\(count)", "limitSeconds": "\(timeout.milliseconds / 1000)"])
+            logger.notice(
+                "draining", metadata: ["calls": "\(count)", "limitSeconds": "\(timeout.milliseconds / 1000)"])
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.registry.waitUntilIdle() }
                 group.addTask { try? await Task.sleep(for: .nanoseconds(timeout.nanoseconds)) }

@@ -46,7 +46,9 @@ struct TwilioRoutes: Sendable {
         let claim = try? switchboard.tokens.verify(ticket, .next, callSid: callSid, from: from, to: to, now: now)
         // Asking for the next step proves that the former stream is over, whatever its socket looks like from here.
         if let record = switchboard.registry.running(callSid: callSid) { await record.call.streamLost() }
-        if let end = switchboard.registry.latest(callSid: callSid)?.end, ![.callerHungUp, .streamLost].contains(end.kind) {
+        if let end = switchboard.registry.latest(callSid: callSid)?.end,
+            ![.callerHungUp, .streamLost].contains(end.kind)
+        {
             return try twiml(farewell(callSid: callSid, end))
         }
         guard let claim, claim.resumes < StreamTicket.maximumResumes else {
@@ -73,7 +75,8 @@ struct TwilioRoutes: Sendable {
         switchboard.logger.error(
             "the carrier reports an error",
             metadata: [
-                "callSid": "\(form["CallSid"] ?? "")", "code": "\(form["ErrorCode"] ?? "")", "url": "\(form["ErrorUrl"] ?? "")",
+                "callSid": "\(form["CallSid"] ?? "")", "code": "\(form["ErrorCode"] ?? "")",
+                "url": "\(form["ErrorUrl"] ?? "")",
             ])
         return try twiml([.say(switchboard.words[.failure]), .hangup])
     }
@@ -128,12 +131,15 @@ struct TwilioRoutes: Sendable {
             if let header, TwilioSignature(secrets: [secret.reveal()]).verify(signature: header, url: url, form: form) {
                 return (form, origin)
             }
-            reason = header == nil ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url.prefix { $0 != "?" })"
+            reason =
+                header == nil
+                ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url.prefix { $0 != "?" })"
         } else {
             reason = "TWILIO_AUTH_TOKEN is not set, so no signature can be checked"
         }
         switchboard.logger.warning(
-            "webhook refused", metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
+            "webhook refused",
+            metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
         throw HTTPError(.forbidden, message: reason)
     }
 }

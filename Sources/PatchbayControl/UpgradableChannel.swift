@@ -35,7 +35,8 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
                         HTTPConnectionStateHandler(idleTimeout: Self.idleTimeout, logger: logger))
                     return .http(
                         try NIOAsyncChannel(
-                            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
+                            wrappingChannelSynchronously: channel,
+                            configuration: .init(isOutboundHalfClosureEnabled: true)))
                 }
             }
             return Value(upgrade: upgrade, channel: channel)

@@ -33,7 +33,9 @@ struct AgentAudioQueue {
         }
         if bytes.readableBytes == 0 {
             bytes.empty(keepingCapacity: Self.retainedCapacity)
-        } else if bytes.readerIndex > 1 << 16 {
+        } else if bytes.readerIndex > 4096, bytes.readerIndex > bytes.readableBytes {
+            // A rest of less than a packet may stay for ever; what has been played before it must not. Moves fewer bytes than
+            // have been taken since the last time.
             bytes.discardReadBytes()
         }
         audio.withUnsafeReadableBytes { _ = bytes.writeBytes($0) }
@@ -48,7 +50,9 @@ struct AgentAudioQueue {
     }
 
     /// Bytes up to the next point, or all of them.
-    var byteCountBeforePoint: Int { points.first.map { min(bytes.readableBytes, $0.position - taken) } ?? bytes.readableBytes }
+    var byteCountBeforePoint: Int {
+        points.first.map { min(bytes.readableBytes, $0.position - taken) } ?? bytes.readableBytes
+    }
 
     /// Whether a point ends the audio that waits, so that a short rest need not wait for more.
     var hasPoint: Bool { !points.isEmpty }
@@ -56,7 +60,9 @@ struct AgentAudioQueue {
     /// Moves `count` bytes into `destination`, which is emptied first.
     mutating func take(_ count: Int, into destination: inout ByteBuffer) {
         destination.clear()
-        let moved = bytes.withUnsafeReadableBytes { destination.writeBytes(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
+        let moved = bytes.withUnsafeReadableBytes {
+            destination.writeBytes(UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
+        }
         bytes.moveReaderIndex(forwardBy: moved)
         taken += moved
     }
@@ -65,11 +71,12 @@ struct AgentAudioQueue {
     mutating func interrupt() {
         bytes.empty(keepingCapacity: Self.retainedCapacity)
         taken = 0
-        points = Deque(points.compactMap { entry in
-            switch entry.point {
-            case .turnEnded: nil
-            case .hangup: (0, entry.point)
-            }
-        })
+        points = Deque(
+            points.compactMap { entry in
+                switch entry.point {
+                case .turnEnded: nil
+                case .hangup: (0, entry.point)
+                }
+            })
     }
 }

@@ -261,7 +261,9 @@ public actor Call {
 
 extension MediaTime {
     /// The event loops' clock.
-    public static func now() -> MediaTime { MediaTime(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+    public static func now() -> MediaTime {
+        MediaTime(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
+    }
 }
 
 /// How a call stands at one moment.

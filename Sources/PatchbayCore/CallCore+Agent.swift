@@ -59,7 +59,8 @@ extension CallCore {
             link += 1
             agent.replace(session.conversation)
             // In mid-call somebody is waiting on the line.
-            agentDeadline = now + (state == .streaming && counters.agentFailures > 0 ? limits.agentTakeover : limits.agentReady)
+            agentDeadline =
+                now + (state == .streaming && counters.agentFailures > 0 ? limits.agentTakeover : limits.agentReady)
             note(.agentConnecting(backend: backend), at: now)
             switch session.endpoint {
             case .local: agentOpened(at: now, into: &output)
@@ -131,7 +132,9 @@ extension CallCore {
             let dropped = agent.queue.droppedBytes
             agent.queue.append(payload)
             if dropped == 0, agent.queue.droppedBytes > 0 {
-                note(.fault(peer: "agent", message: "audio beyond \(limits.agentBacklogBytes) waiting bytes is dropped"), at: now)
+                note(
+                    .fault(peer: "agent", message: "audio beyond \(limits.agentBacklogBytes) waiting bytes is dropped"),
+                    at: now)
             }
             isUtteranceOpen = true
             lastAgentAudio = now
@@ -152,7 +155,7 @@ extension CallCore {
             note(.conversationStarted(id: id), at: now)
         case .text(var text):
             text.generation = ledger.generation
-            toCaller(.text(text), at: now, into: &output)
+            sendToCaller(.text(text), at: now, into: &output)
         case .interruption(let cause):
             interrupt(cause: cause, at: now, into: &output)
         case .hangup(let reason):

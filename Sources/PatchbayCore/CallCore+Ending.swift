@@ -16,7 +16,9 @@ extension CallCore {
             return
         case .ringing:
             if now - createdAt >= limits.stream {
-                finish(EndReason(.noStream, "no stream within \(limits.stream.milliseconds / 1000) s"), at: now, into: &output)
+                finish(
+                    EndReason(.noStream, "no stream within \(limits.stream.milliseconds / 1000) s"), at: now,
+                    into: &output)
                 return
             }
         case .streaming:
@@ -55,13 +57,16 @@ extension CallCore {
         if let deadline = agentDeadline, deadline <= now {
             let waited = limits.agentReady.milliseconds / 1000
             agentFailed(
-                PipelineError(.agentTimeout, "not ready within \(waited) s", place: "agent \(backend)", isRetryable: true),
+                PipelineError(
+                    .agentTimeout, "not ready within \(waited) s", place: "agent \(backend)", isRetryable: true),
                 at: now, into: &output)
         }
     }
 
     /// Results of an asynchronous stage have come.
-    public mutating func deliver(_ frames: [Frame], behind joint: Joint, at now: MediaTime, into output: inout CallOutput) {
+    public mutating func deliver(
+        _ frames: [Frame], behind joint: Joint, at now: MediaTime, into output: inout CallOutput
+    ) {
         if case .ended = state { return }
         do {
             for frame in frames {

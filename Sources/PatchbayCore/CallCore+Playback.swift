@@ -11,7 +11,7 @@ extension CallCore {
         while case .streaming = state {
             if let point = agent.queue.takePoint() {
                 endUtterance(at: now, into: &output)
-                if case .hangup(let reason) = point { toCaller(.hangup(reason), at: now, into: &output) }
+                if case .hangup(let reason) = point { sendToCaller(.hangup(reason), at: now, into: &output) }
                 continue
             }
             guard max(ledger.unplayed(at: now), releasedUntil - now) + packetDuration <= lead,
@@ -21,9 +21,9 @@ extension CallCore {
             if !isTurnOpen {
                 isTurnOpen = true
                 ledger.startTurn()
-                toCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
+                sendToCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
             }
-            toCaller(.audio(audio), at: now, into: &output)
+            sendToCaller(.audio(audio), at: now, into: &output)
         }
     }
 
@@ -31,12 +31,14 @@ extension CallCore {
     mutating func endUtterance(at now: MediaTime, into output: inout CallOutput) {
         guard isUtteranceOpen else { return }
         isUtteranceOpen = false
-        if let tail = agent.flushTail(generation: ledger.generation) { toCaller(.audio(tail), at: now, into: &output) }
-        toCaller(.utteranceEnded(generation: ledger.generation), at: now, into: &output)
+        if let tail = agent.flushTail(generation: ledger.generation) {
+            sendToCaller(.audio(tail), at: now, into: &output)
+        }
+        sendToCaller(.utteranceEnded(generation: ledger.generation), at: now, into: &output)
     }
 
     /// Sends a frame through the agent's leg and what comes out to the carrier.
-    mutating func toCaller(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+    mutating func sendToCaller(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
         do {
             try toCaller.send(frame, at: now)
         } catch {
@@ -94,7 +96,7 @@ extension CallCore {
         hasSentOfUtterance = false
         isTurnOpen = false
         carrier.clear(into: &output.carrier)
-        toCaller(.interruption(Interruption(generation: ledger.generation, cause: cause)), at: now, into: &output)
+        sendToCaller(.interruption(Interruption(generation: ledger.generation, cause: cause)), at: now, into: &output)
         // An agent may interrupt itself when all it said has been heard; nobody was cut off then.
         guard cutsSomething else { return }
         counters.interruptions += 1

@@ -170,11 +170,13 @@ public struct CallCore {
         switch event {
         case .audio(let payload, let position):
             counters.count(packet: position)
-            toAgent(.audio(AudioFrame(payload, format: carrierFormat, generation: ledger.generation)), at: now, into: &output)
+            sendToAgent(
+                .audio(AudioFrame(payload, format: carrierFormat, generation: ledger.generation)), at: now,
+                into: &output)
         case .mark(let mark):
             if let mark { confirm(mark, at: now, into: &output) }
         case .dtmf(let digit):
-            toAgent(.dtmf(digit), at: now, into: &output)
+            sendToAgent(.dtmf(digit), at: now, into: &output)
         case .started(let start, let format):
             started(start, format, at: now, into: &output)
         case .stopped:
@@ -212,7 +214,7 @@ public struct CallCore {
         callStart = start
         counters.streamStartedAt = now
         note(.streamStarted(start), at: now)
-        toAgent(.callStarted(start), at: now, into: &output)
+        sendToAgent(.callStarted(start), at: now, into: &output)
         pump(at: now, into: &output)
     }
 
@@ -228,7 +230,9 @@ public struct CallCore {
         counters.carrierFaults += 1
         note(.fault(peer: "carrier", message: message), at: now)
         if counters.carrierFaults >= limits.carrierFaults {
-            finish(EndReason(.failure, "the carrier sent \(counters.carrierFaults) unusable messages"), at: now, into: &output)
+            finish(
+                EndReason(.failure, "the carrier sent \(counters.carrierFaults) unusable messages"), at: now,
+                into: &output)
         }
     }
 
@@ -238,7 +242,7 @@ public struct CallCore {
     }
 
     /// Sends a frame through the caller's leg and what comes out to the agent.
-    private mutating func toAgent(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+    private mutating func sendToAgent(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
         do {
             try toAgent.send(frame, at: now)
         } catch {

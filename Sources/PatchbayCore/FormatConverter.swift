@@ -80,7 +80,9 @@ public struct FormatConverter {
         payload.withUnsafeReadableBytes { bytes in
             linear.withUnsafeMutableBufferPointer { samples in
                 switch source.encoding {
-                case .pcm16: UnsafeMutableRawBufferPointer(samples).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2)))
+                case .pcm16:
+                    UnsafeMutableRawBufferPointer(samples).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2)))
                 case .mulaw: _ = G711.decodeMulaw(bytes, into: samples)
                 case .alaw: _ = G711.decodeAlaw(bytes, into: samples)
                 }

@@ -13,7 +13,9 @@ extension ByteBuffer {
         let count = readableBytes / 2
         if samples.count < count { samples.append(contentsOf: repeatElement(0, count: count - samples.count)) }
         withUnsafeReadableBytes { bytes in
-            samples.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2))) }
+            samples.withUnsafeMutableBytes {
+                $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2)))
+            }
         }
         return samples.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0.prefix(count))) }
     }

@@ -8,7 +8,9 @@ import PatchbayCore
 struct ConverterStage: Processor {
     private var converter: FormatConverter
 
-    init(from source: AudioFormat, to target: AudioFormat, quality: StreamResampler.Quality = .medium) throws(PipelineError) {
+    init(from source: AudioFormat, to target: AudioFormat, quality: StreamResampler.Quality = .medium)
+        throws(PipelineError)
+    {
         converter = try FormatConverter(from: source, to: target, quality: quality)
     }
 
@@ -17,7 +19,8 @@ struct ConverterStage: Processor {
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
         switch frame {
         case .audio(let audio):
-            guard audio.format.encoding == converter.source.encoding, audio.format.sampleRate == converter.source.sampleRate
+            guard audio.format.encoding == converter.source.encoding,
+                audio.format.sampleRate == converter.source.sampleRate
             else {
                 throw PipelineError(.unsupportedFormat, "takes \(converter.source), was given \(audio.format)")
             }
@@ -30,7 +33,8 @@ struct ConverterStage: Processor {
         case .interruption:
             converter.reset()
             output.emit(frame)
-        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted, .hangup,
+        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
+            .hangup,
             .custom:
             output.emit(frame)
         }

@@ -15,7 +15,8 @@ public struct Encoder: StageComponent {
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
             throw FormatMismatch(
-                "encoder takes pcm16; here it is given \(input)", remedy: "remove this encoder, or put a decoder before it")
+                "encoder takes pcm16; here it is given \(input)",
+                remedy: "remove this encoder, or put a decoder before it")
         }
         return encoded(input, settings)
     }

@@ -8,11 +8,17 @@ public struct VAD: StageComponent {
     public init() {}
 
     public let spec = ComponentSpec(
-        "vad", .stage, summary: "Hears where the caller's speech begins and ends, by energy over an adaptive noise floor.",
+        "vad", .stage,
+        summary: "Hears where the caller's speech begins and ends, by energy over an adaptive noise floor.",
         fields: [
-            Field("thresholdDb", .number(3...30), default: 9, "Level above the noise floor that counts as speech, in dB."),
-            Field("minimumLevelDbfs", .number(-90 ... -10), default: -50, "Level below which nothing counts as speech, in dBFS."),
-            Field("minimumSpeechMs", .integer(10...2000), default: 100, "Speech needed before it counts, in milliseconds."),
+            Field(
+                "thresholdDb", .number(3...30), default: 9, "Level above the noise floor that counts as speech, in dB."),
+            Field(
+                "minimumLevelDbfs", .number(-90 ... -10), default: -50,
+                "Level below which nothing counts as speech, in dBFS."),
+            Field(
+                "minimumSpeechMs", .integer(10...2000), default: 100, "Speech needed before it counts, in milliseconds."
+            ),
             Field("minimumSilenceMs", .integer(100...5000), default: 500, "Silence that ends speech, in milliseconds."),
         ])
 
@@ -26,7 +32,8 @@ public struct VAD: StageComponent {
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
         VADStage(
             EnergyVAD.Parameters(
-                threshold: settings.number("thresholdDb") ?? 9, minimumLevel: settings.number("minimumLevelDbfs") ?? -50,
+                threshold: settings.number("thresholdDb") ?? 9,
+                minimumLevel: settings.number("minimumLevelDbfs") ?? -50,
                 minimumSpeech: settings.integer("minimumSpeechMs") ?? 100,
                 minimumSilence: settings.integer("minimumSilenceMs") ?? 500))
     }

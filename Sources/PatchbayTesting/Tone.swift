@@ -38,6 +38,8 @@ public struct Tone: Sendable {
 
     /// The strongest of `frequencies` in `samples`.
     public static func strongest(of frequencies: [Double], in samples: [Int16], sampleRate: Int) -> Double? {
-        frequencies.max { level(of: $0, in: samples, sampleRate: sampleRate) < level(of: $1, in: samples, sampleRate: sampleRate) }
+        frequencies.max {
+            level(of: $0, in: samples, sampleRate: sampleRate) < level(of: $1, in: samples, sampleRate: sampleRate)
+        }
     }
 }

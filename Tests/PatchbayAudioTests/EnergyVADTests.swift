@@ -31,7 +31,8 @@ import Testing
 
     @Test(arguments: [8000, 16_000, 22_050, 24_000, 48_000])
     func findsABurst(sampleRate: Int) {
-        let samples = silence(sampleRate: sampleRate, milliseconds: 1000)
+        let samples =
+            silence(sampleRate: sampleRate, milliseconds: 1000)
             + tone(500, level: -20, sampleRate: sampleRate, milliseconds: 1000)
             + silence(sampleRate: sampleRate, milliseconds: 1000)
         let found = events(samples, sampleRate: sampleRate)
@@ -75,7 +76,8 @@ import Testing
     }
 
     @Test func parametersMoveTheEdges() {
-        let samples = silence(sampleRate: 8000, milliseconds: 500)
+        let samples =
+            silence(sampleRate: 8000, milliseconds: 500)
             + tone(500, level: -55, sampleRate: 8000, milliseconds: 500) + silence(sampleRate: 8000, milliseconds: 500)
         #expect(events(samples) == [])
         var sensitive = EnergyVAD(.init(minimumLevel: -60, minimumSpeech: 40, minimumSilence: 200))
@@ -86,7 +88,8 @@ import Testing
     }
 
     @Test func blocksOfAnyLengthGiveTheSameEdges() {
-        let samples = silence(sampleRate: 8000, milliseconds: 700)
+        let samples =
+            silence(sampleRate: 8000, milliseconds: 700)
             + tone(500, level: -20, sampleRate: 8000, milliseconds: 700) + silence(sampleRate: 8000, milliseconds: 700)
         for block in [1, 37, 80, 160, 161, 240, 800] {
             let found = events(samples, block: block)
@@ -137,7 +140,8 @@ import Testing
     }
 
     @Test func aCallThatBeginsInMidWordIsHeard() {
-        let samples = tone(300, level: -18, sampleRate: 8000, milliseconds: 400)
+        let samples =
+            tone(300, level: -18, sampleRate: 8000, milliseconds: 400)
             + silence(sampleRate: 8000, milliseconds: 600)
         #expect(events(samples) == [Event(edge: .speechStarted, at: 100), Event(edge: .speechStopped, at: 900)])
     }

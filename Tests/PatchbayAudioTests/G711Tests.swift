@@ -16,7 +16,8 @@ private enum Oracle {
         }
         // Interval number i of a segment stands for its middle, on the scale of 14 bits; the first segment's
         // zeroth interval is half as wide and stands for 0.
-        let magnitude = 4 * (base + step * value(word[4...7]))
+        let magnitude =
+            4 * (base + step * value(word[4...7]))
             + (value(word[1...3]) == 0 ? 0 : 4 * (step / 2 - 1))
         return word[0] == 1 ? -magnitude : magnitude
     }

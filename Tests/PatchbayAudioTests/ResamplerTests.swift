@@ -95,9 +95,10 @@ import Testing
         let input = tone(frequency, amplitude: 20_000, sampleRate: variant.from, count: variant.from * 3 / 20)
         let (output, arrival) = try trace(variant, input)
         // How long a player has to wait before it starts, so that it never runs dry …
-        let wait = output.indices.map {
-            Double(arrival[$0]) / Double(variant.from) - Double($0) / Double(variant.to)
-        }.max() ?? .infinity
+        let wait =
+            output.indices.map {
+                Double(arrival[$0]) / Double(variant.from) - Double($0) / Double(variant.to)
+            }.max() ?? .infinity
         // … and how late the tone then is in what it plays: its phase over five whole periods.
         let period = Double(variant.to) / frequency
         let span = Int(4 * period)..<Int(9 * period)
@@ -161,8 +162,9 @@ import Testing
     @Test func linesAndSteps() throws {
         let input: [Int16] = [0, 300, -300, .max]
         let lines = try StreamResampler(from: 8000, to: 24_000, quality: .linear)
-        #expect(lines.process(input) + lines.flush()
-            == [0, 100, 200, 300, 100, -100, -300, 10_722, 21_745, .max, .max, .max])
+        #expect(
+            lines.process(input) + lines.flush()
+                == [0, 100, 200, 300, 100, -100, -300, 10_722, 21_745, .max, .max, .max])
         let fewer = try StreamResampler(from: 12_000, to: 8000, quality: .linear)
         #expect(fewer.process([0, 100, 200, 300, 400, 500]) + fewer.flush() == [0, 150, 300, 450])
         let steps = try StreamResampler(from: 8000, to: 12_000, quality: .zeroOrderHold)

@@ -23,8 +23,10 @@ struct RawWAV {
         extra: [UInt8] = []
     ) -> RawWAV {
         let align = blockAlign ?? channels &* (bits / 8)
-        return chunk("fmt ", RawWAV.little(tag) + RawWAV.little(channels) + RawWAV.little(rate)
-            + RawWAV.little(rate &* UInt32(align)) + RawWAV.little(align) + RawWAV.little(bits) + extra)
+        return chunk(
+            "fmt ",
+            RawWAV.little(tag) + RawWAV.little(channels) + RawWAV.little(rate)
+                + RawWAV.little(rate &* UInt32(align)) + RawWAV.little(align) + RawWAV.little(bits) + extra)
     }
 
     /// The tail of an extensible format chunk.
@@ -63,17 +65,19 @@ struct RawWAV {
 
     @Test func theHeaderOfLinearSamples() throws {
         let bytes = try WAVFile(samples: [1, -2], sampleRate: 16_000, channelCount: 2).bytes()
-        #expect(bytes == Array("RIFF".utf8) + [40, 0, 0, 0] + Array("WAVEfmt ".utf8)
-            + [16, 0, 0, 0, 1, 0, 2, 0, 0x80, 0x3E, 0, 0, 0, 0xFA, 0, 0, 4, 0, 16, 0]
-            + Array("data".utf8) + [4, 0, 0, 0, 1, 0, 0xFE, 0xFF])
+        #expect(
+            bytes == Array("RIFF".utf8) + [40, 0, 0, 0] + Array("WAVEfmt ".utf8)
+                + [16, 0, 0, 0, 1, 0, 2, 0, 0x80, 0x3E, 0, 0, 0, 0xFA, 0, 0, 4, 0, 16, 0]
+                + Array("data".utf8) + [4, 0, 0, 0, 1, 0, 0xFE, 0xFF])
     }
 
     @Test func theHeaderOfMulaw() throws {
         let bytes = try WAVFile(format: .telephony, data: [0xFF, 0x7F, 0x00]).bytes()
-        #expect(bytes == Array("RIFF".utf8) + [54, 0, 0, 0] + Array("WAVEfmt ".utf8)
-            + [18, 0, 0, 0, 7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0]
-            + Array("fact".utf8) + [4, 0, 0, 0, 3, 0, 0, 0]
-            + Array("data".utf8) + [3, 0, 0, 0, 0xFF, 0x7F, 0x00, 0x00])
+        #expect(
+            bytes == Array("RIFF".utf8) + [54, 0, 0, 0] + Array("WAVEfmt ".utf8)
+                + [18, 0, 0, 0, 7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0]
+                + Array("fact".utf8) + [4, 0, 0, 0, 3, 0, 0, 0]
+                + Array("data".utf8) + [3, 0, 0, 0, 0xFF, 0x7F, 0x00, 0x00])
     }
 
     @Test func samplesAreDecoded() {
@@ -81,8 +85,9 @@ struct RawWAV {
         #expect(WAVFile(samples: samples, sampleRate: 8000).samples() == samples)
         let codes: [UInt8] = [0x00, 0x80, 0xFF, 0x2A]
         #expect(WAVFile(format: .telephony, data: codes).samples() == codes.map { G711.decodeMulaw($0) })
-        #expect(WAVFile(format: AudioFormat(.alaw, sampleRate: 8000), data: codes).samples()
-            == codes.map { G711.decodeAlaw($0) })
+        #expect(
+            WAVFile(format: AudioFormat(.alaw, sampleRate: 8000), data: codes).samples()
+                == codes.map { G711.decodeAlaw($0) })
         #expect(WAVFile(format: .pcm(8000), data: [1, 2, 3]).samples() == [513])
         #expect(WAVFile(format: .pcm(8000), data: []).samples() == [])
     }
@@ -149,10 +154,16 @@ struct RawWAV {
         ("rate huge", RawWAV().format(rate: .max).chunk("data", []).bytes, .unsupportedLayout, 24),
         ("block align", RawWAV().format(blockAlign: 4).chunk("data", []).bytes, .invalidFormat, 32),
         ("extensible, cut", RawWAV().format(tag: 0xFFFE).chunk("data", []).bytes, .invalidFormat, 20),
-        ("extensible, float", RawWAV().format(tag: 0xFFFE, bits: 32, extra: RawWAV.extensible(tag: 3, bits: 32))
-            .chunk("data", []).bytes, .unsupportedEncoding, 44),
-        ("extensible, private", RawWAV().format(tag: 0xFFFE, extra: [UInt8](repeating: 7, count: 24))
-            .chunk("data", []).bytes, .unsupportedEncoding, 44),
+        (
+            "extensible, float",
+            RawWAV().format(tag: 0xFFFE, bits: 32, extra: RawWAV.extensible(tag: 3, bits: 32))
+                .chunk("data", []).bytes, .unsupportedEncoding, 44
+        ),
+        (
+            "extensible, private",
+            RawWAV().format(tag: 0xFFFE, extra: [UInt8](repeating: 7, count: 24))
+                .chunk("data", []).bytes, .unsupportedEncoding, 44
+        ),
         ("data cut", RawWAV().format().chunk("data", [1, 2, 3, 4], size: 400).bytes, .truncated, 48),
         ("list cut", RawWAV().chunk("LIST", [1, 2], size: 400).bytes, .truncated, 22),
     ]
@@ -168,8 +179,9 @@ struct RawWAV {
     @Test func aRefusalSaysTheWayOut() throws {
         let raw = RawWAV().format(bits: 24).chunk("data", [])
         let error = #expect(throws: WAVError.self) { _ = try WAVFile(bytes: raw.bytes) }
-        #expect(error?.description == "wav-unsupported-encoding: samples are 24-bit linear; 16-bit linear, µ-law and "
-            + "A-law are read: sox in.wav -b 16 -e signed-integer out.wav (byte 20)")
+        #expect(
+            error?.description == "wav-unsupported-encoding: samples are 24-bit linear; 16-bit linear, µ-law and "
+                + "A-law are read: sox in.wav -b 16 -e signed-integer out.wav (byte 20)")
     }
 
     @Test func everyCutOfAFileIsRefused() throws {

@@ -17,11 +17,13 @@ import Testing
         PrometheusMetrics.bootstrap()
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             let spoken = tone(440, milliseconds: 1000)
-            let report = try await server.call("+15550100001", [
-                PhoneStep(.after(milliseconds: 100), .speak(spoken)), PhoneStep(.after(milliseconds: 300), .hangUp),
-            ])
+            let report = try await server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 100), .speak(spoken)), PhoneStep(.after(milliseconds: 300), .hangUp),
+                ])
             let line = try #require(report.streams.first)
-            let loud = Array(line.heard.drop { $0 == 0xFF }.prefix(spoken.count - 160))
+            let loud = Array(line.receivedAudio.drop { $0 == 0xFF }.prefix(spoken.count - 160))
             #expect(loud == Array(spoken.drop { $0 == 0xFF }.prefix(loud.count)), "µ-law passes through untouched")
             #expect(line.events.allSatisfy { if case .refused = $0.event { false } else { true } })
             try await server.wait("the call's end") { try await server.get("/calls").json["active"] as? Int == 0 }
@@ -43,11 +45,13 @@ import Testing
              "vad", "echo", {"type": "resampler", "rateHz": 8000}, "encoder"]}
             """
         try await TestServer.run(document) { (server: TestServer) async throws in
-            let report = try await server.call("+49301234567", [
-                PhoneStep(.after(milliseconds: 0), .speak(tone(1000, milliseconds: 1000))),
-                PhoneStep(.after(milliseconds: 200), .hangUp),
-            ])
-            let heard = try #require(report.streams.first).heard.map { G711.decodeMulaw($0) }
+            let report = try await server.call(
+                "+49301234567",
+                [
+                    PhoneStep(.after(milliseconds: 0), .speak(tone(1000, milliseconds: 1000))),
+                    PhoneStep(.after(milliseconds: 200), .hangUp),
+                ])
+            let heard = try #require(report.streams.first).receivedAudio.map { G711.decodeMulaw($0) }
             let middle = Array(heard.dropFirst(4000).prefix(3200))
             #expect(Tone.strongest(of: [500, 1000, 2000], in: middle, sampleRate: 8000) == 1000)
             #expect(Tone.level(of: 1000, in: middle, sampleRate: 8000) > -14)
@@ -94,7 +98,8 @@ import Testing
                 return calls?.first?["state"] as? String == "streaming"
             }
             #expect(try await stream("CA1", parameters).code == 1008, "a token works once")
-            let id = try #require((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["id"] as? String)
+            let id = try #require(
+                (try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["id"] as? String)
             #expect(try await server.post("/calls/\(id)/hangup").status == 200)
             #expect(try await first.value.code == 1000, "the running call was not touched")
         }
@@ -107,7 +112,8 @@ import Testing
                 let calls = try await server.get("/calls").json["calls"] as? [[String: Any]]
                 return calls?.first?["state"] as? String == "streaming"
             }
-            let id = try #require((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["id"] as? String)
+            let id = try #require(
+                (try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["id"] as? String)
             #expect(try await server.post("/calls/\(id)/hangup").status == 200)
             let done = try await report
             #expect(done.closes.first?.code == 1000)
@@ -147,10 +153,12 @@ import Testing
               {"type": "elevenlabs", "agentId": "a", "baseUrl": "http://127.0.0.1:9"}, {"type": "echo"}]}]}
             """
         try await TestServer.run(document) { (server: TestServer) async throws in
-            let report = try await server.call("+15550100001", [
-                PhoneStep(.after(milliseconds: 200), .speak(tone(440, milliseconds: 400))),
-                PhoneStep(.after(milliseconds: 300), .hangUp),
-            ])
+            let report = try await server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 200), .speak(tone(440, milliseconds: 400))),
+                    PhoneStep(.after(milliseconds: 300), .hangUp),
+                ])
             let heard = try #require(report.streams.first).heard
             #expect(heard.contains { $0 != 0xFF })
         }
@@ -159,9 +167,11 @@ import Testing
     @Test func aHugeMessageEndsItsOwnCallOnly() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             let spoken = tone(440, milliseconds: 1500)
-            async let healthy = server.call("+15550100001", [
-                PhoneStep(.after(milliseconds: 0), .speak(spoken)), PhoneStep(.after(milliseconds: 200), .hangUp),
-            ])
+            async let healthy = server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 0), .speak(spoken)), PhoneStep(.after(milliseconds: 200), .hangUp),
+                ])
             let connection = try await WebSocketClient.connect(
                 to: WebSocketTarget("ws://127.0.0.1:\(server.port)/twilio/stream"),
                 on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())
@@ -178,10 +188,12 @@ import Testing
 
     @Test func drainingTurnsNewCallersAwayWithWordsAndLetsOthersFinish() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
-            async let report = server.call("+15550100001", [
-                PhoneStep(.after(milliseconds: 0), .speak(tone(440, milliseconds: 1000))),
-                PhoneStep(.after(milliseconds: 100), .hangUp),
-            ])
+            async let report = server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 0), .speak(tone(440, milliseconds: 1000))),
+                    PhoneStep(.after(milliseconds: 100), .hangUp),
+                ])
             try await server.wait("the stream") { try await server.get("/calls").json["active"] as? Int == 1 }
             async let drained: Void = server.switchboard.drain(timeout: .seconds(5))
             try await server.wait("not ready") { try await server.get("/ready").status == 503 }
@@ -200,7 +212,8 @@ import Testing
             let form = FormFields(["CallSid": "CA5", "From": "+1", "To": "+15550100001", "CallStatus": "in-progress"])
             var answer = try await server.webhook("/twilio/voice", form).body
             for resume in 1...4 {
-                let action = try #require(answer.firstMatch(of: /action="[^"]*(\/twilio\/next\?ticket=[^"]+)"/)).output.1
+                let action = try #require(answer.firstMatch(of: /action="[^"]*(\/twilio\/next\?ticket=[^"]+)"/)).output
+                    .1
                 answer = try await server.webhook(String(action), form).body
                 if resume <= 3 {
                     #expect(answer.contains("<Stream"), "resume \(resume)")
@@ -215,7 +228,9 @@ import Testing
 
     @Test func manyCallsLeaveNothingBehind() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
-            func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+            func descriptors() throws -> Int {
+                try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+            }
             func round(_ count: Int) async throws {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<count {

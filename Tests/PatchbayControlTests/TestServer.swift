@@ -35,7 +35,8 @@ struct TestServer: Sendable {
         let (ports, source) = AsyncStream<Int>.makeStream()
         let patchbay = PatchbayServer(
             pipelines: pipelines,
-            settings: settings.map { ServerSettings.load(SourceText(file: "server.json", $0)).settings } ?? ServerSettings(),
+            settings: settings.map { ServerSettings.load(SourceText(file: "server.json", $0)).settings }
+                ?? ServerSettings(),
             options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             started: { address in
@@ -62,7 +63,8 @@ struct TestServer: Sendable {
 
     /// Makes a call to `number`.
     func call(
-        _ number: String, _ steps: [PhoneStep] = [], limit: Int = 5000, configure: (inout Phone.Options) -> Void = { _ in }
+        _ number: String, _ steps: [PhoneStep] = [], limit: Int = 5000,
+        configure: (inout Phone.Options) -> Void = { _ in }
     ) async throws -> Phone.Report {
         var options = Phone.Options(voiceURL: origin + "/twilio/voice")
         options.statusURL = origin + "/twilio/status"
@@ -89,7 +91,9 @@ struct TestServer: Sendable {
     }
 
     /// Posts a webhook as Twilio does.
-    func webhook(_ path: String, _ form: FormFields, signed: Bool = true, secret: String = Self.secret) async throws -> Answer {
+    func webhook(_ path: String, _ form: FormFields, signed: Bool = true, secret: String = Self.secret) async throws
+        -> Answer
+    {
         var headers = [("Content-Type", "application/x-www-form-urlencoded")]
         if signed, let signature = TwilioSignature(secrets: [secret]).sign(url: origin + path, form: form) {
             headers.append(("X-Twilio-Signature", signature))
@@ -105,15 +109,16 @@ struct TestServer: Sendable {
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
-        return Answer(status: Int(response.status.code), body: String(buffer: try await response.body.collect(upTo: 1 << 20)))
+        return Answer(
+            status: Int(response.status.code), body: String(buffer: try await response.body.collect(upTo: 1 << 20)))
     }
 
-    /// Asks until a condition holds; fails after five seconds.
+    /// Asks until a condition holds; fails after fifteen seconds.
     func wait(_ what: String, until condition: () async throws -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(5)
+        let deadline = ContinuousClock.now + .seconds(15)
         while try await !condition() {
             guard ContinuousClock.now < deadline else {
-                Issue.record("waited 5 s for \(what)")
+                Issue.record("waited 15 s for \(what)")
                 return
             }
             await Task.yield()

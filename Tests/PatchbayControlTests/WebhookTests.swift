@@ -7,7 +7,8 @@ import Testing
 @Suite struct WebhookTests {
     private func form(_ to: String = "+15550100001", sid: String = "CA00000000000000000000000000000001") -> FormFields {
         FormFields([
-            "CallSid": sid, "AccountSid": "AC1", "From": "+15550100099", "To": to, "CallStatus": "ringing", "FromCity": "",
+            "CallSid": sid, "AccountSid": "AC1", "From": "+15550100099", "To": to, "CallStatus": "ringing",
+            "FromCity": "",
         ])
     }
 
@@ -22,7 +23,8 @@ import Testing
             #expect(listed["active"] as? Int == 1)
             let again = try await server.webhook("/twilio/voice", form())
             #expect(again.status == 200)
-            #expect(try await server.get("/calls").json["active"] as? Int == 1, "a repeated webhook makes no second call")
+            #expect(
+                try await server.get("/calls").json["active"] as? Int == 1, "a repeated webhook makes no second call")
         }
     }
 
@@ -38,7 +40,8 @@ import Testing
     }
 
     @Test func withoutATokenEveryWebhookIsRefusedWithTheReason() async throws {
-        try await TestServer.run(echoDocument, options: { $0.twilioAuthToken = nil }) { (server: TestServer) async throws in
+        try await TestServer.run(echoDocument, options: { $0.twilioAuthToken = nil }) {
+            (server: TestServer) async throws in
             let answer = try await server.webhook("/twilio/voice", form())
             #expect(answer.status == 403 && answer.body.contains("TWILIO_AUTH_TOKEN is not set"))
         }
@@ -54,11 +57,14 @@ import Testing
     }
 
     @Test func behindAProxyThePublicAddressCounts() async throws {
-        try await TestServer.run(echoDocument, options: { $0.publicURL = "https://voice.example.com" }) { (server: TestServer) async throws in
+        try await TestServer.run(echoDocument, options: { $0.publicURL = "https://voice.example.com" }) {
+            (server: TestServer) async throws in
             let form = form()
             let signature = try #require(
-                TwilioSignature(secrets: [TestServer.secret]).sign(url: "https://voice.example.com/twilio/voice", form: form))
-            let answer = try await server.post("/twilio/voice", headers: [("X-Twilio-Signature", signature)], body: form.encoded)
+                TwilioSignature(secrets: [TestServer.secret]).sign(
+                    url: "https://voice.example.com/twilio/voice", form: form))
+            let answer = try await server.post(
+                "/twilio/voice", headers: [("X-Twilio-Signature", signature)], body: form.encoded)
             #expect(answer.status == 200)
             #expect(answer.body.contains(#"<Stream url="wss://voice.example.com/twilio/stream">"#))
             #expect(answer.body.contains(#"<Connect action="https://voice.example.com/twilio/next?ticket="#))
@@ -66,7 +72,8 @@ import Testing
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             let form = form()
             let signature = try #require(
-                TwilioSignature(secrets: [TestServer.secret]).sign(url: "https://proxied.example.com/twilio/voice", form: form))
+                TwilioSignature(secrets: [TestServer.secret]).sign(
+                    url: "https://proxied.example.com/twilio/voice", form: form))
             let headers = [
                 ("X-Twilio-Signature", signature), ("X-Forwarded-Proto", "https"),
                 ("X-Forwarded-Host", "proxied.example.com"), ("X-Forwarded-For", "203.0.113.9"),
@@ -78,7 +85,8 @@ import Testing
     @Test func refusalsAreSpoken() async throws {
         let noAgent =
             #"{"name": "private", "numbers": ["+15550100007"], "transport": "twilio", "stages": [{ "type": "elevenlabs" }], "messages": {"missingAgent": "Nobody is at home."}}"#
-        try await TestServer.run(echoDocument, noAgent, settings: #"{"limits": {"maximumCalls": 1}}"#) { (server: TestServer) async throws in
+        try await TestServer.run(echoDocument, noAgent, settings: #"{"limits": {"maximumCalls": 1}}"#) {
+            (server: TestServer) async throws in
             let unknown = try await server.webhook("/twilio/voice", form("+15550109999"))
             #expect(unknown.body.contains("<Say>This number is not in service.</Say><Hangup />"))
             let unconfigured = try await server.webhook("/twilio/voice", form("+15550100007", sid: "CA2"))
@@ -112,7 +120,8 @@ import Testing
     }
 
     @Test func pathsCanHaveAliases() async throws {
-        let settings = #"{"paths": {"voice": ["/api/twilio/voice", "/twilio/incoming-call"], "stream": ["/api/twilio/stream"]}}"#
+        let settings =
+            #"{"paths": {"voice": ["/api/twilio/voice", "/twilio/incoming-call"], "stream": ["/api/twilio/stream"]}}"#
         try await TestServer.run(echoDocument, settings: settings) { (server: TestServer) async throws in
             let answer = try await server.webhook("/api/twilio/voice", form())
             #expect(answer.status == 200 && answer.body.contains("/api/twilio/stream\""))
@@ -122,21 +131,27 @@ import Testing
     }
 
     @Test func adminPathsAreForThisMachineOrATokenAlone() async throws {
-        try await TestServer.run(echoDocument, options: { $0.adminToken = Secret("letmein") }) { (server: TestServer) async throws in
+        try await TestServer.run(echoDocument, options: { $0.adminToken = Secret("letmein") }) {
+            (server: TestServer) async throws in
             #expect(try await server.get("/calls").status == 200)
             let forwarded = [("X-Forwarded-For", "203.0.113.9")]
             #expect(try await server.get("/calls", headers: forwarded).status == 401)
             #expect(try await server.get("/metrics", headers: forwarded).status == 401)
-            #expect(try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer wrong")]).status == 401)
-            #expect(try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer letmein")]).status == 200)
+            #expect(
+                try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer wrong")]).status == 401)
+            #expect(
+                try await server.get("/calls", headers: forwarded + [("Authorization", "Bearer letmein")]).status == 200
+            )
             #expect(try await server.get("/health", headers: forwarded).status == 200)
         }
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
         }
-        try await TestServer.run(echoDocument, settings: #"{"public": ["calls"]}"#) { (server: TestServer) async throws in
+        try await TestServer.run(echoDocument, settings: #"{"public": ["calls"]}"#) {
+            (server: TestServer) async throws in
             #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 200)
-            #expect(try await server.post("/calls/x/hangup", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
+            #expect(
+                try await server.post("/calls/x/hangup", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
         }
     }
 }

@@ -32,7 +32,9 @@ import Testing
 
     @Test func errorsReachTheCall() async throws {
         struct Fails: AsyncProcessor {
-            func process(_ frame: Frame) async throws -> [Frame] { throw PipelineError(.stageFailed, "the service is gone") }
+            func process(_ frame: Frame) async throws -> [Frame] {
+                throw PipelineError(.stageFailed, "the service is gone")
+            }
         }
         let (errors, source) = AsyncStream<PipelineError>.makeStream()
         var stage = AsyncStage(Fails())
@@ -69,7 +71,9 @@ import Testing
         var stage = AsyncStage(gate, capacity: 2, dropping: policy)
         stage.attach(StageMailbox(post: { _ in }, fail: { _ in }))
         var harness = ProcessorHarness(stage)
-        func frame(_ number: Int) -> Frame { .audio(AudioFrame(ByteBuffer(repeating: 0, count: number), format: .telephony)) }
+        func frame(_ number: Int) -> Frame {
+            .audio(AudioFrame(ByteBuffer(repeating: 0, count: number), format: .telephony))
+        }
         _ = try harness.push(frame(1))
         for await _ in gate.entered.stream { break }
         for number in 2...5 { _ = try harness.push(frame(number)) }

@@ -304,7 +304,8 @@ import Testing
     }
 
     @Test func aStageOnTheAgentsSideCanInterruptToo() throws {
-        let stage = Stage("limit", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnText())
+        let stage = Stage(
+            "limit", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnText())
         var call = try makeHarness(toCaller: [stage])
         call.begin()
         call.agent("audio 40 8000")
@@ -327,7 +328,8 @@ import Testing
     }
 
     @Test func aStageOnTheCallersSideCanInterruptTheAgent() throws {
-        let stage = Stage("key", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnKey())
+        let stage = Stage(
+            "key", address: "stages[0]", takes: .telephony, gives: .telephony, processor: InterruptsOnKey())
         var call = try makeHarness(toAgent: [stage])
         call.begin()
         call.agent("audio 40 8000")
@@ -354,7 +356,9 @@ import Testing
 }
 
 private struct Pass: Processor {
-    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) { output.emit(frame) }
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        output.emit(frame)
+    }
 }
 
 private struct Broken: Processor {
@@ -366,7 +370,9 @@ private struct Broken: Processor {
 
 private struct ThreeAtOnce: Processor {
     private(set) var deadline: MediaTime? = MediaTime(milliseconds: 1050)
-    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) { output.emit(frame) }
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        output.emit(frame)
+    }
     mutating func deadlineReached(at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
         deadline = nil
         for byte in 1...3 {

@@ -93,7 +93,9 @@ import Testing
         call.agent("audio 40 16000")
         call.advance(500)
         call.agent("interrupt")
-        let heard = log.events.compactMap { if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil } }
+        let heard = log.events.compactMap {
+            if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil }
+        }
         #expect(heard == [500], "700 ms were sent, 500 ms had been played")
     }
 
@@ -106,7 +108,9 @@ import Testing
         call.agent("audio 40 8000")
         call.advance(300) { $0.carrier("audio 7f 160") }
         call.agent("interrupt")
-        let heard = log.events.compactMap { if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil } }
+        let heard = log.events.compactMap {
+            if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil }
+        }
         #expect(heard == [500], "200 ms before the pause and 300 ms after it")
         let starts = log.frames.filter { if case .agentTurnStarted = $0.1 { $0.0.index == 0 } else { false } }
         #expect(starts.count == 1)
@@ -222,6 +226,8 @@ final class EventLog: CallObserver {
     private let state = Mutex<(events: [CallEvent], frames: [(Joint, Frame)])>(([], []))
     var events: [CallEvent] { state.withLock { $0.events } }
     var frames: [(Joint, Frame)] { state.withLock { $0.frames } }
-    func observe(_ frame: Frame, at joint: Joint, time: MediaTime) { state.withLock { $0.frames.append((joint, frame)) } }
+    func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {
+        state.withLock { $0.frames.append((joint, frame)) }
+    }
     func observe(_ event: CallEvent, time: MediaTime) { state.withLock { $0.events.append(event) } }
 }

@@ -16,7 +16,8 @@ struct PlainCarrier: CarrierSerializer {
         case "audio":
             guard words.count >= 3, let byte = UInt8(words[1], radix: 16), let count = Int(words[2]) else { break }
             let chunk = words.count > 3 ? Int64(words[3]) : nil
-            return .audio(ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: chunk))
+            return .audio(
+                ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: chunk))
         case "dtmf": return .dtmf(words[1].first ?? "?")
         case "mark":
             let parts = words[1].split(separator: ":")
@@ -29,7 +30,9 @@ struct PlainCarrier: CarrierSerializer {
 
     func audio(_ payload: ByteBuffer, into batch: inout MessageBatch) {
         let first = payload.readableBytesView.first ?? 0, last = payload.readableBytesView.last ?? 0
-        batch.text { $0.writeString("audio \(String(first, radix: 16)) \(String(last, radix: 16)) \(payload.readableBytes)") }
+        batch.text {
+            $0.writeString("audio \(String(first, radix: 16)) \(String(last, radix: 16)) \(payload.readableBytes)")
+        }
     }
 
     func mark(_ mark: PlaybackMark, into batch: inout MessageBatch) {
@@ -60,7 +63,9 @@ struct PuppetAgent: AgentBackend {
     private struct Conversation: AgentConversation {
         let format: AudioFormat
 
-        func opened(at now: MediaTime, into output: inout AgentOutput) { output.messages.text { $0.writeString("hello") } }
+        func opened(at now: MediaTime, into output: inout AgentOutput) {
+            output.messages.text { $0.writeString("hello") }
+        }
 
         func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
             switch frame {

@@ -34,15 +34,19 @@ import Testing
         let resampler = settings(Resampler(), ["rateHz": 16000])
         #expect(try Resampler().output(for: .pcm(8000), settings: resampler) == .pcm(16000))
         for component in [Encoder(), Resampler(), VAD()] as [any StageComponent] {
-            #expect(throws: FormatMismatch.self) { try component.output(for: .telephony, settings: settings(component)) }
+            #expect(throws: FormatMismatch.self) {
+                try component.output(for: .telephony, settings: settings(component))
+            }
         }
         #expect(throws: FormatMismatch.self) { try Decoder().output(for: .pcm(8000), settings: settings(Decoder())) }
     }
 
     @Test func decodeAndEncodeGiveBackEveryCode() throws {
         let codes = (0...255).map { UInt8($0) }.filter { $0 != 0x7F }
-        var decoder = ProcessorHarness(try Box(Decoder().makeProcessor(taking: .telephony, settings: settings(Decoder()))))
-        var encoder = ProcessorHarness(try Box(Encoder().makeProcessor(taking: .pcm(8000), settings: settings(Encoder()))))
+        var decoder = ProcessorHarness(
+            try Box(Decoder().makeProcessor(taking: .telephony, settings: settings(Decoder()))))
+        var encoder = ProcessorHarness(
+            try Box(Encoder().makeProcessor(taking: .pcm(8000), settings: settings(Encoder()))))
         let decoded = try decoder.push(.audio(AudioFrame(ByteBuffer(bytes: codes), format: .telephony, generation: 7)))
         let encoded = try encoder.push(try #require(decoded.first))
         guard case .audio(let audio)? = encoded.first else {
@@ -69,7 +73,8 @@ import Testing
     }
 
     @Test func theTailComesOutAtTheEndOfAnUtteranceAndNotAfterAnInterruption() throws {
-        let stage = try Resampler().makeProcessor(taking: .pcm(16000), settings: settings(Resampler(), ["rateHz": 8000]))
+        let stage = try Resampler().makeProcessor(
+            taking: .pcm(16000), settings: settings(Resampler(), ["rateHz": 8000]))
         var harness = ProcessorHarness(Box(stage))
         let body = samples(try harness.push(frame(Tone(440).samples(count: 1600, sampleRate: 16000), 16000)))
         let ending = try harness.push(.utteranceEnded(generation: 0))
@@ -98,8 +103,10 @@ import Testing
         var passed = 0
         for packet in 0..<150 {
             let isSpeech = (50..<100).contains(packet)
-            let samples = isSpeech
-                ? Tone(300, level: -15).samples(count: 160, sampleRate: 8000, offset: packet * 160) : [Int16](repeating: 0, count: 160)
+            let samples =
+                isSpeech
+                ? Tone(300, level: -15).samples(count: 160, sampleRate: 8000, offset: packet * 160)
+                : [Int16](repeating: 0, count: 160)
             for frame in try harness.push(frame(samples, 8000)) {
                 switch frame {
                 case .speechStarted: edges.append(("start", packet))

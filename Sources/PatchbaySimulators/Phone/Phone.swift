@@ -65,7 +65,9 @@ public struct Phone: Sendable {
     ///
     /// - Parameter observe: Told after every tick, for progress.
     /// - Throws: ``Failure`` when the server's answers cannot be obeyed.
-    public func call(_ options: Options, observe: @escaping @Sendable (PhoneLine) -> Void = { _ in }) async throws -> Report {
+    public func call(_ options: Options, observe: @escaping @Sendable (PhoneLine) -> Void = { _ in }) async throws
+        -> Report
+    {
         var report = Report(callSid: options.callSid)
         var url = options.voiceURL
         var status = "ringing"
@@ -89,7 +91,8 @@ public struct Phone: Sendable {
 
     /// - Returns: Where to ask for more, or `nil` when the call is over.
     private func obey(
-        _ steps: [TwiMLStep], _ options: Options, _ report: inout Report, _ observe: @escaping @Sendable (PhoneLine) -> Void
+        _ steps: [TwiMLStep], _ options: Options, _ report: inout Report,
+        _ observe: @escaping @Sendable (PhoneLine) -> Void
     ) async throws -> String? {
         for step in steps {
             switch step {
@@ -112,7 +115,8 @@ public struct Phone: Sendable {
     private func post(_ url: String, status: String, _ options: Options) async throws -> Data {
         let form = FormFields([
             "CallSid": options.callSid, "AccountSid": "AC" + String(repeating: "0", count: 32), "From": options.from,
-            "To": options.to, "Caller": options.from, "Called": options.to, "CallStatus": status, "Direction": "inbound",
+            "To": options.to, "Caller": options.from, "Called": options.to, "CallStatus": status,
+            "Direction": "inbound",
             "ApiVersion": "2010-04-01", "FromCity": "",
         ])
         var request = HTTPClientRequest(url: url)
@@ -132,17 +136,20 @@ public struct Phone: Sendable {
     }
 
     private func stream(
-        _ url: String, _ parameters: [String: String], _ options: Options, _ observe: @escaping @Sendable (PhoneLine) -> Void
+        _ url: String, _ parameters: [String: String], _ options: Options,
+        _ observe: @escaping @Sendable (PhoneLine) -> Void
     ) async throws -> (PhoneLine, WebSocketClose) {
         var target = WebSocketTarget(url)
         if let token = options.authToken, let signature = TwilioSignature(secrets: [token]).sign(url: url) {
             target.headers.append(("X-Twilio-Signature", signature))
         }
         let start = TwilioStart(
-            streamSid: Self.makeSid("MZ"), callSid: options.callSid, accountSid: "AC" + String(repeating: "0", count: 32),
+            streamSid: Self.makeSid("MZ"), callSid: options.callSid,
+            accountSid: "AC" + String(repeating: "0", count: 32),
             customParameters: parameters)
         let driver = PhoneDriver(
-            PhoneLine(start: start, steps: options.steps), on: loop, limit: options.maximumMilliseconds / 20, observe: observe)
+            PhoneLine(start: start, steps: options.steps), on: loop, limit: options.maximumMilliseconds / 20,
+            observe: observe)
         let connection = try await WebSocketClient.connect(to: target, on: loop, tls: tls)
         return try await loop.flatSubmit {
             driver.begin(on: connection)

@@ -25,6 +25,8 @@ public struct PhoneLine: Sendable {
     /// What the caller said and what the caller heard, packet by packet.
     public private(set) var sent: [UInt8] = []
     public private(set) var heard: [UInt8] = []
+    /// Every byte that came in, in order, whether or not it was played.
+    public private(set) var receivedAudio: [UInt8] = []
     public private(set) var events: [(tick: Int, event: Event)] = []
     public private(set) var tick = 0
     /// Media messages that came in.
@@ -78,6 +80,7 @@ public struct PhoneLine: Sendable {
                 packetsReceived += 1
                 received += payload.readableBytes
                 queue.append(contentsOf: payload.readableBytesView)
+                receivedAudio.append(contentsOf: payload.readableBytesView)
             case .mark(let name):
                 marks.append((received, name))
                 echoMarks(into: &batch)

@@ -65,7 +65,8 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
         case ["Response", "Reject"]: steps.append(.reject)
         case ["Response", "Redirect"]: steps.append(.redirect(text.trimmingCharacters(in: .whitespacesAndNewlines)))
         case ["Response", "Connect"]:
-            steps.append(streamURL.map { .connect(url: $0, action: action, parameters: parameters) } ?? .other("Connect"))
+            steps.append(
+                streamURL.map { .connect(url: $0, action: action, parameters: parameters) } ?? .other("Connect"))
             streamURL = nil
         default: if path.count == 2 { steps.append(.other(name)) }
         }

@@ -39,7 +39,9 @@ private final class AgentSocket: WebSocketDelegate {
         self.link = link
     }
 
-    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) { call.agentReceived(text, link: link) }
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        call.agentReceived(text, link: link)
+    }
 
     func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
         call.agentClosed(code: close.code, reason: close.reason, link: link)

@@ -16,14 +16,19 @@ public struct ElevenLabsAgent: AgentComponent {
     public init(httpClient: HTTPClient) { self.httpClient = httpClient }
 
     public let spec = ComponentSpec(
-        "elevenlabs", .agent, summary: "An ElevenLabs agent. With an API key by a signed URL, without one a public agent.",
+        "elevenlabs", .agent,
+        summary: "An ElevenLabs agent. With an API key by a signed URL, without one a public agent.",
         fields: [
             Field(
                 "agentId", .string, environmentDefault: "ELEVENLABS_AGENT_ID", example: "\"agent_…\"",
                 "The agent's id; ELEVENLABS_AGENT_ID when absent."),
-            Field("apiKey", .secret, example: #"{ "env": "ELEVENLABS_API_KEY" }"#, "API key, for agents that need authentication."),
+            Field(
+                "apiKey", .secret, example: #"{ "env": "ELEVENLABS_API_KEY" }"#,
+                "API key, for agents that need authentication."),
             Field("firstMessage", .string, "What the agent says first; the agent's settings must allow the override."),
-            Field("language", .string, "Language code, for instance en or de; the agent's settings must allow the override."),
+            Field(
+                "language", .string,
+                "Language code, for instance en or de; the agent's settings must allow the override."),
             Field("prompt", .string, isAdvanced: true, "System prompt; the agent's settings must allow the override."),
             Field("voiceId", .string, isAdvanced: true, "Voice; the agent's settings must allow the override."),
             Field("dynamicVariables", .variables, "Values for the placeholders in the agent's prompt; types are kept."),
@@ -39,16 +44,19 @@ public struct ElevenLabsAgent: AgentComponent {
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         guard let agentId = settings.string("agentId"), !agentId.isEmpty else {
             throw PipelineError(
-                .agentNotConfigured, "no agent id: set agentId in the pipeline or ELEVENLABS_AGENT_ID", place: "agent elevenlabs")
+                .agentNotConfigured, "no agent id: set agentId in the pipeline or ELEVENLABS_AGENT_ID",
+                place: "agent elevenlabs")
         }
         var initiation = ElevenLabsInitiation(
             prompt: settings.string("prompt"), firstMessage: settings.string("firstMessage"),
-            language: settings.string("language"), voiceId: settings.string("voiceId"), userId: settings.string("userId"))
+            language: settings.string("language"), voiceId: settings.string("voiceId"),
+            userId: settings.string("userId"))
         for (name, value) in settings.variables("dynamicVariables") {
             initiation.dynamicVariables[name] = ElevenLabsVariable(value)
         }
         return ElevenLabsBackend(
-            httpClient: httpClient, baseURL: settings.string("baseUrl") ?? "https://api.elevenlabs.io", agentId: agentId,
+            httpClient: httpClient, baseURL: settings.string("baseUrl") ?? "https://api.elevenlabs.io",
+            agentId: agentId,
             apiKey: settings.secret("apiKey"), initiation: initiation,
             patience: .seconds(Int64(settings.integer("silenceSeconds") ?? 20)))
     }
@@ -85,7 +93,10 @@ private struct ElevenLabsBackend: AgentBackend {
     private func address() async throws -> String {
         var origin = baseURL
         while origin.hasSuffix("/") { origin.removeLast() }
-        let query = "agent_id=" + (agentId.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~"))) ?? "")
+        let query =
+            "agent_id="
+            + (agentId.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~")))
+                ?? "")
         guard let apiKey else {
             let scheme = origin.hasPrefix("http://") ? "ws" : "wss"
             let rest = origin.split(separator: "://", maxSplits: 1).last ?? ""

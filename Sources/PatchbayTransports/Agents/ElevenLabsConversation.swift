@@ -39,12 +39,14 @@ struct ElevenLabsConversation: AgentConversation {
         case .dtmf(let digit):
             // The protocol has no message for keys; as context the agent can at least act on them.
             guard isReady else { return }
-            let update = ElevenLabsClientMessage.contextualUpdate("The caller pressed the key \(digit).", contextId: nil)
+            let update = ElevenLabsClientMessage.contextualUpdate(
+                "The caller pressed the key \(digit).", contextId: nil)
             output.messages.text { update.write(into: &$0) }
         case .interruption:
             // We cut the turn ourselves: what still comes of it is as stale as if the agent had.
             cut = max(cut, lastAudioId + 1)
-        case .callStarted, .callEnded, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted, .utteranceEnded,
+        case .callStarted, .callEnded, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
+            .utteranceEnded,
             .hangup, .custom:
             break
         }
@@ -102,7 +104,9 @@ struct ElevenLabsConversation: AgentConversation {
         case .queueStatus(let status):
             if status == "timed_out" {
                 output.emit(
-                    .failed(PipelineError(.agentUnreachable, "no free conversation: the queue timed out", place: Self.place)))
+                    .failed(
+                        PipelineError(.agentUnreachable, "no free conversation: the queue timed out", place: Self.place)
+                    ))
             }
         case .agentToolRequest, .agentChatResponsePart, .agentResponseMetadata, .vadScore, .mcpToolCall,
             .mcpConnectionStatus, .contextUsage, .asrInitiationMetadata, .guardrailTriggered,
@@ -142,7 +146,9 @@ struct ElevenLabsConversation: AgentConversation {
     /// How long an agent that has ended the call may still speak.
     private static let farewell = TimeSpan.seconds(3)
 
-    private mutating func begin(_ metadata: ElevenLabsServerMessage.ConversationMetadata, into output: inout AgentOutput) {
+    private mutating func begin(
+        _ metadata: ElevenLabsServerMessage.ConversationMetadata, into output: inout AgentOutput
+    ) {
         guard !isReady else { return }
         do {
             let input = try AudioFormat(ElevenLabsAudioFormat(metadata.userInputFormat))
@@ -153,7 +159,9 @@ struct ElevenLabsConversation: AgentConversation {
         } catch {
             output.emit(
                 .failed(
-                    PipelineError(.unsupportedFormat, "the agent announced a format we do not know", place: Self.place, cause: error)))
+                    PipelineError(
+                        .unsupportedFormat, "the agent announced a format we do not know", place: Self.place,
+                        cause: error)))
         }
     }
 

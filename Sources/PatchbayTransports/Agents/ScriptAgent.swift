@@ -11,14 +11,21 @@ public struct ScriptAgent: AgentComponent {
 
     public let spec = ComponentSpec(
         "script", .agent,
-        summary: "A declared conversation: greeting, a reply to each pause of the caller, answers to keys, goodbye. Needs no account.",
+        summary:
+            "A declared conversation: greeting, a reply to each pause of the caller, answers to keys, goodbye. Needs no account.",
         fields: [
-            Field("say", .string, isRequired: true, example: "\"Hello!\"", "The greeting: a text, or the path of a WAV file."),
+            Field(
+                "say", .string, isRequired: true, example: "\"Hello!\"",
+                "The greeting: a text, or the path of a WAV file."),
             Field("replies", .strings, "What is said at the caller's first, second, … pause: texts or WAV files."),
             Field("keys", .variables, "What is said when a key is pressed: an object from key to text or WAV file."),
-            Field("goodbye", .string, "Said before hanging up: when the replies are used up, at the goodbye key, after silence."),
+            Field(
+                "goodbye", .string,
+                "Said before hanging up: when the replies are used up, at the goodbye key, after silence."),
             Field("goodbyeKey", .choice(ScriptAgent.keyNames), default: "#", "The key that asks for the goodbye."),
-            Field("silenceSeconds", .integer(1...600), default: 10, "Silence on both sides that ends the call, in seconds."),
+            Field(
+                "silenceSeconds", .integer(1...600), default: 10,
+                "Silence on both sides that ends the call, in seconds."),
             Field("voice", .string, default: "en", "Voice of espeak-ng for texts, for instance en-us or de."),
         ])
 
@@ -30,7 +37,8 @@ public struct ScriptAgent: AgentComponent {
         for key in settings.variables("keys").keys where !Self.keyNames.contains(key) {
             problems.append(
                 SettingsProblem(
-                    field: "keys", .outOfRange, "\"\(key)\" is no key of a telephone; allowed are \(Self.keyNames.joined(separator: " "))"))
+                    field: "keys", .outOfRange,
+                    "\"\(key)\" is no key of a telephone; allowed are \(Self.keyNames.joined(separator: " "))"))
         }
         var texts = [("say", settings.string("say")), ("goodbye", settings.string("goodbye"))]
         texts += settings.strings("replies").map { ("replies", $0) }

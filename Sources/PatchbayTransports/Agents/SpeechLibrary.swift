@@ -35,7 +35,8 @@ public final class SpeechLibrary: Sendable {
         if let known = known.withLock({ $0[key] }) { return known }
         let spoken: SpokenText
         if text.lowercased().hasSuffix(".wav") {
-            spoken = SpokenText(text: text, audio: try Self.samples(ofFile: text.hasPrefix("/") ? text : "\(directory)/\(text)"))
+            spoken = SpokenText(
+                text: text, audio: try Self.samples(ofFile: text.hasPrefix("/") ? text : "\(directory)/\(text)"))
         } else {
             spoken = SpokenText(text: text, audio: try Self.speak(text, voice: voice))
         }
@@ -73,10 +74,12 @@ public final class SpeechLibrary: Sendable {
             let complaint = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
             process.waitUntilExit()
             guard process.terminationStatus == 0, !data.isEmpty else {
-                let detail = process.terminationStatus == 127 ? "it is not installed" : complaint.prefix(200).description
+                let detail =
+                    process.terminationStatus == 127 ? "it is not installed" : complaint.prefix(200).description
                 throw PipelineError(
                     .stageFailed,
-                    "espeak-ng could not speak a text with voice \"\(voice)\": \(detail); install it (apt-get install espeak-ng) or name a WAV file")
+                    "espeak-ng could not speak a text with voice \"\(voice)\": \(detail); install it (apt-get install espeak-ng) or name a WAV file"
+                )
             }
             return try WAVFile(bytes: [UInt8](data)).audio(in: SpokenText.format)
         } catch let error as PipelineError {

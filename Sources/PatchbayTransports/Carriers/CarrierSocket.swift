@@ -7,7 +7,9 @@ public final class CarrierSocket: WebSocketDelegate {
 
     public init(_ call: Call) { self.call = call }
 
-    public func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) { call.carrierReceived(text) }
+    public func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        call.carrierReceived(text)
+    }
 
     public func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) { call.carrierClosed() }
 }

@@ -28,7 +28,8 @@ public struct TwilioSerializer: CarrierSerializer {
             decoder.streamSid = start.streamSid
             writer = TwilioStreamWriter(streamSid: start.streamSid)
             return .started(
-                CallStart(callSid: start.callSid, streamSid: start.streamSid, parameters: start.customParameters), format)
+                CallStart(callSid: start.callSid, streamSid: start.streamSid, parameters: start.customParameters),
+                format)
         case .dtmf(let digit):
             guard writer != nil else { throw TwilioFault.beforeStart("dtmf") }
             return .dtmf(digit)
@@ -65,7 +66,8 @@ public struct TwilioSerializer: CarrierSerializer {
         case "audio/x-alaw": encoding = .alaw
         case "audio/l16", "audio/x-l16": encoding = .pcm16
         default:
-            throw PipelineError(.unsupportedFormat, "the stream's encoding \"\(format.encoding)\" is unknown", place: "twilio start")
+            throw PipelineError(
+                .unsupportedFormat, "the stream's encoding \"\(format.encoding)\" is unknown", place: "twilio start")
         }
         return AudioFormat(encoding, sampleRate: format.sampleRate, channelCount: format.channels)
     }

@@ -13,7 +13,8 @@ public struct TwilioTransport: CarrierComponent {
     public init() {}
 
     public let format = AudioFormat.telephony
-    public let spec = ComponentSpec("twilio", .transport, summary: "Twilio Media Streams: µ-law, 8 kHz, packets of 20 ms.")
+    public let spec = ComponentSpec(
+        "twilio", .transport, summary: "Twilio Media Streams: µ-law, 8 kHz, packets of 20 ms.")
 
     public func makeSerializer(_ settings: Settings) -> any CarrierSerializer { TwilioSerializer() }
 }

@@ -38,7 +38,8 @@ public struct TwilioStreamWriter: Sendable {
     /// Allocates nothing when the name has nothing to escape, as with digits and a colon.
     public func mark(_ name: String, into buffer: inout ByteBuffer) {
         buffer.writeBytes(markPrefix)
-        if name.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+        if name.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+        {
             buffer.writeInteger(UInt8(ascii: "\""))
             buffer.writeString(name)
             buffer.writeInteger(UInt8(ascii: "\""))

@@ -13,7 +13,9 @@ import Testing
         var output = AgentOutput()
         var now = MediaTime(milliseconds: 0)
 
-        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation()) { conversation = ElevenLabsConversation(initiation) }
+        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation()) {
+            conversation = ElevenLabsConversation(initiation)
+        }
 
         mutating func open() -> [String] {
             conversation.opened(at: now, into: &output)
@@ -54,10 +56,13 @@ import Testing
     }
 
     @Test func beginsWithItsInitiationAndIsReadyByTheMetadata() throws {
-        var bench = Bench(ElevenLabsInitiation(firstMessage: "Hi", language: "de", dynamicVariables: ["vip": true, "n": 3]))
+        var bench = Bench(
+            ElevenLabsInitiation(firstMessage: "Hi", language: "de", dynamicVariables: ["vip": true, "n": 3]))
         let first = bench.open()
         #expect(first.count == 1)
-        #expect(first[0].contains(#""first_message":"Hi""#) && first[0].contains(#""vip":true"#) && first[0].contains(#""n":3"#))
+        #expect(
+            first[0].contains(#""first_message":"Hi""#) && first[0].contains(#""vip":true"#)
+                && first[0].contains(#""n":3"#))
         let events = bench.receive(
             .conversationInitiationMetadata(
                 .init(conversationId: "conv_1", agentOutputFormat: "pcm_24000", userInputFormat: "ulaw_8000")))
@@ -98,10 +103,14 @@ import Testing
             return
         }
         #expect(!heard(bench.receive(.audio(eventId: 4, byteCount: 2), audio: [1, 2])))
-        #expect(heard(bench.receive(.audio(eventId: 5, byteCount: 2), audio: [1, 2])), "a reply may share the interruption's id")
+        #expect(
+            heard(bench.receive(.audio(eventId: 5, byteCount: 2), audio: [1, 2])),
+            "a reply may share the interruption's id")
         #expect(heard(bench.receive(.audio(eventId: 6, byteCount: 2), audio: [1, 2])))
         _ = bench.receive(.interruption(eventId: 3))
-        #expect(heard(bench.receive(.audio(eventId: 6, byteCount: 2), audio: [1, 2])), "a stale interruption moves nothing back")
+        #expect(
+            heard(bench.receive(.audio(eventId: 6, byteCount: 2), audio: [1, 2])),
+            "a stale interruption moves nothing back")
     }
 
     @Test func anInterruptionWithoutIdCutsWhatWasSeen() {
@@ -118,7 +127,9 @@ import Testing
         bench.begin()
         let events = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_1")))
         let messages = bench.takeMessages()
-        #expect(messages.count == 1 && messages[0].contains(#""tool_call_id":"call_1""#) && messages[0].contains(#""is_error":true"#))
+        #expect(
+            messages.count == 1 && messages[0].contains(#""tool_call_id":"call_1""#)
+                && messages[0].contains(#""is_error":true"#))
         #expect(events.count == 1)
     }
 
@@ -160,7 +171,8 @@ import Testing
     @Test func theLastErrorIsPartOfTheReason() {
         var bench = Bench()
         bench.begin()
-        _ = bench.receive(.error(.init(code: 1008, type: "override_error", message: "first_message may not be overridden")))
+        _ = bench.receive(
+            .error(.init(code: 1008, type: "override_error", message: "first_message may not be overridden")))
         guard case .failed(let error)? = bench.close(1008, "override").first else {
             Issue.record("expected a failure")
             return
@@ -171,7 +183,8 @@ import Testing
     @Test func endCallFollowedByAnyCloseIsAnOrderlyGoodbye() {
         var bench = Bench()
         bench.begin()
-        _ = bench.receive(.agentToolResponse(.init(name: "end_call", id: "t", type: "system", isError: false, isCalled: true)))
+        _ = bench.receive(
+            .agentToolResponse(.init(name: "end_call", id: "t", type: "system", isError: false, isCalled: true)))
         guard case .hangup? = bench.close(1002).first else {
             Issue.record("the agent had said goodbye")
             return
@@ -193,7 +206,9 @@ import Testing
         #expect(error.code == .agentTimeout)
     }
 
-    @Test(arguments: ["", "{", "[]", #"{"type":5}"#, #"{"type":"audio","audio_event":{"audio_base_64":"$$$","event_id":1}}"#])
+    @Test(arguments: [
+        "", "{", "[]", #"{"type":5}"#, #"{"type":"audio","audio_event":{"audio_base_64":"$$$","event_id":1}}"#,
+    ])
     func nonsenseIsAFaultAndTheConversationGoesOn(text: String) {
         var bench = Bench()
         bench.begin()

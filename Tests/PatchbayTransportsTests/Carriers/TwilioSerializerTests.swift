@@ -7,8 +7,10 @@ import Testing
 @testable import PatchbayTransports
 
 @Suite struct TwilioSerializerTests {
-    private let start = #"{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC1","streamSid":"MZ1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"a":"b"}},"streamSid":"MZ1"}"#
-    private let media = #"{"event":"media","sequenceNumber":"4","media":{"track":"inbound","chunk":"2","timestamp":"25","payload":"f39/"},"streamSid":"MZ1"}"#
+    private let start =
+        #"{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC1","streamSid":"MZ1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"a":"b"}},"streamSid":"MZ1"}"#
+    private let media =
+        #"{"event":"media","sequenceNumber":"4","media":{"track":"inbound","chunk":"2","timestamp":"25","payload":"f39/"},"streamSid":"MZ1"}"#
 
     private func texts(_ batch: MessageBatch) -> [String] {
         batch.messages.indices.map { String(buffer: batch.message(at: $0)) }
@@ -16,7 +18,9 @@ import Testing
 
     @Test func startMediaMarkStop() throws {
         var serializer = TwilioSerializer()
-        guard case .ignored = try serializer.deserialize(ByteBuffer(string: #"{"event":"connected","protocol":"Call","version":"1.0.0"}"#)),
+        guard
+            case .ignored = try serializer.deserialize(
+                ByteBuffer(string: #"{"event":"connected","protocol":"Call","version":"1.0.0"}"#)),
             case .started(let call, let format) = try serializer.deserialize(ByteBuffer(string: start))
         else {
             Issue.record("connected and start")
@@ -54,7 +58,8 @@ import Testing
         #expect(
             texts(batch) == [
                 #"{"event":"media","streamSid":"MZ1","media":{"payload":"f39/"}}"#,
-                #"{"event":"mark","streamSid":"MZ1","mark":{"name":"3:4800"}}"#, #"{"event":"clear","streamSid":"MZ1"}"#,
+                #"{"event":"mark","streamSid":"MZ1","mark":{"name":"3:4800"}}"#,
+                #"{"event":"clear","streamSid":"MZ1"}"#,
             ])
     }
 

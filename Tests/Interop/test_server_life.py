@@ -1,0 +1,102 @@
+"""The command from outside: starting, refusing to start, draining, secrets."""
+
+import asyncio
+import subprocess
+import threading
+import time
+
+from conftest import AUTH_TOKEN, BINARY
+from phone import call, webhook
+
+ECHO = '{"name": "echo", "numbers": ["*"], "transport": "twilio", "stages": ["echo"]}'
+
+
+def patchbay(*arguments, **options):
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30, **options)
+
+
+def test_sigterm_ends_with_zero(serve):
+    server = serve(ECHO)
+    assert server.get("/ready").strip() == '{"status":"ready"}'
+    assert server.stop() == 0
+
+
+def test_a_running_call_is_finished_before_the_server_ends(serve):
+    server = serve(ECHO, arguments=["--drain-timeout", "20"])
+    packets = [bytes([0x40 + index % 32]) * 160 for index in range(150)]
+    code = []
+
+    def stop_soon():
+        time.sleep(1)  # the call must be under way
+        code.append(server.stop())
+
+    stopper = threading.Thread(target=stop_soon)
+    stopper.start()
+    heard, _ = asyncio.run(call(server, "+15550100001", packets))
+    stopper.join(30)
+    assert heard[: 150 * 160] == b"".join(packets), "the draining server cut nothing off"
+    assert code == [0]
+
+
+def test_a_port_that_is_taken_is_told_in_words(serve):
+    server = serve(ECHO)
+    result = patchbay("serve", "--port", str(server.port))
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{server.port}" in result.stderr and "--port" in result.stderr
+
+
+def test_bad_flags_and_files_have_their_exit_codes(tmp_path):
+    assert patchbay("serve", "--prot", "1").returncode == 64
+    assert patchbay("serve", "--port", "70000").returncode == 64
+    assert patchbay("serve", "--public-url", "voice.example.com").returncode == 64
+    assert patchbay("serve", str(tmp_path / "nowhere")).returncode == 78
+    assert patchbay("serve", "--env-file", str(tmp_path / "nowhere")).returncode == 64
+    (tmp_path / "bad.json").write_text('{"name": "bad", }')
+    result = patchbay("serve", str(tmp_path))
+    assert result.returncode == 78 and "bad.json:1:16: error[syntax]" in result.stderr
+    assert patchbay("route", "+19999999999").returncode == 1
+    assert patchbay("describe", "nothing").returncode == 64
+
+
+def test_settings_come_from_an_env_file_and_secrets_are_never_printed(serve, tmp_path):
+    environment = tmp_path / "settings.env"
+    environment.write_text("TWILIO_AUTH_TOKEN=not-this-one\nPUBLIC_URL=https://from-the-file.example.com\nAGENT_KEY=planted-key\n")
+    document = (
+        '{"name": "a", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "x", '
+        '"baseUrl": "http://127.0.0.1:9", "apiKey": {"env": "AGENT_KEY"}}]}')
+    server = serve(document, arguments=["--env-file", str(environment), "--log-level", "trace"])
+    # The environment goes before the file: the token is the tests' own, the address is the file's.
+    import urllib.parse
+    import urllib.request
+    from twilio.request_validator import RequestValidator
+    form = {"CallSid": "CA1", "From": "+1", "To": "+2", "CallStatus": "ringing"}
+    signature = RequestValidator(AUTH_TOKEN).compute_signature("https://from-the-file.example.com/twilio/voice", form)
+    request = urllib.request.Request(
+        server.url + "/twilio/voice", urllib.parse.urlencode(form).encode(), {"X-Twilio-Signature": signature})
+    answer = urllib.request.urlopen(request, timeout=10).read().decode()
+    assert "wss://from-the-file.example.com/twilio/stream" in answer
+    listed = server.get("/calls") + server.get("/calls/CA1") + server.get("/metrics")
+    server.stop()
+    printed = "".join(server.lines) + listed
+    for secret in [AUTH_TOKEN, "planted-key", "not-this-one"]:
+        assert secret not in printed
+
+
+def test_metrics_are_prometheus_text(serve):
+    server = serve(ECHO)
+    asyncio.run(call(server, "+15550100001", [b"\x40" * 160] * 10))
+    import re
+    lines = server.get("/metrics").strip().splitlines()
+    assert any(line.startswith("patchbay_calls_active ") for line in lines)
+    for line in lines:
+        assert re.fullmatch(r"# TYPE [a-z_]+ (counter|gauge|summary)|[a-z_]+(\{[^}]*\})? [-+0-9.e]+", line), line
+
+
+def test_an_unsigned_phone_is_refused_with_the_reason(serve):
+    server = serve(ECHO, environment={"TWILIO_AUTH_TOKEN": "another"})
+    try:
+        webhook(server, "+15550100001", "CA1")
+        raise AssertionError("it was accepted")
+    except OSError as refusal:
+        assert refusal.code == 403
+        assert b"does not fit" in refusal.read()
