@@ -53,7 +53,7 @@ def test_bad_flags_and_files_have_their_exit_codes(tmp_path):
     assert patchbay("serve", "--env-file", str(tmp_path / "nowhere")).returncode == 64
     (tmp_path / "bad.json").write_text('{"name": "bad", }')
     result = patchbay("serve", str(tmp_path))
-    assert result.returncode == 78 and "bad.json:1:16: error[syntax]" in result.stderr
+    assert result.returncode == 78 and "bad.json:1:15: error[syntax]" in result.stderr
     assert patchbay("route", "+19999999999").returncode == 1
     assert patchbay("describe", "nothing").returncode == 64
 
