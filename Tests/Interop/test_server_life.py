@@ -100,3 +100,41 @@ def test_an_unsigned_phone_is_refused_with_the_reason(serve):
     except OSError as refusal:
         assert refusal.code == 403
         assert b"does not fit" in refusal.read()
+
+
+def test_an_orderly_end_is_completed_over_twilios_rest_api_before_the_stream_is_closed(serve):
+    import base64
+    import http.server
+    import urllib.request
+
+    requests, closed_after = [], []
+
+    class FakeREST(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            requests.append((self.path, self.headers["Authorization"], body))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *arguments):
+            pass
+
+    rest = http.server.HTTPServer(("127.0.0.1", 0), FakeREST)
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    server = serve(ECHO, environment={
+        "TWILIO_ACCOUNT_SID": "AC0123", "TWILIO_BASE_URL": f"http://127.0.0.1:{rest.server_port}"})
+    sid = "CA" + "7" * 32
+
+    def hang_up(heard):
+        if len(heard) > 8000 and not closed_after:
+            closed_after.append(True)
+            request = urllib.request.Request(f"{server.url}/calls/{sid}/hangup", b"")
+            threading.Thread(target=lambda: urllib.request.urlopen(request, timeout=10).read()).start()
+        return False  # the server ends the stream
+
+    asyncio.run(call(server, "+15550100001", [b"\x40" * 160] * 2000, sid=sid, until=hang_up))
+    rest.shutdown()
+    credentials = base64.b64encode(f"AC0123:{AUTH_TOKEN}".encode()).decode()
+    assert requests == [(f"/2010-04-01/Accounts/AC0123/Calls/{sid}.json", f"Basic {credentials}", "Status=completed")]

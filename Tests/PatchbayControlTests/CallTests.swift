@@ -164,6 +164,63 @@ import Testing
         }
     }
 
+    @Test func aPeerThatVanishesEndsItsCallAndNoOther() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            async let healthy = server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 0), .speak(tone(440, milliseconds: 1000))),
+                    PhoneStep(.after(milliseconds: 100), .hangUp),
+                ])
+            let form = FormFields(["CallSid": "CA1", "From": "+1555", "To": "+15550100001", "CallStatus": "ringing"])
+            let answer = try await server.webhook("/twilio/voice", form).body
+            let token = try #require(answer.firstMatch(of: /name="token" value="([^"]+)"/)).output.1
+            let start = TwilioStart(
+                streamSid: "MZ1", callSid: "CA1", accountSid: "AC1",
+                customParameters: ["token": String(token), "from": "+1555", "to": "+15550100001"])
+            let connection = try await WebSocketClient.connect(
+                to: WebSocketTarget("ws://127.0.0.1:\(server.port)/twilio/stream"),
+                on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())
+            try await connection.eventLoop.submit {
+                var writer = TwilioPhoneWriter(start: start)
+                var batch = MessageBatch()
+                batch.text { writer.connected(into: &$0) }
+                batch.text { writer.start(into: &$0) }
+                connection.send(&batch)
+            }.get()
+            try await server.wait("the stream") {
+                try await server.get("/calls/CA1").json["state"] as? String == "streaming"
+            }
+            try await connection.channel.close()
+            try await server.wait("the end") { try await server.get("/calls/CA1").json["state"] as? String == "ended" }
+            #expect((try await server.get("/calls/CA1").json["endReason"] as? String)?.contains("streamLost") == true)
+            #expect(try await healthy.streams.first?.isHungUp == true)
+        }
+    }
+
+    @Test func aHandshakeWithAWrongSignatureIsRefused() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            func connect(_ path: String, _ signature: String?) async -> Int? {
+                let target = WebSocketTarget(
+                    "ws://127.0.0.1:\(server.port)\(path)", headers: signature.map { [("X-Twilio-Signature", $0)] } ?? [])
+                do {
+                    let connection = try await WebSocketClient.connect(
+                        to: target, on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())
+                    connection.close()
+                    return 101
+                } catch {
+                    return (error as? WebSocketConnectError)?.status
+                }
+            }
+            let url = "ws://127.0.0.1:\(server.port)/twilio/stream"
+            let right = TwilioSignature(secrets: [TestServer.secret]).sign(url: url)
+            #expect(await connect("/twilio/stream", right) == 101)
+            #expect(await connect("/twilio/stream", nil) == 101, "then the token decides")
+            #expect(await connect("/twilio/stream", "wrong") == 403)
+            #expect(await connect("/elsewhere", right) == 404)
+        }
+    }
+
     @Test func aHugeMessageEndsItsOwnCallOnly() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             let spoken = tone(440, milliseconds: 1500)
