@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "PatchbaySimulators",
             dependencies: [
-                "PatchbayTransports", "PatchbayControl", httpClient,
+                "PatchbayTransports", httpClient,
             ], swiftSettings: strict),
         .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig"], swiftSettings: strict),
         .target(

@@ -8,8 +8,6 @@ public struct Messages: Sendable, Equatable {
         case notConfigured
         /// No agent is named for the number.
         case missingAgent
-        /// The agent cannot be reached.
-        case unavailable
         /// Anything else went wrong.
         case failure
         /// The server is about to stop.
@@ -22,7 +20,6 @@ public struct Messages: Sendable, Equatable {
             case .unknownNumber: "Said when no pipeline answers the number."
             case .notConfigured: "Said when the agent's account is not set up."
             case .missingAgent: "Said when no agent is named for the number."
-            case .unavailable: "Said when the agent cannot be reached."
             case .failure: "Said when anything else goes wrong."
             case .draining: "Said while the server is about to stop."
             case .busy: "Said while the server has all the calls it may have."

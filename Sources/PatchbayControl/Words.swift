@@ -14,7 +14,6 @@ struct Words: Sendable {
         case .unknownNumber: "This number is not in service."
         case .notConfigured: "Our AI assistant is temporarily unavailable."
         case .missingAgent: "Our AI assistant is not properly configured."
-        case .unavailable: "Our AI assistant is temporarily unavailable."
         case .failure: "We encountered an error. Please try again later."
         case .draining: "We cannot take your call at the moment. Please call again in a few minutes."
         case .busy: "All our lines are busy. Please call again in a few minutes."

@@ -202,7 +202,8 @@ import Testing
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             func connect(_ path: String, _ signature: String?) async -> Int? {
                 let target = WebSocketTarget(
-                    "ws://127.0.0.1:\(server.port)\(path)", headers: signature.map { [("X-Twilio-Signature", $0)] } ?? [])
+                    "ws://127.0.0.1:\(server.port)\(path)",
+                    headers: signature.map { [("X-Twilio-Signature", $0)] } ?? [])
                 do {
                     let connection = try await WebSocketClient.connect(
                         to: target, on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())

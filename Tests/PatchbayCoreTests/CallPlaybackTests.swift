@@ -203,7 +203,9 @@ import Testing
                 call.carrier("audio 7f 160")
                 if tick % 100 == 0 { call.agent("audio 40 8000") }
                 if tick % 370 == 0 { call.agent("interrupt") }
-                if let mark = call.carrierMessages.last(where: { $0.text.hasPrefix("mark") }) { call.carrier(mark.text) }
+                if let mark = call.carrierMessages.last(where: { $0.text.hasPrefix("mark") }) {
+                    call.carrier(mark.text)
+                }
             }
             return call.carrierMessages.map { "\($0.time.milliseconds) \($0.text)" } + call.agentMessages.map(\.text)
         }
