@@ -35,7 +35,21 @@ struct CallCommand: AsyncParsableCommand {
     @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile:
         String?
 
+    func validate() throws {
+        guard server.hasPrefix("http://") || server.hasPrefix("https://") else {
+            throw ValidationError("--server is \"\(server)\"; it begins with http:// or https://")
+        }
+        guard limit >= 1 else { throw ValidationError("--limit is \(limit); allowed is 1 second or more") }
+        if let key = keys.first(where: { !"0123456789*#ABCD".contains($0) }) {
+            throw ValidationError("--keys holds \"\(key)\"; keys are 0 to 9, *, # and A to D")
+        }
+    }
+
     func run() async throws {
+        try await HTTPClient.withPromptClient { try await call(with: $0) }
+    }
+
+    private func call(with httpClient: HTTPClient) async throws {
         let environment = try await ServerEnvironment(file: envFile)
         var options = Phone.Options(voiceURL: server + voicePath)
         options.statusURL = statusPath.isEmpty ? nil : server + statusPath
@@ -48,7 +62,8 @@ struct CallCommand: AsyncParsableCommand {
             do {
                 spoken = Array(try WAVFile(path: path).audio(in: .telephony).readableBytesView)
             } catch {
-                throw ValidationError("\(error)")
+                throw CommandFailure(
+                    description: "\(path) cannot be spoken: \((error as? WAVError)?.message ?? "\(error)")")
             }
             let trigger: PhoneStep.Trigger =
                 if index == 0, let wait { .after(milliseconds: wait) } else { .afterPause(milliseconds: 600) }
@@ -57,7 +72,7 @@ struct CallCommand: AsyncParsableCommand {
         for key in keys { options.steps.append(PhoneStep(.afterPause(milliseconds: 600), .press(key))) }
 
         let tls = try WebSocketTLS.makeContext(caFile: caFile)
-        let phone = Phone(httpClient: .shared, on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls)
+        let phone = Phone(httpClient: httpClient, on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls)
         let report: Phone.Report
         do {
             report = try await phone.call(options) { line in
@@ -65,7 +80,7 @@ struct CallCommand: AsyncParsableCommand {
             }
         } catch {
             Terminal.endProgress()
-            throw CommandFailure(description: "the call failed: \(error)")
+            throw CommandFailure(description: "\(server) could not be called: \(error.words)")
         }
         Terminal.endProgress()
         let summary = CallSummary(report)

@@ -23,7 +23,10 @@ struct RouteCommand: AsyncParsableCommand {
         let environment = try await options.environment()
         let set = try options.pipelines([pipelines], try .standard(), environment)
         guard let route = set.route(number) else {
-            Terminal.note("no pipeline answers \(number)")
+            let known = set.documents.flatMap { $0.numbers.map(\.pattern.description) }
+            Terminal.note(
+                "no pipeline answers \(number); numbers are written in E.164, like +15550100002; these are answered: "
+                    + known.prefix(10).joined(separator: ", ") + (known.count > 10 ? ", …" : ""))
             throw ExitCode(1)
         }
         let report = try RouteReport(number: number, route)
@@ -87,7 +90,7 @@ struct RouteReport: Encodable {
         for stage in stages {
             let delay = stage.delayMs > 0 ? String(format: "%8.3f ms", stage.delayMs) : ""
             lines.append(
-                "  \(stage.type.padded(to: 26)) \(stage.takes.padded(to: 20)) → \(stage.gives.padded(to: 20))\(delay)\(stage.inserted ? "  inserted" : "")"
+                "  \(stage.type.padded(to: 34)) \(stage.takes.padded(to: 20)) → \(stage.gives.padded(to: 20))\(delay)\(stage.inserted ? "  inserted" : "")"
             )
         }
         lines.append(String(format: "  latency of the pipeline, both ways, framing included: %.3f ms", latencyMs))

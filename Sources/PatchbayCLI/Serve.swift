@@ -13,7 +13,7 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               patchbay serve
-              patchbay serve Pipelines/salon --port 9000 --public-url https://voice.example.com
+              patchbay serve Pipelines/echo.json --port 9000 --public-url https://voice.example.com
               patchbay serve --agent echo --insecure-skip-signatures
 
             SETTINGS come from flags, then the environment, then the .env file:
@@ -32,8 +32,10 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Where the world reaches this server, for instance https://voice.example.com.") var publicUrl: String?
     @Option(help: "Address of a proxy whose X-Forwarded headers are believed; may be repeated.") var trustedProxy:
         [String] = []
-    @Option(help: "Longest wait for running calls at shutdown, in seconds.") var drainTimeout: Int?
-    @Option(help: "Validity of a stream's one-time token, in seconds.") var streamTokenTtl: Int?
+    @Option(help: "Longest wait for running calls at shutdown, in seconds. (default: 600, or server.json's)")
+    var drainTimeout: Int?
+    @Option(help: "Validity of a stream's one-time token, in seconds. (default: 120, or server.json's)")
+    var streamTokenTtl: Int?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
     @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures =
         false
@@ -54,8 +56,12 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try await HTTPClient.withPromptClient { try await serve(with: $0) }
+    }
+
+    private func serve(with httpClient: HTTPClient) async throws {
         let environment = try await options.environment()
-        let set = try options.pipelines([pipelines], try .standard(), environment)
+        let set = try options.pipelines([pipelines], try .standard(httpClient: httpClient), environment)
         let (settings, diagnostics) = ServerSettings.load(directory: pipelines)
         if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard !diagnostics.hasErrors else { throw ExitCode.badDocument }
@@ -74,21 +80,34 @@ struct Serve: AsyncParsableCommand {
         let announced = server
         let patchbay = PatchbayServer(
             pipelines: set, settings: settings, options: server,
-            tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]), httpClient: .shared,
+            tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]),
+            httpClient: httpClient,
             logger: logger,
             started: { address in
                 announce(set, settings, announced, port: address.port ?? announced.port)
             })
         let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [.init(service: patchbay)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            configuration: ServiceGroupConfiguration(services: [.init(service: patchbay)], logger: logger))
+        let signals = Task {
+            var isDraining = false
+            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                if isDraining {
+                    Terminal.note("ending the calls that are left")
+                    await patchbay.switchboard.endRunningCalls()
+                } else {
+                    isDraining = true
+                    Terminal.note("no new calls; running ones may finish; a second signal ends them")
+                    await group.triggerGracefulShutdown()
+                }
+            }
+        }
+        defer { signals.cancel() }
         do {
             try await group.run()
         } catch let error as IOError {
             throw CommandFailure(
                 description:
-                    "cannot listen on \(host):\(port): \(error.localizedDescription); choose another --port, or end what uses it"
-            )
+                    "cannot listen on \(host):\(port): \(error.words); choose another --port, or end what uses it")
         }
     }
 
@@ -97,7 +116,7 @@ struct Serve: AsyncParsableCommand {
             logger.warning("webhook signatures are NOT checked (--insecure-skip-signatures): anybody can start calls")
         } else if options.twilioAuthToken == nil {
             logger.warning(
-                "TWILIO_AUTH_TOKEN is not set: every webhook will be refused; set it, or pass --insecure-skip-signatures at the desk"
+                "TWILIO_AUTH_TOKEN is not set: every webhook will be refused; set it, or pass --insecure-skip-signatures for work on this machine"
             )
         }
     }

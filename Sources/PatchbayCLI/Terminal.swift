@@ -1,6 +1,9 @@
 import ArgumentParser
+import AsyncHTTPClient
 import Foundation
 import Glibc
+import NIOCore
+import NIOPosix
 import Patchbay
 
 /// The two streams a command writes to: results on one, everything else on the other.
@@ -28,6 +31,35 @@ enum Terminal {
             guard count > 0 else { return }
             bytes = bytes.dropFirst(count)
         }
+    }
+}
+
+extension Error {
+    /// What happened, without the machinery's own names.
+    var words: String {
+        if let error = self as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if let error = self as? NIOConnectionError {
+            return error.connectionErrors.first.map { $0.error.words }
+                ?? "nobody answers at \(error.host):\(error.port)"
+        }
+        return "\(self)"
+    }
+}
+
+extension HTTPClient {
+    /// Gives a client that takes no for an answer: a refused connection is told at once instead of being tried again until
+    /// the time is up.
+    static func withPromptClient(_ body: (HTTPClient) async throws -> Void) async throws {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        do {
+            try await body(client)
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+        try await client.shutdown()
     }
 }
 

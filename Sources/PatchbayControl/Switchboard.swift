@@ -125,11 +125,16 @@ public final class Switchboard: Sendable {
                 group.addTask { try? await Task.sleep(for: .nanoseconds(timeout.nanoseconds)) }
                 await group.next()
                 // The wait for idleness ends when the calls do, which is now.
-                for record in self.registry.all().running { await record.call.cancel(EndReason(.shutdown)) }
+                await self.endRunningCalls()
                 group.cancelAll()
             }
         }
         logger.notice("drained")
+    }
+
+    /// Ends every running call at once. For an operator who will not wait for the drain.
+    public func endRunningCalls() async {
+        for record in registry.all().running { await record.call.cancel(EndReason(.shutdown)) }
     }
 
     private static func makeID() -> String {

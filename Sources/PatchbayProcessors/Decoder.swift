@@ -12,7 +12,7 @@ public struct Decoder: StageComponent {
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding != .pcm16 else {
             throw FormatMismatch(
-                "decoder takes mulaw or alaw; here it is given \(input)", remedy: "remove this decoder")
+                "takes mulaw or alaw", remedy: "remove this decoder")
         }
         var output = input
         output.encoding = .pcm16

@@ -15,7 +15,7 @@ public struct Encoder: StageComponent {
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
             throw FormatMismatch(
-                "encoder takes pcm16; here it is given \(input)",
+                "takes pcm16",
                 remedy: "remove this encoder, or put a decoder before it")
         }
         return encoded(input, settings)

@@ -17,7 +17,7 @@ public struct Resampler: StageComponent {
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch("resampler takes pcm16; here it is given \(input)", remedy: "put a decoder before it")
+            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
         }
         return resampled(input, settings)
     }

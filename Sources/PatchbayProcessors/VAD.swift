@@ -24,7 +24,7 @@ public struct VAD: StageComponent {
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch("vad takes pcm16; here it is given \(input)", remedy: "put a decoder before it")
+            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
         }
         return input
     }

@@ -38,6 +38,23 @@ def test_a_running_call_is_finished_before_the_server_ends(serve):
     assert code == [0]
 
 
+def test_a_second_signal_ends_the_calls_that_are_left(serve):
+    server = serve(ECHO, arguments=["--drain-timeout", "60"])
+
+    def stop_twice():
+        time.sleep(1)  # the call must be under way
+        server.process.terminate()
+        while not any("a second signal ends them" in line for line in server.lines):
+            time.sleep(0.05)
+        server.process.terminate()
+
+    stopper = threading.Thread(target=stop_twice)
+    stopper.start()
+    asyncio.run(call(server, "+15550100001", [b"\x40" * 160] * 1500, until=lambda heard: False))
+    stopper.join(30)
+    assert server.process.wait(10) == 0
+
+
 def test_a_port_that_is_taken_is_told_in_words(serve):
     server = serve(ECHO)
     result = patchbay("serve", "--port", str(server.port))

@@ -198,6 +198,18 @@ import Testing
         }
     }
 
+    @Test func aPhoneThatCannotReachTheStreamSaysSo() async throws {
+        try await TestServer.run(
+            echoDocument,
+            options: {
+                $0.publicURL = "http://127.0.0.1:9"
+                $0.skipsSignatures = true
+            }
+        ) { (server: TestServer) async throws -> Void in
+            await #expect(throws: Phone.Failure.self) { _ = try await server.call("+15550100001") }
+        }
+    }
+
     @Test func aHandshakeWithAWrongSignatureIsRefused() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             func connect(_ path: String, _ signature: String?) async -> Int? {

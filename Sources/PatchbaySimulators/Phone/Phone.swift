@@ -147,10 +147,15 @@ public struct Phone: Sendable {
             streamSid: Self.makeSid("MZ"), callSid: options.callSid,
             accountSid: "AC" + String(repeating: "0", count: 32),
             customParameters: parameters)
+        let connection: WebSocketConnection
+        do {
+            connection = try await WebSocketClient.connect(to: target, on: loop, tls: tls)
+        } catch {
+            throw Failure(description: "the stream at \(url) cannot be opened: \(error)")
+        }
         let driver = PhoneDriver(
             PhoneLine(start: start, steps: options.steps), on: loop, limit: options.maximumMilliseconds / 20,
             observe: observe)
-        let connection = try await WebSocketClient.connect(to: target, on: loop, tls: tls)
         return try await loop.flatSubmit {
             driver.begin(on: connection)
             return driver.done.futureResult

@@ -75,10 +75,12 @@ public final class SpeechLibrary: Sendable {
             process.waitUntilExit()
             guard process.terminationStatus == 0, !data.isEmpty else {
                 let detail =
-                    process.terminationStatus == 127 ? "it is not installed" : complaint.prefix(200).description
+                    process.terminationStatus == 127
+                    ? "it is not installed; install it (apt-get install espeak-ng) or name a WAV file"
+                    : complaint.prefix(200).split(whereSeparator: \.isNewline).joined(separator: " ")
                 throw PipelineError(
                     .stageFailed,
-                    "espeak-ng could not speak a text with voice \"\(voice)\": \(detail); install it (apt-get install espeak-ng) or name a WAV file"
+                    "espeak-ng could not speak a text with voice \"\(voice)\": \(detail)"
                 )
             }
             return try WAVFile(bytes: [UInt8](data)).audio(in: SpokenText.format)
