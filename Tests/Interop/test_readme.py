@@ -43,3 +43,8 @@ def test_every_command_in_the_readme_has_help_with_examples():
     for command in ["demo", "serve", "call", "simulate elevenlabs", "lint", "route", "list", "describe"]:
         result = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True)
         assert result.returncode == 0 and "EXAMPLES" in result.stdout and f"patchbay {command}" in result.stdout
+
+
+def test_the_stage_in_the_readme_is_the_one_that_is_tested():
+    stage = re.search(r"(struct Gain: Processor \{.*?\n\}\n)```", README, re.S).group(1)
+    assert stage in pathlib.Path("Tests/PatchbayProcessorsTests/ReadmeStageTests.swift").read_text()
