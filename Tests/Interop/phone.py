@@ -10,6 +10,7 @@ import urllib.request
 from conftest import AUTH_TOKEN
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 SILENCE = b"\xff" * 160
 
@@ -62,19 +63,24 @@ async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None
                     asyncio.get_running_loop().call_later(
                         wait, lambda n=name: asyncio.ensure_future(send("mark", mark={"name": n})))
 
-        listener = asyncio.ensure_future(listen())
-        begin = asyncio.get_running_loop().time()
-        index = 0
-        while True:
-            packet = packets[index] if index < len(packets) else SILENCE
-            if listener.done() or (index >= len(packets) + tail if until is None else until(heard) or index > 3000):
-                break
-            await send("media", media={
-                "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20),
-                "payload": base64.b64encode(packet).decode()})
-            index += 1
-            await asyncio.sleep(max(0, begin + index * 0.02 - asyncio.get_running_loop().time()))
-        if not listener.done():
+        async def talk():
+            begin = asyncio.get_running_loop().time()
+            index = 0
+            while index < len(packets) + tail if until is None else not until(heard) and index <= 3000:
+                packet = packets[index] if index < len(packets) else SILENCE
+                await send("media", media={
+                    "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20),
+                    "payload": base64.b64encode(packet).decode()})
+                index += 1
+                await asyncio.sleep(max(0, begin + index * 0.02 - asyncio.get_running_loop().time()))
             await send("stop", stop={"accountSid": "AC1", "callSid": sid})
-        listener.cancel()
+
+        listener, talker = asyncio.ensure_future(listen()), asyncio.ensure_future(talk())
+        # Either side may end the stream, at any moment.
+        await asyncio.wait([listener, talker], return_when=asyncio.FIRST_COMPLETED)
+        for task in (talker, listener):
+            task.cancel()
+        for outcome in await asyncio.gather(talker, listener, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, (asyncio.CancelledError, ConnectionClosed)):
+                raise outcome
     return bytes(heard), messages
