@@ -40,7 +40,12 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
-        .target(name: "PatchbayAudio", dependencies: ["CSampleRate"], swiftSettings: strict),
+        .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
+        .systemLibrary(name: "COgg", pkgConfig: "ogg", providers: [.apt(["libogg-dev"])]),
+        .target(name: "CPatchbayKernels"),
+        .target(
+            name: "PatchbayAudio", dependencies: ["CSampleRate", "COpus", "COgg", "CPatchbayKernels"],
+            swiftSettings: strict),
         .target(
             name: "PatchbayCore",
             dependencies: [

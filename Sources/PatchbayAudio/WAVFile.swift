@@ -28,18 +28,19 @@ public struct WAVFile: Hashable, Sendable {
 
     /// How many sample frames (one sample of each channel) the file holds.
     public var sampleFrameCount: Int {
-        format.bytesPerSampleFrame > 0 ? data.count / format.bytesPerSampleFrame : 0
+        format.sampleFrames(byteCount: data.count)
     }
 
     /// How long the file plays, in nanoseconds.
     public var durationNanoseconds: Int64 {
-        guard format.bytesPerSampleFrame > 0, format.sampleRate > 0 else { return 0 }
-        return format.nanoseconds(byteCount: data.count)
+        format.sampleRate > 0 ? format.nanoseconds(byteCount: data.count) : 0
     }
 
-    /// The samples as 16-bit linear ones, interleaved, decoded where the file is G.711. Allocates the array.
+    /// The samples as 16-bit linear ones, interleaved, decoded where the file is G.711. Allocates the array. Empty for an
+    /// encoding that WAV files do not hold here.
     public func samples() -> [Int16] {
-        let count = data.count / format.encoding.bytesPerSample
+        guard WAVFormat.encodings.contains(format.encoding) else { return [] }
+        let count = sampleFrameCount * format.channelCount
         return [Int16](unsafeUninitializedCapacity: count) { samples, initialized in
             data.withUnsafeBytes { bytes in
                 switch format.encoding {
@@ -50,11 +51,17 @@ public struct WAVFile: Hashable, Sendable {
                     }
                 case .mulaw: G711.decodeMulaw(bytes, into: samples)
                 case .alaw: G711.decodeAlaw(bytes, into: samples)
+                case .l16, .g722, .opus: break
                 }
             }
             initialized = count
         }
     }
+}
+
+extension AudioFormat {
+    /// Bytes of one sample of each channel, as a WAV header states them.
+    var bytesPerSampleFrame: Int { byteCount(sampleFrames: 1) }
 }
 
 /// Numbers of the format that the reader and the writer share.
@@ -69,4 +76,5 @@ enum WAVFormat {
 
     static let sampleRates = StreamResampler.sampleRates
     static let channelCounts = 1...2
+    static let encodings: Set<AudioFormat.Encoding> = [.pcm16, .mulaw, .alaw]
 }

@@ -17,6 +17,11 @@ extension WAVFile {
                 "cannot write \(format): 1 or 2 channels and 4000 to 192000 Hz "
                     + "are possible; resample or mix down first")
         }
+        guard WAVFormat.encodings.contains(format.encoding) else {
+            throw WAVError(
+                .unsupportedEncoding, at: 20,
+                "cannot write \(format): WAV files hold pcm16, mulaw or alaw; decode it first")
+        }
         guard data.count % format.bytesPerSampleFrame == 0 else {
             throw WAVError(
                 .invalidFormat, at: 40,
@@ -43,7 +48,7 @@ extension WAVFile {
         out.append(littleEndian: UInt32(truncatingIfNeeded: format.sampleRate))
         out.append(littleEndian: UInt32(truncatingIfNeeded: format.bytesPerSecond))
         out.append(littleEndian: UInt16(truncatingIfNeeded: format.bytesPerSampleFrame))
-        out.append(littleEndian: UInt16(truncatingIfNeeded: 8 * format.encoding.bytesPerSample))
+        out.append(littleEndian: UInt16(truncatingIfNeeded: format.encoding == .pcm16 ? 16 : 8))
         if !isLinear {
             out.append(littleEndian: UInt16(0))
             out.append(text: "fact")
@@ -70,7 +75,7 @@ extension WAVFile {
 
     private var tag: UInt16 {
         switch format.encoding {
-        case .pcm16: WAVFormat.Tag.pcm
+        case .pcm16, .l16, .g722, .opus: WAVFormat.Tag.pcm
         case .mulaw: WAVFormat.Tag.mulaw
         case .alaw: WAVFormat.Tag.alaw
         }

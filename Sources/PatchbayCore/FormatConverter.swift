@@ -75,7 +75,7 @@ public struct FormatConverter {
     }
 
     private mutating func decode(_ payload: ByteBuffer) -> Int {
-        let count = payload.readableBytes / source.encoding.bytesPerSample
+        let count = source.sampleFrames(byteCount: payload.readableBytes)
         Self.reserve(&linear, count)
         payload.withUnsafeReadableBytes { bytes in
             linear.withUnsafeMutableBufferPointer { samples in
@@ -85,6 +85,7 @@ public struct FormatConverter {
                         from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2)))
                 case .mulaw: _ = G711.decodeMulaw(bytes, into: samples)
                 case .alaw: _ = G711.decodeAlaw(bytes, into: samples)
+                case .l16, .g722, .opus: break
                 }
             }
         }
@@ -93,7 +94,7 @@ public struct FormatConverter {
 
     private mutating func encode(_ samples: [Int16], count: Int) {
         result.clear()
-        let byteCount = count * target.encoding.bytesPerSample
+        let byteCount = target.byteCount(sampleFrames: count)
         result.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCount) { destination in
             samples.withUnsafeBufferPointer { all in
                 let source = UnsafeBufferPointer(rebasing: all.prefix(count))
@@ -101,6 +102,7 @@ public struct FormatConverter {
                 case .pcm16: destination.copyMemory(from: UnsafeRawBufferPointer(source))
                 case .mulaw: _ = G711.encodeMulaw(source, into: destination)
                 case .alaw: _ = G711.encodeAlaw(source, into: destination)
+                case .l16, .g722, .opus: break
                 }
             }
             return byteCount

@@ -51,7 +51,7 @@ struct RawWAV {
     func whatIsWrittenIsRead(format: AudioFormat) throws {
         var generator = SeededGenerator(seed: 1)
         for frames in [0, 1, 2, 333] {
-            let count = frames * format.bytesPerSampleFrame
+            let count = frames * format.byteCount(sampleFrames: 1)
             let data = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
             let file = WAVFile(format: format, data: data)
             let bytes = try file.bytes()
@@ -207,7 +207,7 @@ struct RawWAV {
             bytes.removeLast(Int.random(in: 0...3, using: &generator))
             if let file = try? WAVFile(bytes: bytes) {
                 read += 1
-                #expect(file.data.count == file.sampleFrameCount * file.format.bytesPerSampleFrame, "seed \(seed)")
+                #expect(file.data.count == file.sampleFrameCount * file.format.byteCount(sampleFrames: 1), "seed \(seed)")
                 #expect(file.samples().count == file.sampleFrameCount * file.format.channelCount, "seed \(seed)")
             }
         }

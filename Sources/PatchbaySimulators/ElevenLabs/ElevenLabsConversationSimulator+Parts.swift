@@ -89,7 +89,7 @@ struct ElevenLabsEar: Sendable {
 
     /// - Returns: The edges in these bytes, in order.
     mutating func hear(_ audio: ByteBuffer) -> [EnergyVAD.Edge] {
-        let count = audio.readableBytes / format.bytesPerSampleFrame
+        let count = format.sampleFrames(byteCount: audio.readableBytes)
         if samples.count < count { samples.append(contentsOf: repeatElement(0, count: count - samples.count)) }
         audio.withUnsafeReadableBytes { bytes in
             samples.withUnsafeMutableBufferPointer { samples in
