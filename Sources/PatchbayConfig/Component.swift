@@ -52,14 +52,50 @@ public protocol StageComponent: Component {
     /// What it gives when it takes `input`, or why it cannot. Called while documents are checked.
     func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat
 
+    /// The same for a stage that can give several formats: `wanted` is what the chain has to arrive at, towards the caller the
+    /// carrier's format; `nil` towards the agent, who takes what comes.
+    func output(
+        for input: AudioFormat, wanted: AudioFormat?, settings: Settings
+    ) throws(FormatMismatch) -> AudioFormat
+
     /// Whether it would hand on every byte of `input` unchanged and do nothing else. Such a stage is left out of calls.
     func isIdentity(for input: AudioFormat, settings: Settings) -> Bool
 
     /// Makes the stage for one call.
     func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor
+
+    /// The same for a stage that can give several formats: `output` is the one that was settled on.
+    func makeProcessor(
+        taking input: AudioFormat, giving output: AudioFormat, settings: Settings
+    ) throws(PipelineError) -> any Processor
+}
+
+/// A stage that also hears what both sides of the call hear; its processor may just pass everything on.
+public protocol TapComponent: StageComponent {
+    /// Makes what hears. Called for each call, before its event loop is entered: may open files, must not take long.
+    func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker
+
+    /// What every caller hears first, whatever they do: a text, or the path of a WAV file.
+    func announcement(_ settings: Settings) -> String?
+}
+
+extension TapComponent {
+    public func announcement(_ settings: Settings) -> String? { nil }
 }
 
 extension StageComponent {
+    public func output(
+        for input: AudioFormat, wanted: AudioFormat?, settings: Settings
+    ) throws(FormatMismatch) -> AudioFormat {
+        try output(for: input, settings: settings)
+    }
+
+    public func makeProcessor(
+        taking input: AudioFormat, giving output: AudioFormat, settings: Settings
+    ) throws(PipelineError) -> any Processor {
+        try makeProcessor(taking: input, settings: settings)
+    }
+
     public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { false }
 }
 

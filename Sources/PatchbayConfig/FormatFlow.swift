@@ -10,6 +10,8 @@ struct FormatFlow {
     /// Who gives the current format, for messages.
     private var giver: String
     private var current: AudioFormat
+    /// What the stages that are walked have to arrive at.
+    private var wanted: AudioFormat?
 
     init(linter: Linter, registry: ComponentRegistry, transport: any TransportComponent) {
         self.linter = linter
@@ -24,6 +26,7 @@ struct FormatFlow {
         guard let before = walk(list.before) else { return nil }
         let joint = current
         giver = "the agent at \(linter.line(of: list.agentNode.range))"
+        wanted = transport.format
         guard var after = walk(list.after) else { return nil }
         if current != transport.format {
             guard let converters = converters(to: transport.format) else {
@@ -66,7 +69,7 @@ struct FormatFlow {
     private mutating func add(
         _ choice: PipelineDocument.Choice<any StageComponent>, index: Int?, to planned: inout [PlannedStage]
     ) throws(FormatMismatch) {
-        let output = try choice.component.output(for: current, settings: choice.settings)
+        let output = try choice.component.output(for: current, wanted: wanted, settings: choice.settings)
         let isUseless = output == current && choice.component.isIdentity(for: current, settings: choice.settings)
         if !isUseless {
             planned.append(

@@ -142,7 +142,7 @@ public struct PlannedStage: Sendable {
 
     /// Makes the stage for one call.
     public func makeProcessor() throws(PipelineError) -> any Processor {
-        try component.makeProcessor(taking: input, settings: settings)
+        try component.makeProcessor(taking: input, giving: output, settings: settings)
     }
 }
 

@@ -1,3 +1,4 @@
+import NIOCore
 public import PatchbayConfig
 public import PatchbayCore
 import PatchbayTransports
@@ -7,6 +8,8 @@ public struct CallParts: Sendable {
     private let plan: PipelinePlan
     private let carrier: any CarrierComponent
     private let backends: [any AgentBackend]
+    private let tapMakers: [MediaTapMaker]
+    private let announcement: ByteBuffer
 
     /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
     public init(_ plan: PipelinePlan) throws(PipelineError) {
@@ -19,15 +22,30 @@ public struct CallParts: Sendable {
         var backends: [any AgentBackend] = []
         for backend in plan.backends { backends.append(try backend.component.makeBackend(backend.settings)) }
         self.backends = backends
+        var tapMakers: [MediaTapMaker] = []
+        var announcement = ByteBuffer()
+        for stage in plan.stagesBefore + plan.stagesAfter {
+            guard let component = stage.component as? any TapComponent else { continue }
+            tapMakers.append(try component.makeTap(stage.settings))
+            guard let text = component.announcement(stage.settings) else { continue }
+            announcement.writeImmutableBuffer(
+                try SpeechLibrary.shared.spoken(text, voice: "en", directory: stage.settings.directory)
+                    .audio(in: carrier.format))
+        }
+        self.tapMakers = tapMakers
+        self.announcement = announcement
     }
 
     /// Makes the processors of one call. On its event loop.
     public func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
-        CallPlan(
+        var taps: [any MediaTap] = []
+        for makeTap in tapMakers { taps.append(try makeTap(info, carrier.format)) }
+        return CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
             carrierFormat: carrier.format, toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
             joint: plan.agentFormat,
-            backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)))
+            backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)), taps: taps,
+            announcement: announcement)
     }
 
     private func stages(_ planned: [PlannedStage]) throws(PipelineError) -> [Stage] {

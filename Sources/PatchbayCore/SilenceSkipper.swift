@@ -8,7 +8,7 @@ struct SilenceSkipper {
     /// Level below which a packet is silence, in dBFS: above the noise of a telephone line, below soft speech.
     static let level = -45.0
     /// What is left of each pause.
-    static let kept = TimeSpan.milliseconds(100)
+    static let kept = TimeSpan.milliseconds(60)
 
     private var run = TimeSpan.zero
     private var samples: [Int16] = []

@@ -25,8 +25,12 @@ def webhook(server, number, sid):
         return response.read().decode()
 
 
-async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None):
-    """Sends the packets in real time and gives every byte that was heard, and the messages as they came."""
+async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None):
+    """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
+
+    `sent` is filled with the time at which each packet went out, `playout` with the time at which each packet that was heard
+    began to be played. `at` maps a packet's number to something that is done just before it goes out.
+    """
     twiml = webhook(server, number, sid)
     url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
     parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
@@ -56,7 +60,11 @@ async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None
                     payload = base64.b64decode(message["media"]["payload"], validate=True)
                     assert len(payload) % 160 == 0
                     heard.extend(payload)
-                    played = max(played, asyncio.get_running_loop().time()) + len(payload) / 8000
+                    played = max(played, asyncio.get_running_loop().time())
+                    if playout is not None:
+                        playout.extend((played + offset / 8000, payload[offset : offset + 160])
+                                    for offset in range(0, len(payload), 160))
+                    played += len(payload) / 8000
                 elif message["event"] == "mark":
                     wait = max(0, played - asyncio.get_running_loop().time())
                     name = message["mark"]["name"]
@@ -68,6 +76,10 @@ async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None
             index = 0
             while index < len(packets) + tail if until is None else not until(heard) and index <= 3000:
                 packet = packets[index] if index < len(packets) else SILENCE
+                if at and index in at:
+                    at[index]()
+                if sent is not None:
+                    sent.append(asyncio.get_running_loop().time())
                 await send("media", media={
                     "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20),
                     "payload": base64.b64encode(packet).decode()})

@@ -10,6 +10,14 @@ public struct SpokenText: Sendable {
     /// Samples in ``format``.
     public var audio: ByteBuffer
     public static let format = AudioFormat.pcm(16000)
+
+    /// The sound in another mono format, with its tail.
+    public func audio(in target: AudioFormat) throws(PipelineError) -> ByteBuffer {
+        var converter = try FormatConverter(from: Self.format, to: target)
+        var converted = converter.convert(audio)
+        converted.writeImmutableBuffer(converter.flush())
+        return converted
+    }
 }
 
 /// Turns texts and WAV files into sound, once each, without any account: texts are spoken by espeak-ng.
