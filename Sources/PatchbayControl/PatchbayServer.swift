@@ -39,12 +39,13 @@ public struct PatchbayServer: Service {
 
     /// Serves until the surrounding service group shuts down gracefully, then drains.
     public func run() async throws {
+        let outcome: Result<Void, any Error>
         do {
-            try await control.run()
+            outcome = .success(try await control.run())
         } catch {
-            try? await group.shutdownGracefully()
-            throw error
+            outcome = .failure(error)
         }
         try? await group.shutdownGracefully()
+        try outcome.get()
     }
 }

@@ -27,6 +27,6 @@ public struct ServerOptions: Sendable {
     public init() {}
 
     static func isLoopback(_ address: String) -> Bool {
-        address == "::1" || address.hasPrefix("127.") || address == "localhost" || address.hasPrefix("::ffff:127.")
+        address == "::1" || address.hasPrefix("127.") || address == "localhost"
     }
 }

@@ -86,7 +86,7 @@ public struct CallCore {
         case ended(EndReason)
     }
 
-    public let info: CallInfo
+    public private(set) var info: CallInfo
     let limits: CallLimits
     var carrier: any CarrierSerializer
     let carrierFormat: AudioFormat
@@ -159,6 +159,7 @@ public struct CallCore {
         callerTrack = CallerTrack(start: now)
         createdAt = now
         lastCarrierMessage = now
+        info.marksSpeech = plan.toAgent.stages.contains { $0.processor.marksSpeech }
         agent = AgentStage(NoConversation(), joint: plan.joint, limits: plan.limits)
         toAgent.observers = observers
         toCaller.observers = observers

@@ -14,6 +14,8 @@ public struct CallInfo: Sendable {
     /// The pipeline document's name and the version the call began with.
     public var pipeline: String
     public var version: String
+    /// Whether a stage before the agent marks where the caller's speech begins and ends. Set by the call.
+    public internal(set) var marksSpeech = false
 
     public init(
         id: String, callSid: String, from: String, to: String, direction: Direction = .inbound,

@@ -27,6 +27,9 @@ public protocol Processor {
     /// Audio held back inside, in nanoseconds: the algorithmic delay the stage adds.
     var delay: TimeSpan { get }
 
+    /// Whether the stage marks where the caller's speech begins and ends, so that an agent need not find out itself.
+    var marksSpeech: Bool { get }
+
     /// Called once, before the first frame, with the way back for results that come later. Only ``AsyncStage`` needs it.
     mutating func attach(_ mailbox: StageMailbox)
 }
@@ -35,6 +38,7 @@ extension Processor {
     public var deadline: MediaTime? { nil }
     public mutating func deadlineReached(at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {}
     public var delay: TimeSpan { .zero }
+    public var marksSpeech: Bool { false }
     public mutating func attach(_ mailbox: StageMailbox) {}
 }
 

@@ -100,6 +100,8 @@ struct TurnStage: Processor {
 
     init(_ rules: TurnRules) { self.rules = rules }
 
+    var marksSpeech: Bool { true }
+
     var deadline: MediaTime? {
         switch trial {
         case .none: turnEnd

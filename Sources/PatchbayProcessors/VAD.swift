@@ -44,6 +44,8 @@ struct VADStage: Processor {
     private var vad: EnergyVAD
     private var samples: [Int16] = []
 
+    var marksSpeech: Bool { true }
+
     init(_ parameters: EnergyVAD.Parameters) { vad = EnergyVAD(parameters) }
 
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {

@@ -13,6 +13,24 @@ import Testing
         Tone(frequency).samples(count: 8 * milliseconds, sampleRate: 8000).map { G711.encodeMulaw($0) }
     }
 
+    /// A stream opened by hand, up to its start message.
+    private func openStream(
+        _ server: TestServer, _ callSid: String, _ parameters: [String: String]
+    ) async throws -> WebSocketConnection {
+        let connection = try await WebSocketClient.connect(
+            to: WebSocketTarget("ws://127.0.0.1:\(server.port)/twilio/stream"),
+            on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())
+        let start = TwilioStart(streamSid: "MZ1", callSid: callSid, accountSid: "AC1", customParameters: parameters)
+        try await connection.eventLoop.submit {
+            var writer = TwilioPhoneWriter(start: start)
+            var batch = MessageBatch()
+            batch.text { writer.connected(into: &$0) }
+            batch.text { writer.start(into: &$0) }
+            connection.send(&batch)
+        }.get()
+        return connection
+    }
+
     @Test func anEchoGivesBackEveryByte() async throws {
         PrometheusMetrics.bootstrap()
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
@@ -61,20 +79,7 @@ import Testing
     @Test func aTokenIsNeededIsBoundToTheCallAndWorksOnce() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             func stream(_ callSid: String, _ parameters: [String: String]) async throws -> WebSocketClose {
-                let probe = Probe()
-                let loop = MultiThreadedEventLoopGroup.singleton.next()
-                let connection = try await WebSocketClient.connect(
-                    to: WebSocketTarget("ws://127.0.0.1:\(server.port)/twilio/stream"), on: loop, delegate: probe)
-                let start = TwilioStart(
-                    streamSid: "MZ1", callSid: callSid, accountSid: "AC1", customParameters: parameters)
-                try await loop.submit {
-                    var writer = TwilioPhoneWriter(start: start)
-                    var batch = MessageBatch()
-                    batch.text { writer.connected(into: &$0) }
-                    batch.text { writer.start(into: &$0) }
-                    connection.send(&batch)
-                }.get()
-                return try await connection.closeFuture.get()
+                try await openStream(server, callSid, parameters).closeFuture.get()
             }
             let form = FormFields(["CallSid": "CA1", "From": "+1555", "To": "+15550100001", "CallStatus": "ringing"])
             let answer = try await server.webhook("/twilio/voice", form).body
@@ -135,6 +140,33 @@ import Testing
         }
     }
 
+    @Test func whatWasHeardOfAnInterruptedAnswerIsShown() async throws {
+        let say = "This is a long sentence that the caller does not want to hear to its end at all, really not."
+        let document = """
+            {"name": "talk", "numbers": ["*"], "transport": "twilio", "stages": ["decoder", "vad",
+             {"type": "turns", "minimumBargeInMs": 100, "confirmMs": 100},
+             {"type": "script", "say": "\(say)", "replies": ["Yes?"], "silenceSeconds": 60}, {"type": "resampler", "rateHz": 8000},
+             "encoder"]}
+            """
+        try await TestServer.run(document) { (server: TestServer) async throws in
+            let report = try await server.call(
+                "+15550100001",
+                [
+                    PhoneStep(.after(milliseconds: 1500), .speak(tone(440, milliseconds: 1000))),
+                    PhoneStep(.after(milliseconds: 3500), .hangUp),
+                ])
+            let call = try await server.get("/calls/\(report.callSid)").json
+            let events = try #require(call["events"] as? [[String: Any]])
+            let interruption = try #require(events.first { $0["event"] as? String == "interruption" })
+            let detail = try #require(interruption["detail"] as? String)
+            #expect(detail.contains("the caller spoke; heard 1") && detail.contains("This is"), "\(detail)")
+            #expect(!detail.contains("really not"))
+            #expect(events.contains { $0["event"] as? String == "playback paused" })
+            let heard = try #require(call["heard"] as? [String: Any])
+            #expect(heard["text"] as? String == "Yes?" && heard["complete"] as? Bool == true, "the answer to it")
+        }
+    }
+
     @Test func anAgentThatCannotBeReachedIsToldInWords() async throws {
         let document =
             #"{"name": "gone", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "a", "baseUrl": "http://127.0.0.1:9"}]}"#
@@ -175,19 +207,8 @@ import Testing
             let form = FormFields(["CallSid": "CA1", "From": "+1555", "To": "+15550100001", "CallStatus": "ringing"])
             let answer = try await server.webhook("/twilio/voice", form).body
             let token = try #require(answer.firstMatch(of: /name="token" value="([^"]+)"/)).output.1
-            let start = TwilioStart(
-                streamSid: "MZ1", callSid: "CA1", accountSid: "AC1",
-                customParameters: ["token": String(token), "from": "+1555", "to": "+15550100001"])
-            let connection = try await WebSocketClient.connect(
-                to: WebSocketTarget("ws://127.0.0.1:\(server.port)/twilio/stream"),
-                on: MultiThreadedEventLoopGroup.singleton.next(), delegate: Probe())
-            try await connection.eventLoop.submit {
-                var writer = TwilioPhoneWriter(start: start)
-                var batch = MessageBatch()
-                batch.text { writer.connected(into: &$0) }
-                batch.text { writer.start(into: &$0) }
-                connection.send(&batch)
-            }.get()
+            let connection = try await openStream(
+                server, "CA1", ["token": String(token), "from": "+1555", "to": "+15550100001"])
             try await server.wait("the stream") {
                 try await server.get("/calls/CA1").json["state"] as? String == "streaming"
             }

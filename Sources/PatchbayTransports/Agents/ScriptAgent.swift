@@ -80,7 +80,9 @@ public struct ScriptAgent: AgentComponent {
         let script: Script
 
         func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
-            AgentSession(ScriptConversation(script, inputRate: joint.sampleRate), endpoint: .local)
+            AgentSession(
+                ScriptConversation(script, inputRate: joint.sampleRate, hearsForItself: !call.marksSpeech),
+                endpoint: .local)
         }
     }
 }

@@ -10,7 +10,7 @@ struct ScriptConversation: AgentConversation {
     private let input: AudioFormat
     private var vad = EnergyVAD()
     private var samples: [Int16] = []
-    private var usesPipelineEdges = false
+    private let hearsForItself: Bool
     private var nextReply = 0
     private var hasStarted = false
     private var hasSaidGoodbye = false
@@ -19,8 +19,10 @@ struct ScriptConversation: AgentConversation {
     private var lengthBeforeStart = TimeSpan.zero
     private(set) var deadline: MediaTime?
 
-    init(_ script: Script, inputRate: Int) {
+    /// - Parameter hearsForItself: Whether no stage of the pipeline marks the caller's speech.
+    init(_ script: Script, inputRate: Int, hearsForItself: Bool = true) {
         self.script = script
+        self.hearsForItself = hearsForItself
         input = .pcm(inputRate)
     }
 
@@ -36,7 +38,7 @@ struct ScriptConversation: AgentConversation {
             speakingUntil = now + lengthBeforeStart
             waitForSilence(from: now)
         case .audio(let audio):
-            guard !usesPipelineEdges else { return }
+            guard hearsForItself else { return }
             let edge = audio.payload.withUnsafeSamples(copyingInto: &samples) {
                 vad.process($0, sampleRate: audio.format.sampleRate)
             }
@@ -46,10 +48,8 @@ struct ScriptConversation: AgentConversation {
             case nil: break
             }
         case .speechStarted:
-            usesPipelineEdges = true
             speechStarted(at: now, into: &output)
         case .speechStopped:
-            usesPipelineEdges = true
             speechStopped(at: now, into: &output)
         case .dtmf(let digit):
             interruptIfSpeaking("the caller pressed \(digit)", at: now, into: &output)
@@ -59,10 +59,8 @@ struct ScriptConversation: AgentConversation {
                 sayGoodbye(at: now, into: &output)
             }
         case .userTurnStarted:
-            usesPipelineEdges = true
             deadline = nil
-        case .userTurnEnded(.silence), .userTurnEnded(.agent):
-            usesPipelineEdges = true
+        case .userTurnEnded:
             speechStopped(at: now, into: &output)
         case .interruption:
             // A stage that takes turns has cut what was being said.
