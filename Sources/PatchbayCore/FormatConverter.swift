@@ -132,7 +132,8 @@ public struct FormatConverter {
     private mutating func encode(_ samples: [Int16], count: Int) {
         result.clear()
         guard let encoder, count > 0 else { return }
-        _ = result.writeWithUnsafeMutableBytes(minimumWritableBytes: encoder.maximumPayload(forSamples: count)) { room in
+        _ = result.writeWithUnsafeMutableBytes(minimumWritableBytes: encoder.maximumPayload(forSamples: count)) {
+            room in
             samples.withUnsafeBufferPointer { all in
                 // Encoders of a constant rate take all at once, and fail only where there is too little room.
                 (try? encoder.encode(UnsafeBufferPointer(rebasing: all.prefix(count)), into: room))?.byteCount ?? 0

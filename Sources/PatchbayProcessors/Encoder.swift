@@ -25,13 +25,15 @@ public struct Encoder: StageComponent {
             Field(
                 "application", .choice(OpusOptions.Application.allCases.map(\.rawValue)), isAdvanced: true,
                 example: #""audio""#,
-                "Opus: voip for speech, audio for music, lowDelay for 4 ms less delay without fec; voip when not given."),
+                "Opus: voip for speech, audio for music, lowDelay for 4 ms less delay without fec; voip when not given."
+            ),
             Field(
                 "fec", .boolean, isAdvanced: true, example: "true",
                 "Opus: whether packets carry a coarse copy of the one before."),
             Field(
                 "lossPercent", .integer(0...100), isAdvanced: true, example: "5",
-                "Opus: packets in a hundred that the network is expected to lose; 10 with fec and 0 without when not given."),
+                "Opus: packets in a hundred that the network is expected to lose; 10 with fec and 0 without when not given."
+            ),
             Field(
                 "dtx", .boolean, isAdvanced: true, example: "true",
                 "Opus: whether silence is sent as packets of one or two bytes."),
@@ -66,11 +68,12 @@ public struct Encoder: StageComponent {
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let encoding = encoding(settings, nil)
         guard encoding == .opus else {
-            let set = spec.fields.dropFirst().map(\.name).filter { settings.has($0) }
+            let set = spec.fields.map(\.name).filter { $0 != "encoding" && settings.has($0) }
             return settings.problemsOfG722()
                 + set.map { name in
                     SettingsProblem(
-                        field: name, .notAllowed, "\"\(name)\" is for opus, and this encoder writes \(encoding.rawValue)",
+                        field: name, .notAllowed,
+                        "\"\(name)\" is for opus, and this encoder writes \(encoding.rawValue)",
                         remedy: "remove it, or write \"encoding\": \"opus\"")
                 }
         }
@@ -98,7 +101,8 @@ public struct Encoder: StageComponent {
 
     private func options(_ settings: Settings) -> OpusOptions {
         var options = OpusOptions()
-        options.application = settings.string("application").flatMap(OpusOptions.Application.init) ?? options.application
+        options.application =
+            settings.string("application").flatMap(OpusOptions.Application.init) ?? options.application
         options.bitrate = settings.integer("bitrate")
         options.complexity = settings.integer("complexity") ?? options.complexity
         options.usesFEC = settings.bool("fec") ?? false

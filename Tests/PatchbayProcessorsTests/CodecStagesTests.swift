@@ -43,7 +43,8 @@ import Testing
     func aToneSurvivesEncoderAndDecoder(encoding: String, rate: Int, delay: Int) throws {
         let values: [String: VariableValue] = ["encoding": .string(encoding)]
         let format = try Encoder().output(for: .pcm(rate), settings: settings(Encoder(), values))
-        #expect(format.encoding.rawValue == encoding && format.sampleRate == rate && format.packetMicroseconds == 20_000)
+        #expect(
+            format.encoding.rawValue == encoding && format.sampleRate == rate && format.packetMicroseconds == 20_000)
         #expect(try Decoder().output(for: format, settings: settings(Decoder(), values)) == .pcm(rate))
         #expect(try Decoder().output(for: format, settings: settings(Decoder())) == .pcm(rate))
         var first = try encoder(.pcm(rate), values), second = try decoder(format)
@@ -62,12 +63,17 @@ import Testing
             return
         }
         #expect(heard.count >= 15 * packet + delay, "the tail is given out")
-        #expect(abs(Tone.level(of: 440, in: Array(heard[(5 * packet)..<(15 * packet)]), sampleRate: rate) - tone.level) < 1.5)
-        #expect((first.processor.delay + second.processor.delay).nanoseconds == Int64(delay) * 1_000_000_000 / Int64(rate))
+        #expect(
+            abs(Tone.level(of: 440, in: Array(heard[(5 * packet)..<(15 * packet)]), sampleRate: rate) - tone.level)
+                < 1.5)
+        #expect(
+            (first.processor.delay + second.processor.delay).nanoseconds == Int64(delay) * 1_000_000_000 / Int64(rate))
     }
 
     @Test func opusPacketsFillAcrossFrames() throws {
-        let values: [String: VariableValue] = ["encoding": "opus", "packetMs": "60", "bitrate": 16_000, "complexity": 0]
+        let values: [String: VariableValue] = [
+            "encoding": "opus", "packetMs": "60", "bitrate": 16_000, "complexity": 0,
+        ]
         let format = try Encoder().output(for: .pcm(16_000), settings: settings(Encoder(), values))
         #expect(format.packetMicroseconds == 60_000)
         var stage = try encoder(.pcm(16_000), values)
@@ -79,7 +85,9 @@ import Testing
         let payloads = audio(try stage.push(long))
         #expect(payloads.count == 16 && payloads.allSatisfy { (20...300).contains($0.payload.readableBytes) })
         var other = try decoder(format)
-        #expect(samples(try payloads.flatMap { try other.push(.audio($0)) }).count == 16 * 960, "each is a packet of its own")
+        #expect(
+            samples(try payloads.flatMap { try other.push(.audio($0)) }).count == 16 * 960,
+            "each is a packet of its own")
     }
 
     @Test func anInterruptionDropsWhatIsHeldBack() throws {
@@ -98,13 +106,17 @@ import Testing
         let mono = Tone(440).samples(count: 320 * 12, sampleRate: 16_000)
         for index in 0..<12 {
             let sound = mono[(320 * index)..<(320 * (index + 1))].flatMap { [$0, $0] }
-            for var payload in audio(try first.push(frame(sound, AudioFormat(.pcm16, sampleRate: 16_000, channelCount: 2)))) {
+            for var payload in audio(
+                try first.push(frame(sound, AudioFormat(.pcm16, sampleRate: 16_000, channelCount: 2))))
+            {
                 if index == 6 { payload.payload = ByteBuffer(bytes: [0x03, 0x00]) }
                 heard += samples(try second.push(.audio(payload)))
             }
         }
         #expect(heard.count == 12 * 640, "the lost packet is filled to the sample")
-        #expect(Tone.level(of: 440, in: stride(from: 0, to: heard.count, by: 2).map { heard[$0] }, sampleRate: 16_000) > -16)
+        #expect(
+            Tone.level(of: 440, in: stride(from: 0, to: heard.count, by: 2).map { heard[$0] }, sampleRate: 16_000) > -16
+        )
         #expect(try second.push(.audio(AudioFrame(ByteBuffer(), format: format))).isEmpty)
         #expect(throws: PipelineError.self) {
             try second.push(.audio(AudioFrame(ByteBuffer(), format: AudioFormat(.opus, sampleRate: 16_000))))
@@ -112,11 +124,17 @@ import Testing
     }
 
     @Test func mismatchesSayTheWayOut() throws {
-        func mismatch(_ component: any StageComponent, _ input: AudioFormat, _ values: [String: VariableValue]) -> FormatMismatch? {
-            #expect(throws: FormatMismatch.self) { try component.output(for: input, settings: settings(component, values)) }
+        func mismatch(_ component: any StageComponent, _ input: AudioFormat, _ values: [String: VariableValue])
+            -> FormatMismatch?
+        {
+            #expect(throws: FormatMismatch.self) {
+                try component.output(for: input, settings: settings(component, values))
+            }
         }
         #expect(mismatch(Decoder(), .telephony, ["encoding": "opus"])?.message == "takes opus")
-        #expect(mismatch(Decoder(), .telephony, ["encoding": "opus"])?.remedy == "write \"encoding\": \"mulaw\", or leave it out")
+        #expect(
+            mismatch(Decoder(), .telephony, ["encoding": "opus"])?.remedy
+                == "write \"encoding\": \"mulaw\", or leave it out")
         #expect(mismatch(Decoder(), .pcm(8000), [:])?.remedy == "remove this decoder")
         #expect(mismatch(Encoder(), .pcm(8000), ["encoding": "g722"])?.wanted == .pcm(16_000))
         #expect(mismatch(Encoder(), .pcm(44_100), ["encoding": "opus"])?.wanted == .pcm(48_000))
@@ -131,8 +149,14 @@ import Testing
 
     static let combinations: [([String: VariableValue], [String])] = [
         ([:], []), (["encoding": "alaw"], []), (["encoding": "g722"], []),
-        (["encoding": "opus", "bitrate": 24_000, "dtx": true, "fec": true, "packetMs": "10", "application": "audio"], []),
-        (["encoding": "mulaw", "bitrate": 24_000, "dtx": false], ["bitrate", "dtx"]), (["packetMs": "20"], ["packetMs"]),
+        (
+            [
+                "encoding": "opus", "bitrate": 24_000, "dtx": true, "fec": true, "packetMs": "10",
+                "application": "audio",
+            ], []
+        ),
+        (["encoding": "mulaw", "bitrate": 24_000, "dtx": false], ["bitrate", "dtx"]),
+        (["packetMs": "20"], ["packetMs"]),
         (["encoding": "opus", "fec": true, "packetMs": "2.5"], ["fec"]),
         (["encoding": "opus", "fec": true, "application": "lowDelay"], ["fec"]),
     ]

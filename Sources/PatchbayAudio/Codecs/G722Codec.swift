@@ -133,7 +133,9 @@ struct G722Library: Sendable {
     static let delayNanoseconds: Int64 = 687_500
     /// Bytes of silence that push both filter banks' 22 samples out.
     static let tail = 11
-    static var outOfMemory: CodecError { CodecError(.unavailable, "libspandsp could not start a G.722 codec: no memory") }
+    static var outOfMemory: CodecError {
+        CodecError(.unavailable, "libspandsp could not start a G.722 codec: no memory")
+    }
 
     /// State (`NULL` allocates one), bit/s, options (0: samples of 16 kHz, unpacked codes). Gives the state.
     typealias Initializer = @convention(c) @Sendable (OpaquePointer?, Int32, Int32) -> OpaquePointer?

@@ -69,7 +69,8 @@ public final class OpusDecoder: AudioDecoder {
     ) throws(CodecError) -> Int {
         let frames = wholeFrames(sampleFrames, samples.count)
         guard sampleCount(of: next) > 0 else {
-            throw CodecError(.corruptPayload, "the payload after the lost one is no Opus packet: conceal both and go on")
+            throw CodecError(
+                .corruptPayload, "the payload after the lost one is no Opus packet: conceal both and go on")
         }
         guard frames > 0 else { return 0 }
         return try decode(next, sampleFrames: frames, usingFEC: true, into: samples)
@@ -94,7 +95,8 @@ public final class OpusDecoder: AudioDecoder {
         guard given >= 0 else {
             throw CodecError(
                 .corruptPayload,
-                "libopus cannot read a packet of \(payload.count) bytes (\(opusErrorText(given))): conceal it and go on")
+                "libopus cannot read a packet of \(payload.count) bytes (\(opusErrorText(given))): conceal it and go on"
+            )
         }
         return Int(given) * format.channelCount
     }

@@ -73,7 +73,8 @@ extension AudioFormat {
         guard encoding == .opus, AudioFormat.opusSampleRates.contains(sampleRate), (1...2).contains(channelCount) else {
             throw CodecError(
                 .unsupportedFormat,
-                "no codec for \(self): Opus has 1 or 2 channels at 8000, 12000, 16000, 24000 or 48000 Hz; resample first")
+                "no codec for \(self): Opus has 1 or 2 channels at 8000, 12000, 16000, 24000 or 48000 Hz; resample first"
+            )
         }
     }
 }

@@ -22,13 +22,12 @@ public final class PCMDecoder: AudioDecoder {
         switch format.encoding {
         case .mulaw: return G711.decodeMulaw(payload, into: room)
         case .alaw: return G711.decodeAlaw(payload, into: room)
-        case .l16:
+        case .pcm16, .l16, .g722, .opus:
+            UnsafeMutableRawBufferPointer(room).copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: payload.prefix(2 * count)))
+            let isBigEndian = format.encoding == .l16
             for index in room.indices {
-                room[index] = Int16(bigEndian: payload.loadUnaligned(fromByteOffset: 2 * index, as: Int16.self))
-            }
-        case .pcm16, .g722, .opus:
-            for index in room.indices {
-                room[index] = Int16(littleEndian: payload.loadUnaligned(fromByteOffset: 2 * index, as: Int16.self))
+                room[index] = isBigEndian ? Int16(bigEndian: room[index]) : Int16(littleEndian: room[index])
             }
         }
         return count
@@ -106,6 +105,7 @@ extension UnsafeMutableBufferPointer<Int16> {
 /// - Throws: ``CodecError/Code/insufficientRoom``.
 func checkRoom(_ count: Int, needed: Int, _ unit: String) throws(CodecError) {
     guard count >= needed else {
-        throw CodecError(.insufficientRoom, "room for \(count) \(unit), needs \(needed); ask the codec before each call")
+        throw CodecError(
+            .insufficientRoom, "room for \(count) \(unit), needs \(needed); ask the codec before each call")
     }
 }

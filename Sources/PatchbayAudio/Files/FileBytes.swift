@@ -60,7 +60,8 @@ final class FileOutput {
                 if errno == EINTR { continue }
                 throw FileFault(
                     kind: .unwritable,
-                    message: "cannot write the file: \(systemErrorText(errno)); free some space, or choose another place",
+                    message:
+                        "cannot write the file: \(systemErrorText(errno)); free some space, or choose another place",
                     offset: offset)
             }
             offset += count

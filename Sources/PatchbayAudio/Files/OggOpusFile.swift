@@ -56,7 +56,8 @@ public struct OggOpusFile: Sendable {
         }
     }
 
-    init(samples: [Int16], sampleRate: Int, header: OggOpusHeader, tags: OggOpusTags, concealed: Int, isComplete: Bool) {
+    init(samples: [Int16], sampleRate: Int, header: OggOpusHeader, tags: OggOpusTags, concealed: Int, isComplete: Bool)
+    {
         self.samples = samples
         self.sampleRate = sampleRate
         channelCount = header.channelCount

@@ -43,7 +43,8 @@ struct OggOpusHeader {
 
     var bytes: [UInt8] {
         OggOpusHeader.magic + [1, UInt8(truncatingIfNeeded: channelCount)]
-            + littleEndian(UInt16(truncatingIfNeeded: preSkip)) + littleEndian(UInt32(truncatingIfNeeded: inputSampleRate))
+            + littleEndian(UInt16(truncatingIfNeeded: preSkip))
+            + littleEndian(UInt32(truncatingIfNeeded: inputSampleRate))
             + littleEndian(UInt16(bitPattern: gain)) + [0]
     }
 }
@@ -66,7 +67,8 @@ struct OggOpusTags {
         var position = 8
         func take(_ count: Int) throws(OggOpusError) -> UnsafeRawBufferPointer {
             guard count <= packet.count - position else {
-                throw OggOpusError(.invalidHeader, at: offset, "OpusTags says it is longer than it is; convert it again")
+                throw OggOpusError(
+                    .invalidHeader, at: offset, "OpusTags says it is longer than it is; convert it again")
             }
             defer { position += count }
             return UnsafeRawBufferPointer(rebasing: packet[position..<position + count])

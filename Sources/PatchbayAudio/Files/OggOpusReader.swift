@@ -51,7 +51,8 @@ final class OggOpusReader {
     func read(_ bytes: [UInt8]) throws(OggOpusError) -> OggOpusFile {
         guard bytes.starts(with: Array("OggS".utf8)) else {
             throw OggOpusError(
-                .notOggOpus, at: 0, "the file does not begin with \"OggS\"; convert it: ffmpeg -i in -c:a libopus out.opus")
+                .notOggOpus, at: 0,
+                "the file does not begin with \"OggS\"; convert it: ffmpeg -i in -c:a libopus out.opus")
         }
         var fed = 0
         var isOver = false
@@ -63,7 +64,8 @@ final class OggOpusReader {
                 offset += size
             } else if size < 0 {
                 throw OggOpusError(
-                    .corruptPage, at: offset, "a page is damaged: its checksum is wrong or bytes are missing; copy it again")
+                    .corruptPage, at: offset,
+                    "a page is damaged: its checksum is wrong or bytes are missing; copy it again")
             } else if fed < bytes.count {
                 let count = min(1 << 16, bytes.count - fed)
                 guard let room = ogg_sync_buffer(sync, count) else {
@@ -83,7 +85,9 @@ final class OggOpusReader {
             throw OggOpusError(.truncated, at: bytes.count, "the file ends before its headers do; copy it again")
         }
         // Where one stream follows another (RFC 3533, section 4), half a file must not pass for the whole.
-        if isOver, bytes[offset...].starts(with: Array("OggS".utf8)), offset + 5 < bytes.count, bytes[offset + 5] & 2 != 0 {
+        if isOver, bytes[offset...].starts(with: Array("OggS".utf8)), offset + 5 < bytes.count,
+            bytes[offset + 5] & 2 != 0
+        {
             throw OggOpusError(
                 .unsupportedLayout, at: offset, "several streams in a row; make them one: ffmpeg -i in.opus out.opus")
         }

@@ -163,7 +163,8 @@ public final class OggOpusWriter {
             page.append(contentsOf: UnsafeBufferPointer(start: next.header, count: next.header_len))
             page.append(contentsOf: UnsafeBufferPointer(start: next.body, count: next.body_len))
             byteCount += page.count
-            try page.withUnsafeBufferPointer { (bytes) throws(OggOpusError) in try output(UnsafeRawBufferPointer(bytes)) }
+            try page.withUnsafeBufferPointer { (bytes) throws(OggOpusError) in try output(UnsafeRawBufferPointer(bytes))
+            }
         }
     }
 }
@@ -183,7 +184,8 @@ extension OggOpusWriter {
             throw OggOpusError(error).naming(path)
         }
         try self.init(
-            sampleRate: sampleRate, channelCount: channelCount, packetMilliseconds: packetMilliseconds, options: options,
+            sampleRate: sampleRate, channelCount: channelCount, packetMilliseconds: packetMilliseconds,
+            options: options,
             comments: comments
         ) { (bytes) throws(OggOpusError) in
             do throws(FileFault) {

@@ -37,7 +37,9 @@ import Testing
         let heard = try AudioCodecs.decoder(for: format).samples(whole)
         let decoder = try AudioCodecs.decoder(for: format)
         let unit = format.byteCount(sampleFrames: 2)
-        let parts = stride(from: 0, to: whole.count, by: 3 * unit).map { Array(whole[$0..<min($0 + 3 * unit, whole.count)]) }
+        let parts = stride(from: 0, to: whole.count, by: 3 * unit).map {
+            Array(whole[$0..<min($0 + 3 * unit, whole.count)])
+        }
         #expect(try decoder.samples(parts) == heard)
         decoder.reset()
         #expect(try decoder.samples(whole) == heard, "after a reset nothing of the former sound is left")
@@ -45,7 +47,8 @@ import Testing
 
     @Test func l16IsBigEndian() throws {
         let format = AudioFormat(.l16, sampleRate: 8000)
-        #expect(try AudioCodecs.encoder(for: format).payloads(of: [1, -2, 0x1234]) == [[0, 1, 0xFF, 0xFE, 0x12, 0x34]])
+        #expect(
+            try AudioCodecs.encoder(for: format).payloads(of: [1, -2, 0x1234]) == [[0, 1, 0xFF, 0xFE, 0x12, 0x34]])
         #expect(try AudioCodecs.decoder(for: format).samples([0x80, 0, 0x7F, 0xFF, 9]) == [.min, .max])
         #expect(try AudioCodecs.encoder(for: .pcm(8000)).payloads(of: [1, -2]) == [[1, 0, 0xFE, 0xFF]])
     }

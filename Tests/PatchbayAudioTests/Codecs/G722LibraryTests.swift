@@ -13,7 +13,9 @@ import Testing
         var generator = SeededGenerator(seed: seed)
         let decoder = try G722Decoder(AudioFormat(.g722, sampleRate: 16_000))
         for _ in 0..<200 {
-            let bytes = (0..<Int.random(in: 0...200, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            let bytes = (0..<Int.random(in: 0...200, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
             #expect(try decoder.samples(bytes).count == 2 * bytes.count, "seed \(seed)")
         }
     }

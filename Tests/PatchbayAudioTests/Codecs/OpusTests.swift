@@ -28,7 +28,9 @@ import Testing
         #expect(abs(amplitude(of: 440, in: body, sampleRate: rate) - 8000) < 1600)
         if channels == 2 {
             let second = stride(from: 1, to: heard.count, by: 2).map { heard[$0] }
-            #expect(abs(amplitude(of: 1100, in: second[(rate / 10)...].dropLast(rate / 50), sampleRate: rate) - 8000) < 1600)
+            #expect(
+                abs(amplitude(of: 1100, in: second[(rate / 10)...].dropLast(rate / 50), sampleRate: rate) - 8000) < 1600
+            )
             #expect(amplitude(of: 1100, in: body, sampleRate: rate) < 800, "the channels stay apart")
         } else {
             #expect(amplitude(of: 1100, in: body, sampleRate: rate) < 400)
@@ -36,7 +38,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (16_000, OpusOptions.Application.voip, Int64(6_500_000)), (48_000, .audio, 6_500_000), (48_000, .lowDelay, 2_500_000),
+        (16_000, OpusOptions.Application.voip, Int64(6_500_000)), (48_000, .audio, 6_500_000),
+        (48_000, .lowDelay, 2_500_000),
         (8000, .voip, 6_500_000),
     ])
     func theLookaheadIsWhatIsReported(rate: Int, application: OpusOptions.Application, nanoseconds: Int64) throws {
@@ -117,7 +120,9 @@ import Testing
             var lost = [Int16](repeating: 0, count: 320)
             if recovering {
                 let count = try packets[10].withUnsafeBytes { next in
-                    try lost.withUnsafeMutableBufferPointer { try decoder.recover(sampleFrames: 320, from: next, into: $0) }
+                    try lost.withUnsafeMutableBufferPointer {
+                        try decoder.recover(sampleFrames: 320, from: next, into: $0)
+                    }
                 }
                 #expect(count == 320)
             } else {
@@ -125,7 +130,8 @@ import Testing
             }
             _ = try decoder.samples(packets[10])
             return (
-                amplitude(of: 500, in: lost[...], sampleRate: 16_000), amplitude(of: 900, in: lost[...], sampleRate: 16_000)
+                amplitude(of: 500, in: lost[...], sampleRate: 16_000),
+                amplitude(of: 900, in: lost[...], sampleRate: 16_000)
             )
         }
         let recovered = try heard(packets(true), recovering: true)
@@ -159,7 +165,9 @@ import Testing
         var heard: [Int16] = []
         // Code 3 of RFC 6716, section 3.2.5, with no frame, with 49 frames, and with frames longer than the packet; code 2
         // with a length beyond the end; code 1 with an odd number of bytes.
-        let bad: [[UInt8]] = [[], [0x03], [0x03, 0x00], [0x03, 49], [0xFB, 0x83, 200, 200], [0x02, 250, 1], [0x01, 1, 2, 3]]
+        let bad: [[UInt8]] = [
+            [], [0x03], [0x03, 0x00], [0x03, 49], [0xFB, 0x83, 200, 200], [0x02, 250, 1], [0x01, 1, 2, 3],
+        ]
         for (index, payload) in payloads.enumerated() {
             if index % 4 == 3, index / 4 < bad.count {
                 let error = #expect(throws: CodecError.self) { try decoder.samples(bad[index / 4]) }
@@ -190,9 +198,14 @@ import Testing
         for _ in 0..<400 {
             var bytes = payloads.randomElement(using: &generator) ?? []
             switch Int.random(in: 0..<3, using: &generator) {
-            case 0: bytes = (0..<Int.random(in: 0...60, using: &generator)).map { _ in .random(in: 0...255, using: &generator) }
+            case 0:
+                bytes = (0..<Int.random(in: 0...60, using: &generator)).map { _ in
+                    .random(in: 0...255, using: &generator)
+                }
             case 1: bytes.removeLast(Int.random(in: 0...bytes.count, using: &generator))
-            default: bytes[Int.random(in: 0..<bytes.count, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+            default:
+                bytes[Int.random(in: 0..<bytes.count, using: &generator)] ^=
+                    1 << UInt8.random(in: 0..<8, using: &generator)
             }
             do {
                 let samples = try decoder.samples(bytes)
@@ -205,11 +218,13 @@ import Testing
         #expect(decoded > 50 && decoded < 399, "\(decoded) of 400: too mild or too wild to test anything, seed \(seed)")
     }
 
-    @Test(arguments: [
-        (OpusOptions(bitrate: 5999), 20.0), (OpusOptions(bitrate: 600_000), 20), (OpusOptions(complexity: 11), 20),
-        (OpusOptions(complexity: -1), 20), (OpusOptions(expectedLossPercent: 101), 20), (OpusOptions(usesFEC: true), 5),
-        (OpusOptions(application: .lowDelay, usesFEC: true), 20),
-    ] as [(OpusOptions, Double)])
+    @Test(
+        arguments: [
+            (OpusOptions(bitrate: 5999), 20.0), (OpusOptions(bitrate: 600_000), 20), (OpusOptions(complexity: 11), 20),
+            (OpusOptions(complexity: -1), 20), (OpusOptions(expectedLossPercent: 101), 20),
+            (OpusOptions(usesFEC: true), 5),
+            (OpusOptions(application: .lowDelay, usesFEC: true), 20),
+        ] as [(OpusOptions, Double)])
     func optionsThatDoNotExist(options: OpusOptions, milliseconds: Double) {
         let error = #expect(throws: CodecError.self) {
             try OpusEncoder(format(16_000, milliseconds: milliseconds), options: options)

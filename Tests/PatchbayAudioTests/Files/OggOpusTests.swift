@@ -47,7 +47,10 @@ final class PageCollector {
         #expect(file.vendor == "Patchbay")
         if frames > rate / 10 {
             let heard = stride(from: 0, to: file.samples.count, by: channels).map { file.samples[$0] }
-            #expect(lag(of: Array(heard.dropFirst(rate / 20)), behind: Array(mono.dropFirst(rate / 20)), within: 0...(rate / 1000)) ?? 9 <= 1)
+            #expect(
+                lag(
+                    of: Array(heard.dropFirst(rate / 20)), behind: Array(mono.dropFirst(rate / 20)),
+                    within: 0...(rate / 1000)) ?? 9 <= 1)
             #expect(abs(amplitude(of: 500, in: heard[(rate / 20)...], sampleRate: rate) - 8000) < 1600)
         }
     }
@@ -132,7 +135,9 @@ final class PageCollector {
         }
         let mixed = pages[0] + other[0] + pages[1] + other[1] + pages[2] + other[2] + pages[3] + other[3]
         #expect(try OggOpusFile(bytes: mixed).sampleFrameCount == 20_000)
-        let error = #expect(throws: OggOpusError.self) { try OggOpusFile(bytes: pages.flatMap { $0 } + other.flatMap { $0 }) }
+        let error = #expect(throws: OggOpusError.self) {
+            try OggOpusFile(bytes: pages.flatMap { $0 } + other.flatMap { $0 })
+        }
         #expect(error?.code == .unsupportedLayout)
     }
 
@@ -152,21 +157,66 @@ final class PageCollector {
             ("a bit", bytes { $0[2][100] ^= 1 }, .corruptPage, heads),
             ("page missing", bytes { $0.remove(at: 3) }, .corruptPage, heads + pages[2].count),
             ("headless", bytes { $0.removeFirst() }, .notOggOpus, 0),
-            ("vorbis", bytes { $0[0][28] = 1; $0[0] = Ogg.checked($0[0]) }, .notOggOpus, 0),
-            ("version", bytes { $0[0][36] = 16; $0[0] = Ogg.checked($0[0]) }, .invalidHeader, 0),
-            ("surround", bytes { $0[0][37] = 6; $0[0] = Ogg.checked($0[0]) }, .unsupportedLayout, 0),
-            ("no channel", bytes { $0[0][37] = 0; $0[0] = Ogg.checked($0[0]) }, .unsupportedLayout, 0),
-            ("mapping", bytes { $0[0][46] = 1; $0[0] = Ogg.checked($0[0]) }, .unsupportedLayout, 0),
-            ("short head", Ogg.checked(Array(pages[0][..<26]) + [1, 8] + "OpusHead".utf8) + pages[1], .invalidHeader, 0),
-            ("no tags", bytes { $0[1][28] = 1; $0[1] = Ogg.checked($0[1]) }, .invalidHeader, pages[0].count),
-            ("vendor", bytes { $0[1][39] = 255; $0[1] = Ogg.checked($0[1]) }, .invalidHeader, pages[0].count),
-            ("comments", bytes { $0[1][50] = 255; $0[1] = Ogg.checked($0[1]) }, .invalidHeader, pages[0].count),
+            (
+                "vorbis",
+                bytes {
+                    $0[0][28] = 1; $0[0] = Ogg.checked($0[0])
+                }, .notOggOpus, 0
+            ),
+            (
+                "version",
+                bytes {
+                    $0[0][36] = 16; $0[0] = Ogg.checked($0[0])
+                }, .invalidHeader, 0
+            ),
+            (
+                "surround",
+                bytes {
+                    $0[0][37] = 6; $0[0] = Ogg.checked($0[0])
+                }, .unsupportedLayout, 0
+            ),
+            (
+                "no channel",
+                bytes {
+                    $0[0][37] = 0; $0[0] = Ogg.checked($0[0])
+                }, .unsupportedLayout, 0
+            ),
+            (
+                "mapping",
+                bytes {
+                    $0[0][46] = 1; $0[0] = Ogg.checked($0[0])
+                }, .unsupportedLayout, 0
+            ),
+            (
+                "short head", Ogg.checked(Array(pages[0][..<26]) + [1, 8] + "OpusHead".utf8) + pages[1], .invalidHeader,
+                0
+            ),
+            (
+                "no tags",
+                bytes {
+                    $0[1][28] = 1; $0[1] = Ogg.checked($0[1])
+                }, .invalidHeader, pages[0].count
+            ),
+            (
+                "vendor",
+                bytes {
+                    $0[1][39] = 255; $0[1] = Ogg.checked($0[1])
+                }, .invalidHeader, pages[0].count
+            ),
+            (
+                "comments",
+                bytes {
+                    $0[1][50] = 255; $0[1] = Ogg.checked($0[1])
+                }, .invalidHeader, pages[0].count
+            ),
         ]
         for (name, bytes, code, offset) in cases {
             let error = #expect(throws: OggOpusError.self, "\(name)") { try OggOpusFile(bytes: bytes) }
             #expect(error?.code == code && error?.offset == offset, "\(name): \(error.map { "\($0)" } ?? "")")
         }
-        let long = #expect(throws: OggOpusError.self) { try OggOpusFile(bytes: pages.flatMap { $0 }, maximumSamples: 9999) }
+        let long = #expect(throws: OggOpusError.self) {
+            try OggOpusFile(bytes: pages.flatMap { $0 }, maximumSamples: 9999)
+        }
         #expect(long?.code == .tooLarge)
     }
 
@@ -180,7 +230,9 @@ final class PageCollector {
             for _ in 0..<Int.random(in: 1...2, using: &generator) {
                 let page = Int.random(in: 0..<3, using: &generator)
                 let place = Int.random(in: 4..<min(80, copy[page].count), using: &generator)
-                copy[page][place] = [0, 1, 0x7F, 0x80, 0xFF, .random(in: 0...255, using: &generator)].randomElement(using: &generator) ?? 0
+                copy[page][place] =
+                    [0, 1, 0x7F, 0x80, 0xFF, .random(in: 0...255, using: &generator)].randomElement(using: &generator)
+                    ?? 0
                 // Most damage is made to pass the checksum, or nothing behind it would be tried.
                 if Int.random(in: 0..<8, using: &generator) > 0 { copy[page] = Ogg.checked(copy[page]) }
             }
