@@ -4,16 +4,23 @@ public import PatchbayAudio
 /// Turns audio of one format into another: decodes, resamples, encodes, as far as the two differ.
 ///
 /// Keeps its buffers, so that a packet costs no allocation once the first has passed and the result of the previous call is
-/// no longer held. Mono only.
+/// no longer held. Mono only. Opus is taken one packet at a time, and what cannot be decoded is concealed; it is not given,
+/// because a run of any length makes no packet or several.
 public struct FormatConverter {
     public let source: AudioFormat
     public let target: AudioFormat
     private let resampler: StreamResampler?
+    /// Both `nil` where the bytes pass unchanged.
+    private let decoder: (any AudioDecoder)?
+    private let encoder: (any AudioEncoder)?
+    /// Sample frames of the payload before, to conceal as much.
+    private var packetFrames: Int
     private var linear: [Int16] = []
     private var resampled: [Int16] = []
     private var result = ByteBuffer()
 
-    /// - Throws: ``PipelineError/Code/unsupportedFormat`` when the channels differ or a rate cannot be resampled.
+    /// - Throws: ``PipelineError/Code/unsupportedFormat`` for other channels than one, a rate that cannot be resampled, an
+    ///   encoding that cannot be decoded or encoded, and for Opus to be given.
     public init(
         from source: AudioFormat, to target: AudioFormat, quality: StreamResampler.Quality = .medium
     ) throws(PipelineError) {
@@ -22,6 +29,22 @@ public struct FormatConverter {
         }
         self.source = source
         self.target = target
+        packetFrames = source.sampleFramesPerPacket
+        if source.encoding == target.encoding, source.sampleRate == target.sampleRate {
+            (decoder, encoder) = (nil, nil)
+        } else {
+            guard target.encoding != .opus else {
+                throw PipelineError(
+                    .unsupportedFormat,
+                    "cannot convert \(source) to \(target): Opus is made of whole packets; put an encoder stage there")
+            }
+            do throws(CodecError) {
+                decoder = try AudioCodecs.decoder(for: source)
+                encoder = try AudioCodecs.encoder(for: target)
+            } catch {
+                throw PipelineError(.unsupportedFormat, "cannot convert \(source) to \(target)", cause: error)
+            }
+        }
         if source.sampleRate == target.sampleRate {
             resampler = nil
         } else {
@@ -36,8 +59,11 @@ public struct FormatConverter {
     /// Whether the bytes pass unchanged.
     public var isIdentity: Bool { resampler == nil && source.encoding == target.encoding }
 
-    /// Audio that the resampler holds back.
-    public var delay: TimeSpan { TimeSpan(nanoseconds: resampler?.delayNanoseconds ?? 0) }
+    /// Audio that the resampler and the codecs hold back.
+    public var delay: TimeSpan {
+        let codecs = (decoder?.delayNanoseconds ?? 0) + (encoder?.delayNanoseconds ?? 0)
+        return TimeSpan(nanoseconds: (resampler?.delayNanoseconds ?? 0) + codecs)
+    }
 
     /// Converts a run of audio of any length. O(n); bytes beyond the last whole sample are ignored.
     public mutating func convert(_ payload: ByteBuffer) -> ByteBuffer {
@@ -57,8 +83,17 @@ public struct FormatConverter {
         return result
     }
 
-    /// Gives out the resampler's tail, at the end of an utterance. Empty when there is none.
+    /// Gives out the resampler's and the encoder's tail, at the end of an utterance. Empty when there is none.
     public mutating func flush() -> ByteBuffer {
+        _ = flushResampler()
+        guard let encoder else { return result }
+        _ = result.writeWithUnsafeMutableBytes(minimumWritableBytes: encoder.maximumPayload(forSamples: 0)) {
+            (try? encoder.flush(into: $0)) ?? 0
+        }
+        return result
+    }
+
+    private mutating func flushResampler() -> ByteBuffer {
         result.clear()
         guard let resampler else { return result }
         Self.reserve(&resampled, resampler.maximumFlushOutput)
@@ -68,44 +103,41 @@ public struct FormatConverter {
     }
 
     /// Forgets what is held back, after an interruption.
-    public mutating func reset() { resampler?.reset() }
+    public mutating func reset() {
+        resampler?.reset()
+        decoder?.reset()
+        encoder?.reset()
+    }
 
     private static func reserve(_ samples: inout [Int16], _ count: Int) {
         if samples.count < count { samples.append(contentsOf: repeatElement(0, count: count - samples.count)) }
     }
 
     private mutating func decode(_ payload: ByteBuffer) -> Int {
-        let count = source.sampleFrames(byteCount: payload.readableBytes)
-        Self.reserve(&linear, count)
-        payload.withUnsafeReadableBytes { bytes in
-            linear.withUnsafeMutableBufferPointer { samples in
-                switch source.encoding {
-                case .pcm16:
-                    UnsafeMutableRawBufferPointer(samples).copyMemory(
-                        from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count * 2)))
-                case .mulaw: _ = G711.decodeMulaw(bytes, into: samples)
-                case .alaw: _ = G711.decodeAlaw(bytes, into: samples)
-                case .l16, .g722, .opus: break
+        guard let decoder, payload.readableBytes > 0 else { return 0 }
+        return payload.withUnsafeReadableBytes { bytes in
+            Self.reserve(&linear, max(decoder.sampleCount(of: bytes), packetFrames))
+            return linear.withUnsafeMutableBufferPointer { samples in
+                do throws(CodecError) {
+                    let count = try decoder.decode(bytes, into: samples)
+                    packetFrames = count
+                    return count
+                } catch {
+                    return decoder.conceal(sampleFrames: packetFrames, into: samples)
                 }
             }
         }
-        return count
     }
 
     private mutating func encode(_ samples: [Int16], count: Int) {
         result.clear()
-        let byteCount = target.byteCount(sampleFrames: count)
-        result.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCount) { destination in
+        guard let encoder, count > 0 else { return }
+        _ = result.writeWithUnsafeMutableBytes(minimumWritableBytes: encoder.maximumPayload(forSamples: count)) {
+            room in
             samples.withUnsafeBufferPointer { all in
-                let source = UnsafeBufferPointer(rebasing: all.prefix(count))
-                switch target.encoding {
-                case .pcm16: destination.copyMemory(from: UnsafeRawBufferPointer(source))
-                case .mulaw: _ = G711.encodeMulaw(source, into: destination)
-                case .alaw: _ = G711.encodeAlaw(source, into: destination)
-                case .l16, .g722, .opus: break
-                }
+                // Encoders of a constant rate take all at once, and fail only where there is too little room.
+                (try? encoder.encode(UnsafeBufferPointer(rebasing: all.prefix(count)), into: room))?.byteCount ?? 0
             }
-            return byteCount
         }
     }
 }

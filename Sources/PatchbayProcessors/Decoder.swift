@@ -2,26 +2,60 @@ public import PatchbayAudio
 public import PatchbayConfig
 public import PatchbayCore
 
-/// `decoder`: G.711 to linear samples.
+/// `decoder`: what a carrier or an agent sends to linear samples.
 public struct Decoder: StageComponent {
     public init() {}
 
     public let spec = ComponentSpec(
-        "decoder", .stage, summary: "Decodes the carrier's µ-law or A-law into linear 16-bit samples.", fields: [])
+        "decoder", .stage, summary: "Decodes µ-law, A-law, L16, G.722 or Opus into linear 16-bit samples.",
+        fields: [
+            Field(
+                "encoding", .choice(AudioFormat.codedEncodings), isAdvanced: true, example: #""mulaw""#,
+                "Encoding that must arrive here; without it any is taken.")
+        ])
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
+        let encoding = settings.string("encoding")
         guard input.encoding != .pcm16 else {
             throw FormatMismatch(
-                "takes mulaw or alaw", remedy: "remove this decoder")
+                "takes \(encoding ?? "mulaw, alaw, l16, g722 or opus")", remedy: "remove this decoder")
         }
-        var output = input
-        output.encoding = .pcm16
-        return output
+        guard encoding == nil || encoding == input.encoding.rawValue else {
+            throw FormatMismatch(
+                "takes \(encoding ?? "")",
+                remedy: "write \"encoding\": \"\(input.encoding.rawValue)\", or leave it out")
+        }
+        return input.decoded
     }
 
+    public func problems(in settings: Settings) -> [SettingsProblem] { settings.problemsOfG722() }
+
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
-        var output = input
-        output.encoding = .pcm16
-        return try ConverterStage(from: input, to: output)
+        try DecoderStage(input, to: input.decoded)
+    }
+}
+
+extension AudioFormat {
+    /// What the setting `encoding` may be.
+    static let codedEncodings = Encoding.allCases.filter { $0 != .pcm16 }.map(\.rawValue)
+
+    /// Linear samples of the same rate and channels.
+    fileprivate var decoded: AudioFormat {
+        var decoded = self
+        decoded.encoding = .pcm16
+        return decoded
+    }
+}
+
+extension Settings {
+    /// G.722 needs a library that is looked for at run time; its absence should not wait for a call to be noticed.
+    func problemsOfG722() -> [SettingsProblem] {
+        guard string("encoding") == AudioFormat.Encoding.g722.rawValue else { return [] }
+        do throws(CodecError) {
+            _ = try AudioCodecs.decoder(for: AudioFormat(.g722, sampleRate: 16_000))
+            return []
+        } catch {
+            return [SettingsProblem(field: "encoding", Diagnostic.Code("missing-library"), error.message)]
+        }
     }
 }

@@ -2,32 +2,137 @@ public import PatchbayAudio
 public import PatchbayConfig
 public import PatchbayCore
 
-/// `encoder`: linear samples to G.711.
+/// `encoder`: linear samples to what a carrier or an agent takes.
 public struct Encoder: StageComponent {
     public init() {}
 
     public let spec = ComponentSpec(
-        "encoder", .stage, summary: "Encodes linear 16-bit samples for the carrier.",
+        "encoder", .stage, summary: "Encodes linear 16-bit samples as µ-law, A-law, L16, G.722 or Opus.",
         fields: [
-            Field("encoding", .choice(["mulaw", "alaw"]), default: "mulaw", "G.711 variant to write.")
+            Field(
+                "encoding", .choice(AudioFormat.codedEncodings), example: #""opus""#,
+                "Encoding to write; mulaw when not given."),
+            Field(
+                "packetMs", .choice(["2.5", "5", "10", "20", "40", "60"]), isAdvanced: true, example: #""40""#,
+                "Opus: duration of a packet, in milliseconds; that of the audio that arrives when not given, if Opus has it, else 20."
+            ),
+            Field(
+                "bitrate", .integer(OpusOptions.bitrates), isAdvanced: true, example: "24000",
+                "Opus: bits per second; chosen by rate and channels when not given."),
+            Field(
+                "complexity", .integer(0...10), isAdvanced: true, example: "3",
+                "Opus: 0 (fastest) to 10 (best); 5 when not given."),
+            Field(
+                "application", .choice(OpusOptions.Application.allCases.map(\.rawValue)), isAdvanced: true,
+                example: #""audio""#,
+                "Opus: voip for speech, audio for music, lowDelay for 4 ms less delay without fec; voip when not given."
+            ),
+            Field(
+                "fec", .boolean, isAdvanced: true, example: "true",
+                "Opus: whether packets carry a coarse copy of the one before."),
+            Field(
+                "lossPercent", .integer(0...100), isAdvanced: true, example: "5",
+                "Opus: packets in a hundred that the network is expected to lose; 10 with fec and 0 without when not given."
+            ),
+            Field(
+                "dtx", .boolean, isAdvanced: true, example: "true",
+                "Opus: whether silence is sent as packets of one or two bytes."),
         ])
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
+        try output(for: input, wanted: nil, settings: settings)
+    }
+
+    /// - Parameter wanted: What the next taker wants, if that is known. It decides what the settings leave open.
+    func output(
+        for input: AudioFormat, wanted: AudioFormat?, settings: Settings
+    ) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch(
-                "takes pcm16",
-                remedy: "remove this encoder, or put a decoder before it")
+            throw FormatMismatch("takes pcm16", remedy: "remove this encoder, or put a decoder before it")
         }
-        return encoded(input, settings)
+        var output = input
+        output.encoding = encoding(settings, wanted)
+        switch output.encoding {
+        case .pcm16, .l16, .mulaw, .alaw: break
+        case .g722: try input.checkRate("G.722", [16_000], channelCounts: 1...1)
+        case .opus:
+            try input.checkRate("Opus", AudioFormat.opusSampleRates, channelCounts: 1...2)
+            let given = settings.string("packetMs").flatMap { Double($0) }.map { Int($0 * 1000) }
+            let following = wanted?.encoding == .opus ? wanted?.packetMicroseconds : nil
+            let possible = [given, following, input.packetMicroseconds].compactMap { $0 }
+            output.packetMicroseconds = possible.first(where: AudioFormat.opusPacketMicroseconds.contains) ?? 20_000
+        }
+        return output
+    }
+
+    public func problems(in settings: Settings) -> [SettingsProblem] {
+        let encoding = encoding(settings, nil)
+        guard encoding == .opus else {
+            let set = spec.fields.map(\.name).filter { $0 != "encoding" && settings.has($0) }
+            return settings.problemsOfG722()
+                + set.map { name in
+                    SettingsProblem(
+                        field: name, .notAllowed,
+                        "\"\(name)\" is for opus, and this encoder writes \(encoding.rawValue)",
+                        remedy: "remove it, or write \"encoding\": \"opus\"")
+                }
+        }
+        let packet = settings.string("packetMs").flatMap { Double($0) } ?? 20
+        guard let problem = options(settings).problem(packetMicroseconds: Int(packet * 1000)) else { return [] }
+        // The fields' own ranges leave only this one.
+        return [SettingsProblem(field: "fec", .notAllowed, problem.message)]
     }
 
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
-        try ConverterStage(from: input, to: encoded(input, settings))
+        let target: AudioFormat
+        do throws(FormatMismatch) {
+            target = try output(for: input, settings: settings)
+        } catch {
+            throw PipelineError(.unsupportedFormat, "\(error.message): \(error.remedy)")
+        }
+        return try EncoderStage(input, to: target, options: options(settings))
     }
 
-    private func encoded(_ input: AudioFormat, _ settings: Settings) -> AudioFormat {
-        var output = input
-        output.encoding = settings.string("encoding") == "alaw" ? .alaw : .mulaw
-        return output
+    private func encoding(_ settings: Settings, _ wanted: AudioFormat?) -> AudioFormat.Encoding {
+        if let given = settings.string("encoding").flatMap(AudioFormat.Encoding.init) { return given }
+        guard let wanted, wanted.encoding != .pcm16 else { return .mulaw }
+        return wanted.encoding
     }
+
+    private func options(_ settings: Settings) -> OpusOptions {
+        var options = OpusOptions()
+        options.application =
+            settings.string("application").flatMap(OpusOptions.Application.init) ?? options.application
+        options.bitrate = settings.integer("bitrate")
+        options.complexity = settings.integer("complexity") ?? options.complexity
+        options.usesFEC = settings.bool("fec") ?? false
+        options.expectedLossPercent = settings.integer("lossPercent") ?? (options.usesFEC ? 10 : 0)
+        options.usesDTX = settings.bool("dtx") ?? false
+        return options
+    }
+}
+
+extension AudioFormat {
+    /// - Throws: A mismatch that wants the nearest rate above, or the highest.
+    fileprivate func checkRate(
+        _ name: String, _ rates: [Int], channelCounts: ClosedRange<Int>
+    ) throws(FormatMismatch) {
+        let list = rates.map { "\($0)" }.joined(separator: ", ")
+        guard channelCounts.contains(channelCount) else {
+            throw FormatMismatch(
+                "takes \(channelCounts.upperBound == 1 ? "mono" : "one or two channels") for \(name)",
+                remedy: "write another encoding")
+        }
+        guard !rates.contains(sampleRate) else { return }
+        var wanted = self
+        wanted.sampleRate = rates.first { $0 >= sampleRate } ?? rates.last ?? sampleRate
+        throw FormatMismatch(
+            "takes \(list) Hz for \(name)", remedy: "put \"resampler\" with \"rateHz\": \(wanted.sampleRate) before it",
+            wanted: wanted)
+    }
+}
+
+extension Settings {
+    /// Whether the document sets the field, of whatever kind it is.
+    fileprivate func has(_ name: String) -> Bool { string(name) != nil || number(name) != nil || bool(name) != nil }
 }

@@ -132,4 +132,6 @@ struct Box: Processor {
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
         try processor.receive(frame, at: now, into: &output)
     }
+
+    var delay: TimeSpan { processor.delay }
 }
