@@ -63,8 +63,8 @@ extension CallCore {
                 note(.utteranceSent, at: now)
             case .hangup(let reason):
                 beginDraining(reason, at: now, into: &output)
-            case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .recording,
-                .text, .agentTurnStarted, .custom:
+            case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .text,
+                .agentTurnStarted, .custom:
                 break
             }
         }

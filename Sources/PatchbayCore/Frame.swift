@@ -22,8 +22,6 @@ public enum Frame: Sendable {
     case speechStopped
     /// Something failed that the rest of the pipeline should know of.
     case failure(PipelineError)
-    /// Somebody wants the call's recordings to pause, or to go on.
-    case recording(RecordingCommand)
 
     // Data frames keep their order and die with an interruption.
 
@@ -49,8 +47,7 @@ public enum Frame: Sendable {
     /// Which rules of order the frame follows.
     public var family: Family {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .recording:
-            .system
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure: .system
         case .audio, .text: .data
         case .agentTurnStarted, .utteranceEnded, .hangup: .control
         case .custom(let frame): frame.family
@@ -60,8 +57,7 @@ public enum Frame: Sendable {
     /// Whether an interruption discards this frame where it waits.
     public var isDroppedByInterruption: Bool {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .recording:
-            false
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure: false
         case .audio, .text, .agentTurnStarted, .utteranceEnded: true
         case .hangup: false
         case .custom(let frame): frame.isDroppedByInterruption
@@ -75,9 +71,7 @@ public enum Frame: Sendable {
         case .text(let text): text.generation
         case .agentTurnStarted(let generation), .utteranceEnded(let generation): generation
         case .custom(let frame): frame.generation
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .recording,
-            .hangup:
-            nil
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .hangup: nil
         }
     }
 }

@@ -33,8 +33,9 @@ struct ConverterStage: Processor {
         case .interruption:
             converter.reset()
             output.emit(frame)
-        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .recording, .text,
-            .agentTurnStarted, .hangup, .custom:
+        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
+            .hangup,
+            .custom:
             output.emit(frame)
         }
     }

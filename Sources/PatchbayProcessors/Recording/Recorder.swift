@@ -147,8 +147,8 @@ extension Recorder {
             }
             return problems
         case .opus:
-            guard let rate, !RecordingRequest.opusRates.contains(rate) else { return [] }
-            let rates = RecordingRequest.opusRates.map(String.init).joined(separator: ", ")
+            guard let rate, !AudioFormat.opusSampleRates.contains(rate) else { return [] }
+            let rates = AudioFormat.opusSampleRates.map(String.init).joined(separator: ", ")
             return [
                 SettingsProblem(field: "rateHz", .notAllowed, "Opus knows no \(rate) Hz", remedy: "allowed: \(rates)")
             ]

@@ -160,16 +160,6 @@ final class RecordingFile {
     }
 }
 
-extension RecordingRequest {
-    /// - Parameter descriptor: An empty file, which the sink owns from now on.
-    func makeSink(_ descriptor: Int32) throws -> any RecordingSink {
-        switch format {
-        case .wav: try WAVStreamWriter(descriptor: descriptor, sampleRate: sampleRate, channelCount: 2)
-        case .opus: throw PipelineError(.unsupportedFormat, "opus")
-        }
-    }
-}
-
 /// What became of one recording.
 public struct RecordingReport: Sendable {
     public var callID: String

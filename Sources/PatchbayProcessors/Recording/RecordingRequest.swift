@@ -28,9 +28,6 @@ struct RecordingRequest: Sendable {
         }
     }
 
-    /// Rates that Opus encodes, in Hz (RFC 6716, section 2).
-    static let opusRates = [8000, 12_000, 16_000, 24_000, 48_000]
-
     var path: RecordingPath
     var format: Format
     /// Of the file, in Hz.
@@ -56,7 +53,7 @@ struct RecordingRequest: Sendable {
     static func sampleRate(for carrierRate: Int, _ format: Format) -> Int {
         switch format {
         case .wav: carrierRate
-        case .opus: opusRates.first { $0 >= carrierRate } ?? 48_000
+        case .opus: AudioFormat.opusSampleRates.first { $0 >= carrierRate } ?? 48_000
         }
     }
 }

@@ -1,4 +1,6 @@
+import Glibc
 import PatchbayAudio
+import PatchbayCore
 
 /// Where the finished samples of a recording go. Belongs to one recording; blocks.
 protocol RecordingSink: AnyObject {
@@ -12,4 +14,83 @@ protocol RecordingSink: AnyObject {
 
 extension WAVStreamWriter: RecordingSink {
     func finish() throws { try close() }
+}
+
+/// Ogg Opus: a page with every second, each of them complete in itself.
+final class OpusSink: RecordingSink {
+    private let file: DescriptorFile
+    private let writer: OggOpusWriter
+
+    /// - Parameter descriptor: An empty file, which the sink owns from now on, also when this fails.
+    init(descriptor: Int32, sampleRate: Int, bitrate: Int?) throws {
+        let file = DescriptorFile(descriptor)
+        self.file = file
+        writer = try OggOpusWriter(
+            sampleRate: sampleRate, channelCount: 2, options: OpusOptions(application: .audio, bitrate: bitrate)
+        ) { file.write($0) }
+        try file.check()
+    }
+
+    func append(_ samples: [Int16]) throws {
+        try writer.append(samples)
+        try file.check()
+    }
+
+    func flush() throws {}
+
+    func finish() throws {
+        do {
+            // After a fault of the disk there is no last page to write.
+            try file.check()
+            try writer.finish()
+        } catch {
+            file.close()
+            throw error
+        }
+        file.close()
+        try file.check()
+    }
+}
+
+/// Writes one piece after the other to a descriptor that it owns, and remembers the first fault.
+private final class DescriptorFile {
+    private var descriptor: Int32
+    private var fault: Int32 = 0
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close() }
+
+    func check() throws {
+        if fault != 0 { throw RecordingFileError("write", "the file", fault) }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) {
+        var offset = 0
+        while offset < bytes.count, fault == 0 {
+            let count = Glibc.write(descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
+            if count > 0 {
+                offset += count
+            } else if count == 0 || errno != EINTR {
+                fault = count == 0 ? ENOSPC : errno
+            }
+        }
+    }
+
+    /// Some file systems report a full disk only here.
+    func close() {
+        guard descriptor >= 0 else { return }
+        if Glibc.close(descriptor) != 0, fault == 0 { fault = errno }
+        descriptor = -1
+    }
+}
+
+extension RecordingRequest {
+    /// - Parameter descriptor: An empty file, which the sink owns from now on.
+    func makeSink(_ descriptor: Int32) throws -> any RecordingSink {
+        switch format {
+        case .wav: try WAVStreamWriter(descriptor: descriptor, sampleRate: sampleRate, channelCount: 2)
+        case .opus: try OpusSink(descriptor: descriptor, sampleRate: sampleRate, bitrate: bitrate)
+        }
+    }
 }

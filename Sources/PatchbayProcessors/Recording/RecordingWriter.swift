@@ -1,5 +1,6 @@
 import Glibc
 public import Logging
+import Metrics
 public import PatchbayCore
 import Synchronization
 
@@ -71,6 +72,7 @@ public final class RecordingWriter: Sendable {
                 do throws(PipelineError) {
                     files.append(try RecordingFile(feed, logger: logger))
                 } catch {
+                    Counter(label: RecordingMetrics.errors).increment()
                     logger.error("a call is not recorded: \(error)", metadata: ["call": "\(feed.request.callID)"])
                 }
             }

@@ -45,8 +45,7 @@ struct ElevenLabsConversation: AgentConversation {
         case .interruption:
             // We cut the turn ourselves: what still comes of it is as stale as if the agent had.
             cut = max(cut, lastAudioId + 1)
-        case .callStarted, .callEnded, .speechStarted, .speechStopped, .failure, .recording, .text,
-            .agentTurnStarted,
+        case .callStarted, .callEnded, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
             .utteranceEnded,
             .hangup, .custom:
             break

@@ -299,6 +299,36 @@ private func millis(_ value: Int64) -> TimeSpan { .milliseconds(value) }
         #expect(left.allSatisfy { abs(Int($0) - 4096) < 150 })
     }
 
+    @Test(arguments: [8000, 16_000])
+    func anOpusFileKeepsTheTimeAndTheSidesApart(rate: Int) throws {
+        let desk = Desk()
+        let tap = try desk.tap(["path": "call.opus"], format: .pcm(rate))
+        let caller = Tone(440).samples(count: rate * 2, sampleRate: rate)
+        let agent = Tone(1000).samples(count: rate, sampleRate: rate)
+        let packet = rate / 50
+        for number in 0..<100 {
+            tap.callerAudio(pcm(Array(caller[(number * packet)..<((number + 1) * packet)])), at: millis(Int64(number) * 20))
+            if number >= 50 {
+                let start = (number - 50) * packet
+                tap.agentAudio(pcm(Array(agent[start..<(start + packet)])), at: millis(Int64(number) * 20))
+            }
+            if number % 10 == 9 { desk.writer.drain() }
+        }
+        tap.ended(at: millis(2000))
+        desk.writer.drain()
+        #expect(desk.report?.failure == nil)
+        let file = try OggOpusFile(bytes: Array(try Data(contentsOf: URL(fileURLWithPath: "\(desk.folder)/call.opus"))), sampleRate: rate)
+        #expect(file.isComplete)
+        #expect(file.sampleFrameCount == 2 * rate)
+        let left = channel(0, of: file.samples), right = channel(1, of: file.samples)
+        #expect(abs(try #require(onset(right)) - rate) < rate / 200)
+        let both = (rate * 5 / 4)..<(rate * 7 / 4)
+        #expect(abs(Tone.level(of: 440, in: Array(left[both]), sampleRate: rate) + 12) < 2)
+        #expect(abs(Tone.level(of: 1000, in: Array(right[both]), sampleRate: rate) + 12) < 2)
+        #expect(Tone.level(of: 1000, in: Array(left[both]), sampleRate: rate) < -45)
+        #expect(Tone.level(of: 440, in: Array(right[both]), sampleRate: rate) < -45)
+    }
+
     @Test func anotherRateKeepsTheTime() throws {
         let desk = Desk()
         let tap = try desk.tap(["path": "call.wav", "rateHz": 16_000], format: .pcm(8000))
