@@ -12,6 +12,7 @@ extension ComponentRegistry {
                 Encoder(),
                 Resampler(),
                 VAD(),
+                Turns(),
             ],
             agents: [
                 EchoAgent(),

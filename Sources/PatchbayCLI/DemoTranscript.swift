@@ -16,11 +16,9 @@ final class DemoTranscript: CallObserver {
         switch event {
         case .streamStarted: state.withLock { $0.start = time }
         case .interrupted(let cause, let heard):
-            enter("(interruption: \(cause); \(heard.milliseconds) ms of the answer were heard)", time)
+            enter("(interruption: \(cause); \(heard.duration.milliseconds) ms of the answer were heard: \(heard.text)…)", time)
         case .ended(let reason): enter("(\(reason))", time)
-        case .agentConnecting, .agentReady, .conversationStarted, .agentAudible, .utteranceSent, .agentFailed, .fault,
-            .hangingUp:
-            break
+        default: break
         }
     }
 

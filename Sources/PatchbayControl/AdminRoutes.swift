@@ -29,6 +29,10 @@ struct AdminRoutes: Sendable {
                 try admit(request, context, .calls)
                 return try json(await CallReport(try record(context), withEvents: true))
             }
+            router.post(RouterPath("\(path)/:id/recording")) { request, context in
+                try admit(request, context, nil)
+                return try await recording(request, context)
+            }
             router.post(RouterPath("\(path)/:id/hangup")) { request, context in
                 try admit(request, context, nil)
                 let record = try record(context)
@@ -37,6 +41,20 @@ struct AdminRoutes: Sendable {
                 return try json(await CallReport(record, withEvents: false))
             }
         }
+    }
+
+    /// Pauses or resumes the recordings of a call, for instance around a card number.
+    private func recording(_ request: Request, _ context: ControlContext) async throws -> Response {
+        struct Order: Decodable { var command: String }
+        let record = try record(context)
+        guard let order = try? await request.decode(as: Order.self, context: context),
+            let command = RecordingCommand(rawValue: order.command)
+        else { throw HTTPError(.badRequest, message: #"send {"command": "pause"} or {"command": "resume"}"#) }
+        guard record.end == nil else { throw HTTPError(.conflict, message: "the call has ended already") }
+        guard await record.call.recording(command) else {
+            throw HTTPError(.conflict, message: "the call's pipeline has no recorder")
+        }
+        return try json(["recording": command.rawValue])
     }
 
     private func ready() throws -> Response {
@@ -97,8 +115,18 @@ struct CallReport: Encodable, Sendable {
     var conversationId: String?
     var playedMs, unplayedMs, delayMs: Double
     var timeToFirstAudioMs, responseLatencyMs: Double?
-    var packetsReceived, packetsSent, packetsMissing, interruptions, carrierFaults, agentFaults: Int
+    var packetsReceived, packetsSent, packetsMissing, gaps, underruns: Int
+    var interruptions, falseInterruptions, interruptionsRefused, carrierFaults, agentFaults: Int
+    var concealedMs, lateDroppedMs, silenceSkippedMs: Double
+    /// What the caller has really heard of the agent's turn that is played, or of its last one.
+    var heard: Heard?
     var events: [Event]?
+
+    struct Heard: Encodable, Sendable {
+        var text: String
+        var ms: Double
+        var complete: Bool
+    }
 
     struct Event: Encodable, Sendable {
         var atMs: Int64
@@ -123,7 +151,17 @@ struct CallReport: Encodable, Sendable {
         packetsReceived = counters.packetsReceived
         packetsSent = counters.packetsSent
         packetsMissing = counters.packetsMissing
+        gaps = counters.gaps
+        underruns = status?.underruns ?? 0
         interruptions = counters.interruptions
+        falseInterruptions = counters.falseInterruptions
+        interruptionsRefused = counters.interruptionsRefused
+        concealedMs = counters.concealed.inMilliseconds
+        lateDroppedMs = counters.lateDropped.inMilliseconds
+        silenceSkippedMs = counters.silenceSkipped.inMilliseconds
+        heard = status?.heard.map {
+            Heard(text: $0.text, ms: $0.duration.inMilliseconds, complete: $0.isComplete)
+        }
         carrierFaults = counters.carrierFaults
         agentFaults = counters.agentFaults
         if withEvents {

@@ -60,8 +60,17 @@ final class CallLog: CallObserver {
         case .agentAudible(let generation):
             enter("agent audible", "turn \(generation)", time)
         case .interrupted(let cause, let heard):
-            logger.info("interruption", metadata: ["cause": "\(cause)", "heardMs": "\(heard.milliseconds)"])
-            enter("interruption", "\(cause); heard \(heard.milliseconds) ms", time)
+            logger.info("interruption", metadata: ["cause": "\(cause)", "heardMs": "\(heard.duration.milliseconds)"])
+            enter("interruption", "\(cause); heard \(heard.duration.milliseconds) ms: \(heard.text)", time)
+        case .turnHeard(let heard):
+            enter("turn heard", "\(heard.duration.milliseconds) ms: \(heard.text)", time)
+        case .playbackPaused(let heard):
+            enter("playback paused", "heard \(heard.milliseconds) ms", time)
+        case .playbackResumed:
+            enter("playback resumed", "the caller did not go on", time)
+        case .recording(let command):
+            logger.info("recording", metadata: ["command": "\(command.rawValue)"])
+            enter("recording", command.rawValue, time)
         case .utteranceSent:
             enter("utterance sent", "", time)
         case .agentFailed(let error):

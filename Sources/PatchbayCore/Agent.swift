@@ -114,6 +114,10 @@ public enum AgentEvent: Sendable {
     case audio(ByteBuffer)
     /// The turn is complete: nothing more of it will come.
     case turnEnded
+    /// Whether the audio from here on may be cut by an interruption. It may until an agent says otherwise.
+    case interruptible(Bool)
+    /// Keys to press towards the caller's side: `0`–`9`, `*`, `#`, `A`–`D`. A `dtmf` stage makes tones of them.
+    case dtmf(String)
     /// What was said.
     case text(TextFrame)
     /// The agent cut its own turn, because the caller spoke: everything of it that waits must not be heard.

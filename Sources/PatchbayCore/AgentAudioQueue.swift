@@ -7,7 +7,12 @@ import NIOCore
 struct AgentAudioQueue {
     /// What happens when playback reaches a point.
     enum Point {
+        /// The vendor's word: the turn is complete.
         case turnEnded
+        /// Nothing came for a while. The utterance ends; the turn may go on.
+        case pause
+        /// From here on the agent's audio may be cut, or not.
+        case interruptible(Bool)
         case hangup(EndReason)
     }
 
@@ -74,8 +79,8 @@ struct AgentAudioQueue {
         points = Deque(
             points.compactMap { entry in
                 switch entry.point {
-                case .turnEnded: nil
-                case .hangup: (0, entry.point)
+                case .turnEnded, .pause: nil
+                case .hangup, .interruptible: (0, entry.point)
                 }
             })
     }

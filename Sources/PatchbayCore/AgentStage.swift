@@ -39,6 +39,11 @@ struct AgentStage {
         fromAgent = nil
     }
 
+    /// How long audio in the announced output format plays.
+    func duration(ofOutput payload: ByteBuffer) -> TimeSpan {
+        TimeSpan(nanoseconds: formats?.output.nanoseconds(byteCount: payload.readableBytes) ?? 0)
+    }
+
     mutating func opened(at now: MediaTime, into output: inout AgentOutput) {
         conversation.opened(at: now, into: &output)
     }

@@ -147,6 +147,15 @@ public actor Call {
         perform()
     }
 
+    /// Tells the call's recordings to pause, for instance around a card number, or to go on.
+    ///
+    /// - Returns: False when the call records nothing.
+    public func recording(_ command: RecordingCommand) -> Bool {
+        guard let core, !core.taps.isEmpty else { return false }
+        self.core?.recording(command, at: .now())
+        return true
+    }
+
     /// How the call stands.
     public var status: CallStatus? {
         core.map { CallStatus($0, at: .now()) } ?? last
@@ -276,6 +285,10 @@ public struct CallStatus: Sendable {
     public var unplayed: TimeSpan
     /// What the stages hold back, both ways.
     public var delay: TimeSpan
+    /// Times the carrier ran dry in the middle of what the agent said.
+    public var underruns: Int
+    /// What the caller has heard of the agent's turn that is played, or of its last one.
+    public var heard: Heard?
 
     init(_ core: CallCore, at now: MediaTime) {
         state = core.state
@@ -284,5 +297,7 @@ public struct CallStatus: Sendable {
         played = core.ledger.played(at: now)
         unplayed = core.ledger.unplayed(at: now)
         delay = core.toAgent.delay + core.agent.delay + core.toCaller.delay
+        underruns = core.ledger.underruns
+        heard = core.heardNow(at: now) ?? core.counters.heard
     }
 }

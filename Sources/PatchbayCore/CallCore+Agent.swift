@@ -136,11 +136,16 @@ extension CallCore {
                     .fault(peer: "agent", message: "audio beyond \(limits.agentBacklogBytes) waiting bytes is dropped"),
                     at: now)
             }
+            transcript.audioCame(agent.duration(ofOutput: payload))
             isUtteranceOpen = true
             lastAgentAudio = now
         case .turnEnded:
             agent.queue.append(.turnEnded)
-            isTurnOpen = false
+            transcript.turnCame()
+        case .interruptible(let isAllowed):
+            agent.queue.append(.interruptible(isAllowed))
+        case .dtmf(let keys):
+            for key in keys { sendToCaller(.dtmf(key), at: now, into: &output) }
         case .ready(let input, let format):
             agentDeadline = nil
             do {
@@ -153,11 +158,12 @@ extension CallCore {
         case .conversationStarted(let id):
             counters.conversationID = id
             note(.conversationStarted(id: id), at: now)
-        case .text(var text):
-            text.generation = ledger.generation
-            sendToCaller(.text(text), at: now, into: &output)
+        case .text(let text):
+            receive(text, at: now, into: &output)
         case .interruption(let cause):
-            interrupt(cause: cause, at: now, into: &output)
+            if let heard = interrupt(cause: cause, at: now, into: &output)?.heard {
+                agent.receive(.heard(heard), at: now, into: &output.agent)
+            }
         case .hangup(let reason):
             agent.queue.append(.hangup(reason))
         case .fault(let message):
@@ -166,5 +172,22 @@ extension CallCore {
         case .failed(let error):
             agentFailed(error, at: now, into: &output)
         }
+    }
+
+    private mutating func receive(_ text: TextFrame, at now: MediaTime, into output: inout CallOutput) {
+        if text.isFinal, !text.isCorrection {
+            // Not every vendor says when a turn is over. Words that come when nothing is left to be said begin another.
+            if isTurnOpen, !isUtteranceOpen, agent.queue.isEmpty {
+                isTurnOpen = false
+                isTurnEnding = true
+            }
+            switch text.speaker {
+            case .agent: transcript.textCame(text.text)
+            case .caller: sendToAgent(.userTurnEnded(.agent), at: now, into: &output)
+            }
+        }
+        var text = text
+        text.generation = ledger.generation
+        sendToCaller(.text(text), at: now, into: &output)
     }
 }

@@ -35,9 +35,23 @@ extension CallCore {
         }
         runDeadlines(at: now, into: &output)
         if isUtteranceOpen, agent.isRunDry, now - lastAgentAudio >= limits.utterancePause {
-            agent.queue.append(.turnEnded)
+            agent.queue.append(.pause)
         }
+        if let paused, now - paused.since >= limits.bargeIn { resumePlayback(at: now, into: &output) }
+        // Nothing waits here and nothing is ahead at the carrier: whatever delay there was is gone.
+        if ledger.debt > .zero, agent.isRunDry, ledger.unplayed(at: now) == .zero { ledger.repay(ledger.debt) }
         pump(at: now, into: &output)
+        noticeSpeaking(at: now, into: &output)
+    }
+
+    /// Tells the caller's leg when the agent becomes audible and when it has been played to its end.
+    private mutating func noticeSpeaking(at now: MediaTime, into output: inout CallOutput) {
+        guard case .streaming = state else { return }
+        let isSpeaking = paused != nil || isUtteranceOpen || speechPlayedBy > now || !agent.queue.isEmpty
+        if !isSpeaking { turnHeard(at: now, into: &output) }
+        guard isSpeaking != isAgentSpeaking else { return }
+        isAgentSpeaking = isSpeaking
+        sendToAgent(isSpeaking ? .agentStartedSpeaking : .agentStoppedSpeaking, at: now, into: &output)
     }
 
     private mutating func runDeadlines(at now: MediaTime, into output: inout CallOutput) {
@@ -71,7 +85,7 @@ extension CallCore {
         do {
             for frame in frames {
                 if case .interruption(let interruption) = frame {
-                    interruptAgent(interruption, at: now, into: &output)
+                    interruptAgent(interruption.cause, at: now, into: &output)
                     continue
                 }
                 switch joint.leg {
@@ -122,6 +136,7 @@ extension CallCore {
         try? toAgent.send(.callEnded(reason), at: now)
         try? toCaller.send(.callEnded(reason), at: now)
         agent.receive(.callEnded(reason), at: now, into: &output.agent)
+        for tap in taps { tap.ended(at: callerTrack.position(of: now)) }
         note(.ended(reason), at: now)
         output.actions.append(.closeAgent(code: 1000, reason: ""))
         output.actions.append(.closeCarrier(code: reason.kind == .shutdown ? 1001 : 1000, reason: ""))

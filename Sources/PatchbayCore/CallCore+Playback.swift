@@ -5,26 +5,84 @@ import PatchbayAudio
 extension CallCore {
     /// Sends what is due: as much as keeps the carrier `lead` ahead of the playback clock.
     mutating func pump(at now: MediaTime, into output: inout CallOutput) {
-        guard case .streaming = state else { return }
-        let packetDuration = TimeSpan.milliseconds(Int64(carrierFormat.packetMilliseconds))
+        guard case .streaming = state, paused == nil else { return }
+        let packetDuration = TimeSpan(nanoseconds: Int64(carrierFormat.packetMicroseconds) * 1000)
         let lead = max(limits.lead, packetDuration)
-        while case .streaming = state {
+        guard announce(lead, packetDuration, at: now, into: &output) else { return }
+        while case .streaming = state, paused == nil {
             if let point = agent.queue.takePoint() {
-                endUtterance(at: now, into: &output)
-                if case .hangup(let reason) = point { sendToCaller(.hangup(reason), at: now, into: &output) }
+                reach(point, at: now, into: &output)
                 continue
             }
-            guard max(ledger.unplayed(at: now), releasedUntil - now) + packetDuration <= lead,
-                let audio = agent.takePacket(generation: ledger.generation)
-            else { return }
-            releasedUntil = max(releasedUntil, now) + audio.duration
-            if !isTurnOpen {
-                isTurnOpen = true
-                ledger.startTurn()
-                sendToCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
+            guard max(ledger.unplayed(at: now), releasedUntil - now) + packetDuration <= lead else { return }
+            guard let audio = agent.takePacket(generation: ledger.generation) else { return }
+            transcript.audioTaken(audio.duration)
+            if ledger.debt > .zero, silenceSkipper.canSkip(audio) {
+                ledger.repay(audio.duration)
+                counters.silenceSkipped = counters.silenceSkipped + audio.duration
+                continue
             }
+            releasedUntil = max(releasedUntil, now) + audio.duration
+            if !isTurnOpen { startTurn(at: now, into: &output) }
             sendToCaller(.audio(audio), at: now, into: &output)
         }
+    }
+
+    private mutating func startTurn(at now: MediaTime, into output: inout CallOutput) {
+        turnHeard(at: now, into: &output)
+        isTurnOpen = true
+        ledger.startTurn()
+        transcript.startTurn()
+        sendToCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
+    }
+
+    /// Playback has come to a point that the agent put between its audio.
+    private mutating func reach(_ point: AgentAudioQueue.Point, at now: MediaTime, into output: inout CallOutput) {
+        switch point {
+        case .pause:
+            endUtterance(at: now, into: &output)
+        case .turnEnded:
+            endUtterance(at: now, into: &output)
+            isTurnEnding = isTurnEnding || isTurnOpen
+            isTurnOpen = false
+        case .interruptible(let isAllowed):
+            if isAllowed { interruptibility.protectedUntil = max(interruptibility.protectedUntil, speechPlayedBy) }
+            interruptibility.byAgent = isAllowed
+        case .hangup(let reason):
+            endUtterance(at: now, into: &output)
+            sendToCaller(.hangup(reason), at: now, into: &output)
+        }
+    }
+
+    /// A turn that was sent to its end has been played to its end.
+    mutating func turnHeard(at now: MediaTime, into output: inout CallOutput) {
+        guard isTurnEnding else { return }
+        isTurnEnding = false
+        let duration = ledger.heardInTurn(at: now)
+        let heard = Heard(text: transcript.words(in: duration), duration: duration, isComplete: true)
+        counters.heard = heard
+        agent.receive(.heard(heard), at: now, into: &output.agent)
+        note(.turnHeard(heard), at: now)
+    }
+
+    /// Sends what is due of the announcement, which comes before everything else.
+    ///
+    /// - Returns: Whether all of it has been sent.
+    private mutating func announce(
+        _ lead: TimeSpan, _ packetDuration: TimeSpan, at now: MediaTime, into output: inout CallOutput
+    ) -> Bool {
+        while announcement.readableBytes > 0 {
+            guard ledger.unplayed(at: now) + packetDuration <= lead else { return false }
+            packet.clear()
+            let size = min(announcement.readableBytes, carrierFormat.bytesPerPacket)
+            if var piece = announcement.readSlice(length: size) { packet.writeBuffer(&piece) }
+            packet.writeRepeatingByte(carrierFormat.encoding.silenceByte, count: carrierFormat.bytesPerPacket - size)
+            sendPacket(isSpeech: false, at: now, into: &output)
+            interruptibility.protectedUntil = ledger.playedBy
+            // Given back: it is played once.
+            if announcement.readableBytes == 0 { announcement = ByteBuffer() }
+        }
+        return true
     }
 
     /// Gives out the tails of the utterance that has been taken from the queue.
@@ -63,49 +121,18 @@ extension CallCore {
                 note(.utteranceSent, at: now)
             case .hangup(let reason):
                 beginDraining(reason, at: now, into: &output)
-            case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .text,
-                .agentTurnStarted, .custom:
+            default:
                 break
             }
         }
         toCaller.takeReturns(into: &frames)
-        for case .interruption(let interruption) in frames { interruptAgent(interruption, at: now, into: &output) }
+        for frame in frames { act(on: frame, at: now, into: &output) }
         giveBack(&frames)
-    }
-
-    /// A stage of ours cuts the agent's turn.
-    mutating func interruptAgent(_ interruption: Interruption, at now: MediaTime, into output: inout CallOutput) {
-        interrupt(cause: interruption.cause, at: now, into: &output)
-        agent.receive(.interruption(interruption), at: now, into: &output.agent)
-    }
-
-    /// Cuts the agent's turn: what waits anywhere must not be heard.
-    mutating func interrupt(cause: String, at now: MediaTime, into output: inout CallOutput) {
-        guard case .streaming = state else {
-            agent.interrupt()
-            return
-        }
-        // The order matters: new generation, our own queue, the carrier's.
-        let cutsSomething = isUtteranceOpen || !agent.queue.isEmpty || ledger.unplayed(at: now) > .zero
-        let heard = ledger.interrupt(at: now)
-        releasedUntil = now
-        toCaller.generation = ledger.generation
-        agent.interrupt()
-        packetizer.reset()
-        isUtteranceOpen = false
-        hasSentOfUtterance = false
-        isTurnOpen = false
-        carrier.clear(into: &output.carrier)
-        sendToCaller(.interruption(Interruption(generation: ledger.generation, cause: cause)), at: now, into: &output)
-        // An agent may interrupt itself when all it said has been heard; nobody was cut off then.
-        guard cutsSomething else { return }
-        counters.interruptions += 1
-        note(.interrupted(cause: cause, heard: heard), at: now)
     }
 
     private mutating func send(_ audio: AudioFrame, at now: MediaTime, into output: inout CallOutput) {
         audio.payload.withUnsafeReadableBytes { packetizer.append($0) }
-        while takePacket() { sendPacket(at: now, into: &output) }
+        while takePacket() { sendPacket(isSpeech: !audio.isBackground, at: now, into: &output) }
         if ledger.sinceLastMark >= limits.markInterval { placeMark(into: &output) }
     }
 
@@ -117,11 +144,19 @@ extension CallCore {
         } > 0
     }
 
-    private mutating func sendPacket(at now: MediaTime, into output: inout CallOutput) {
+    /// Hands ``packet`` to the carrier and enters it in the books.
+    mutating func sendPacket(isSpeech: Bool, at now: MediaTime, into output: inout CallOutput) {
         carrier.audio(packet, into: &output.carrier)
+        history.append(packet)
+        if !taps.isEmpty {
+            let position = callerTrack.position(of: max(now, ledger.playedBy))
+            for tap in taps { tap.agentAudio(packet, at: position) }
+        }
         let duration = TimeSpan(nanoseconds: carrierFormat.nanoseconds(byteCount: packet.readableBytes))
-        ledger.send(duration, at: now, continuesUtterance: hasSentOfUtterance)
+        ledger.send(duration, at: now, continuesUtterance: isSpeech && hasSentOfUtterance)
         counters.packetsSent += 1
+        guard isSpeech else { return }
+        speechPlayedBy = ledger.playedBy
         if !hasSentOfUtterance {
             hasSentOfUtterance = true
             counters.agentAudible(at: now)
@@ -131,7 +166,7 @@ extension CallCore {
 
     mutating func padLastPacket(at now: MediaTime, into output: inout CallOutput) {
         packetizer.flush(padding: carrierFormat.encoding.silenceByte)
-        while takePacket() { sendPacket(at: now, into: &output) }
+        while takePacket() { sendPacket(isSpeech: true, at: now, into: &output) }
     }
 
     mutating func placeMark(into output: inout CallOutput) {

@@ -41,10 +41,15 @@ public struct CallPlan {
     /// The backends in the order they are tried; at least one.
     public var backends: [any AgentBackend]
     public var toCaller: Chain
+    /// Hear what both sides hear; for recordings.
+    public var taps: [any MediaTap]
+    /// Played first, in the carrier's format, whatever the caller does: for instance that the call is recorded.
+    public var announcement: ByteBuffer
 
     public init(
         info: CallInfo, limits: CallLimits = CallLimits(), carrier: any CarrierSerializer, carrierFormat: AudioFormat,
-        toAgent: Chain, joint: AudioFormat, backends: [any AgentBackend], toCaller: Chain
+        toAgent: Chain, joint: AudioFormat, backends: [any AgentBackend], toCaller: Chain,
+        taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer()
     ) {
         self.info = info
         self.limits = limits
@@ -54,6 +59,8 @@ public struct CallPlan {
         self.joint = joint
         self.backends = backends
         self.toCaller = toCaller
+        self.taps = taps
+        self.announcement = announcement
     }
 
     /// Gives stages that work asynchronously their way back.
@@ -102,6 +109,21 @@ public struct CallCore {
     var hasSentOfUtterance = false
     /// Something of the agent's turn has been sent through the chain. A pause does not end a turn; the vendor's word does.
     var isTurnOpen = false
+    /// A turn has been sent to its end and not been played to its end.
+    var isTurnEnding = false
+    /// The agent's turn can be heard, or will be at once.
+    var isAgentSpeaking = false
+    /// When the last of the agent's own speech will have been played. Background goes on after it.
+    var speechPlayedBy = MediaTime.zero
+    var transcript = AgentTranscript()
+    var history: SentHistory
+    var interruptibility = Interruptibility()
+    /// What playback was stopped at, while a barge-in is undecided.
+    var paused: PausedPlayback?
+    var silenceSkipper = SilenceSkipper()
+    var announcement: ByteBuffer
+    var callerTrack: CallerTrack
+    let taps: [any MediaTap]
     /// When everything released from the agent's queue will have been played. Runs ahead of the ledger where a stage
     /// answers late.
     var releasedUntil = MediaTime.zero
@@ -129,6 +151,12 @@ public struct CallCore {
         toCaller = plan.toCaller
         backends = plan.backends
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
+        taps = plan.taps
+        announcement = plan.announcement
+        // The lead and a little more: beyond that nothing is ever unplayed.
+        history = SentHistory(
+            capacity: plan.carrierFormat.byteCount(milliseconds: Int(plan.limits.lead.milliseconds) + 100))
+        callerTrack = CallerTrack(start: now)
         createdAt = now
         lastCarrierMessage = now
         agent = AgentStage(NoConversation(), joint: plan.joint, limits: plan.limits)
@@ -154,95 +182,10 @@ public struct CallCore {
     /// Data frames of cut turns that were dropped inside the chain.
     public var staleFrames: Int { toAgent.staleCount + toCaller.staleCount }
 
-    // MARK: The carrier's side
-
-    /// A message of the carrier has come.
-    public mutating func carrierReceived(_ message: ByteBuffer, at now: MediaTime, into output: inout CallOutput) {
-        if case .ended = state { return }
-        lastCarrierMessage = now
-        let event: CarrierEvent
-        do {
-            event = try carrier.deserialize(message)
-        } catch {
-            carrierFault("\(error)", at: now, into: &output)
-            return
-        }
-        switch event {
-        case .audio(let payload, let position):
-            counters.count(packet: position)
-            sendToAgent(
-                .audio(AudioFrame(payload, format: carrierFormat, generation: ledger.generation)), at: now,
-                into: &output)
-        case .mark(let mark):
-            if let mark { confirm(mark, at: now, into: &output) }
-        case .dtmf(let digit):
-            sendToAgent(.dtmf(digit), at: now, into: &output)
-        case .started(let start, let format):
-            started(start, format, at: now, into: &output)
-        case .stopped:
-            callerLeft(at: now, into: &output)
-        case .ignored:
-            break
-        }
-    }
-
-    /// The carrier's socket is gone, with or without a word.
-    public mutating func carrierClosed(at now: MediaTime, into output: inout CallOutput) {
-        carrierEnded(EndReason(.streamLost, "the carrier's socket closed without a stop"), at: now, into: &output)
-    }
-
-    /// The carrier says by other means that the caller is gone.
-    public mutating func callerLeft(at now: MediaTime, into output: inout CallOutput) {
-        carrierEnded(EndReason(.callerHungUp), at: now, into: &output)
-    }
-
-    private mutating func started(
-        _ start: CallStart, _ format: AudioFormat, at now: MediaTime, into output: inout CallOutput
-    ) {
-        guard case .ringing = state else {
-            carrierFault("a second start on one stream", at: now, into: &output)
-            return
-        }
-        guard format.encoding == carrierFormat.encoding, format.sampleRate == carrierFormat.sampleRate,
-            format.channelCount == carrierFormat.channelCount
-        else {
-            let message = "the carrier's stream is \(format), the pipeline was built for \(carrierFormat)"
-            finish(EndReason(.failure, message), at: now, into: &output)
-            return
-        }
-        state = .streaming
-        callStart = start
-        counters.streamStartedAt = now
-        note(.streamStarted(start), at: now)
-        sendToAgent(.callStarted(start), at: now, into: &output)
-        pump(at: now, into: &output)
-    }
-
-    private mutating func carrierEnded(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
-        if case .draining(let planned, _) = state {
-            finish(planned, at: now, into: &output)
-        } else {
-            finish(reason, at: now, into: &output)
-        }
-    }
-
-    private mutating func carrierFault(_ message: String, at now: MediaTime, into output: inout CallOutput) {
-        counters.carrierFaults += 1
-        note(.fault(peer: "carrier", message: message), at: now)
-        if counters.carrierFaults >= limits.carrierFaults {
-            finish(
-                EndReason(.failure, "the carrier sent \(counters.carrierFaults) unusable messages"), at: now,
-                into: &output)
-        }
-    }
-
-    private mutating func confirm(_ mark: PlaybackMark, at now: MediaTime, into output: inout CallOutput) {
-        guard ledger.confirm(mark, at: now) else { return }
-        if case .draining(let reason, _) = state, mark == finalMark { finish(reason, at: now, into: &output) }
-    }
+    // MARK: The caller's leg
 
     /// Sends a frame through the caller's leg and what comes out to the agent.
-    private mutating func sendToAgent(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+    mutating func sendToAgent(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
         do {
             try toAgent.send(frame, at: now)
         } catch {
@@ -257,12 +200,15 @@ public struct CallCore {
         var frames = borrowScratch()
         toAgent.takeExits(into: &frames)
         for frame in frames {
-            if case .speechStopped = frame { counters.speechStoppedAt = now }
+            switch frame {
+            case .speechStopped, .userTurnEnded: counters.speechStoppedAt = now
+            default: break
+            }
             if case .ended = state { break }
             agent.receive(frame, at: now, into: &output.agent)
         }
         toAgent.takeReturns(into: &frames)
-        for case .interruption(let interruption) in frames { interruptAgent(interruption, at: now, into: &output) }
+        for frame in frames { act(on: frame, at: now, into: &output) }
         giveBack(&frames)
         handleAgentEvents(at: now, into: &output)
     }

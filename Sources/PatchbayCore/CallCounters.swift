@@ -9,7 +9,20 @@ public struct CallCounters: Sendable {
     public internal(set) var packetsSent = 0
     /// Packets of the caller that never came, by the carrier's own numbering.
     public internal(set) var packetsMissing = 0
+    /// Holes in the caller's audio, by the carrier's own timestamps, and how much of them was filled in.
+    public internal(set) var gaps = 0
+    public internal(set) var concealed = TimeSpan.zero
+    /// Caller audio that came too late to be given to the agent.
+    public internal(set) var lateDropped = TimeSpan.zero
+    /// Silence of the agent's that was left out to make up for a stall.
+    public internal(set) var silenceSkipped = TimeSpan.zero
     public internal(set) var interruptions = 0
+    /// Interruptions that came while the agent must not be interrupted.
+    public internal(set) var interruptionsRefused = 0
+    /// Times playback was resumed because the caller had not meant to interrupt.
+    public internal(set) var falseInterruptions = 0
+    /// What the caller heard of the agent's last turn.
+    public internal(set) var heard: Heard?
     /// Messages that could not be used.
     public internal(set) var carrierFaults = 0
     public internal(set) var agentFaults = 0

@@ -51,6 +51,12 @@ public struct CallLimits: Sendable {
     public var agentBacklogBytes = 16 << 20
     /// Audio between two marks.
     public var markInterval = TimeSpan.milliseconds(240)
+    /// Caller audio that is older than this when it comes is not given to the agent: after a long stall the newest matters.
+    public var callerLateness = TimeSpan.seconds(2)
+    /// Missing audio of the caller that is filled in; a longer hole is only counted.
+    public var concealment = TimeSpan.milliseconds(200)
+    /// The longest that a barge-in may stay undecided; then playback resumes.
+    public var bargeIn = TimeSpan.seconds(5)
     /// Unusable carrier messages after which the call is given up.
     public var carrierFaults = 500
 
@@ -65,8 +71,16 @@ public enum CallEvent: Sendable {
     case conversationStarted(id: String)
     /// The first packet of a turn has been handed to the carrier.
     case agentAudible(generation: UInt32)
-    /// The agent's turn was cut; the caller heard `heard` of it.
-    case interrupted(cause: String, heard: TimeSpan)
+    /// The agent's turn was cut after this much of it.
+    case interrupted(cause: String, heard: Heard)
+    /// A turn of the agent has been played to its end.
+    case turnHeard(Heard)
+    /// Playback stopped because the caller may want to speak.
+    case playbackPaused(heard: TimeSpan)
+    /// Recordings were paused, or go on.
+    case recording(RecordingCommand)
+    /// The caller did not go on; what they had not heard follows.
+    case playbackResumed
     /// A turn has been sent completely.
     case utteranceSent
     case agentFailed(PipelineError)

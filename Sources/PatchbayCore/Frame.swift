@@ -20,6 +20,22 @@ public enum Frame: Sendable {
     case speechStarted
     /// The caller stopped speaking, as a VAD heard it.
     case speechStopped
+    /// The caller's turn began: they speak, and mean it.
+    case userTurnStarted
+    /// The caller's turn is over; an agent that leaves turn-taking to the pipeline answers now.
+    case userTurnEnded(TurnEnd)
+    /// The agent can be heard from now on. Comes to the caller's leg, for stages that take turns.
+    case agentStartedSpeaking
+    /// Everything the agent said has been played, or was cut.
+    case agentStoppedSpeaking
+    /// What the caller has really heard of a turn of the agent.
+    case heard(Heard)
+    /// The caller speaks while the agent does; a stage asks the call upstream to act on it.
+    case bargeIn(BargeIn)
+    /// Whether the agent's turn may be cut from here on. A stage asks the call upstream.
+    case interruptible(Bool)
+    /// A recording is to pause, or to go on. A stage asks the call upstream.
+    case recording(RecordingCommand)
     /// Something failed that the rest of the pipeline should know of.
     case failure(PipelineError)
 
@@ -47,7 +63,10 @@ public enum Frame: Sendable {
     /// Which rules of order the frame follows.
     public var family: Family {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure: .system
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+            .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
+            .failure:
+            .system
         case .audio, .text: .data
         case .agentTurnStarted, .utteranceEnded, .hangup: .control
         case .custom(let frame): frame.family
@@ -57,7 +76,10 @@ public enum Frame: Sendable {
     /// Whether an interruption discards this frame where it waits.
     public var isDroppedByInterruption: Bool {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure: false
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+            .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
+            .failure:
+            false
         case .audio, .text, .agentTurnStarted, .utteranceEnded: true
         case .hangup: false
         case .custom(let frame): frame.isDroppedByInterruption
@@ -71,7 +93,10 @@ public enum Frame: Sendable {
         case .text(let text): text.generation
         case .agentTurnStarted(let generation), .utteranceEnded(let generation): generation
         case .custom(let frame): frame.generation
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .failure, .hangup: nil
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+            .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
+            .failure, .hangup:
+            nil
         }
     }
 }
@@ -83,11 +108,14 @@ public struct AudioFrame: Sendable {
     public var format: AudioFormat
     /// The agent's turn it belongs to; for the caller's audio the turn during which it was heard.
     public var generation: UInt32
+    /// Sound that nobody says, such as music under the conversation: it is played, but no turn of anybody's.
+    public var isBackground: Bool
 
-    public init(_ payload: ByteBuffer, format: AudioFormat, generation: UInt32 = 0) {
+    public init(_ payload: ByteBuffer, format: AudioFormat, generation: UInt32 = 0, isBackground: Bool = false) {
         self.payload = payload
         self.format = format
         self.generation = generation
+        self.isBackground = isBackground
     }
 
     /// How long it plays.
@@ -101,12 +129,17 @@ public struct TextFrame: Sendable, Equatable {
     public var speaker: Speaker
     /// False while the recogniser may still change its mind.
     public var isFinal: Bool
+    /// The vendor's second thoughts about words it had sent before, for instance cut to what it believes was heard.
+    public var isCorrection: Bool
     public var generation: UInt32
 
-    public init(_ text: String, speaker: Speaker, isFinal: Bool = true, generation: UInt32 = 0) {
+    public init(
+        _ text: String, speaker: Speaker, isFinal: Bool = true, isCorrection: Bool = false, generation: UInt32 = 0
+    ) {
         self.text = text
         self.speaker = speaker
         self.isFinal = isFinal
+        self.isCorrection = isCorrection
         self.generation = generation
     }
 }
@@ -131,11 +164,48 @@ public struct Interruption: Sendable, Equatable {
     public var generation: UInt32
     /// Who cut it: the agent's own turn-taking, a stage of ours, or a new backend.
     public var cause: String
+    /// What the caller heard of the turn; `nil` in a request, before the call has acted on it.
+    public var heard: Heard?
 
-    public init(generation: UInt32, cause: String) {
+    public init(generation: UInt32, cause: String, heard: Heard? = nil) {
         self.generation = generation
         self.cause = cause
+        self.heard = heard
     }
+}
+
+/// How the end of the caller's turn was found.
+public enum TurnEnd: String, Sendable {
+    /// By silence after speech.
+    case silence
+    /// By the agent: it transcribed the turn, or began to answer.
+    case agent
+}
+
+/// What the caller has really heard of one turn of the agent.
+public struct Heard: Sendable, Equatable {
+    /// The words, cut after the last whole one that was heard. Where the agent does not tell when it says which word, its text
+    /// is taken to be spoken evenly.
+    public var text: String
+    public var duration: TimeSpan
+    /// Whether nothing of the turn was cut.
+    public var isComplete: Bool
+
+    public init(text: String, duration: TimeSpan, isComplete: Bool) {
+        self.text = text
+        self.duration = duration
+        self.isComplete = isComplete
+    }
+}
+
+/// What becomes of the agent's turn while the caller speaks over it.
+public enum BargeIn: String, Sendable {
+    /// The caller has spoken long enough to be listened to: playback stops, and can still be resumed.
+    case started
+    /// The caller goes on: the turn is cut.
+    case confirmed
+    /// It was nothing: playback resumes where it stopped.
+    case dismissed
 }
 
 /// A plug-in's own frame, with the answers every frame owes.

@@ -17,10 +17,13 @@ public struct PlaybackLedger: Sendable {
     public private(set) var discarded = TimeSpan.zero
     /// Highest position that a mark has confirmed.
     public private(set) var confirmed = TimeSpan.zero
-    /// The agent's turn; every interruption begins a new one.
+    /// Counts the times that audio was thrown away; marks from before the last time prove nothing. An interruption begins a new
+    /// turn of the agent with it.
     public private(set) var generation: UInt32 = 0
     /// Times the carrier ran dry in the middle of an utterance.
     public private(set) var underruns = 0
+    /// Silence that under-runs have put into the agent's speech and that no pause has made up for yet.
+    public private(set) var debt = TimeSpan.zero
 
     /// When the carrier will have played everything sent so far.
     private var bufferEnd = MediaTime.zero
@@ -34,13 +37,22 @@ public struct PlaybackLedger: Sendable {
     ///
     /// - Parameter continuesUtterance: Whether the utterance was already running, so that silence before it was a gap.
     public mutating func send(_ duration: TimeSpan, at now: MediaTime, continuesUtterance: Bool) {
-        if bufferEnd <= now {
-            if continuesUtterance && sent > .zero { underruns += 1 }
+        if bufferEnd < now {
+            if continuesUtterance && sent > .zero {
+                underruns += 1
+                debt = debt + (now - bufferEnd)
+            }
             bufferEnd = now
         }
         bufferEnd = bufferEnd + duration
         sent = sent + duration
     }
+
+    /// Silence of the agent's was left out instead of sent, or there is no delay left to make up for.
+    public mutating func repay(_ duration: TimeSpan) { debt = max(.zero, debt - duration) }
+
+    /// When the carrier will have played everything sent so far; in the past when it has run dry.
+    public var playedBy: MediaTime { bufferEnd }
 
     /// Audio that the carrier holds and has not played yet.
     public func unplayed(at now: MediaTime) -> TimeSpan { max(.zero, bufferEnd - now) }
@@ -91,10 +103,19 @@ public struct PlaybackLedger: Sendable {
     /// - Returns: How much of the cut turn the caller has heard.
     public mutating func interrupt(at now: MediaTime) -> TimeSpan {
         let heard = heardInTurn(at: now)
+        pause(at: now)
+        debt = .zero
+        startTurn()
+        return heard
+    }
+
+    /// The turn goes on; the silence since it was paused was meant and is no under-run.
+    public mutating func resume(at now: MediaTime) { bufferEnd = max(bufferEnd, now) }
+
+    /// Everything unplayed has been thrown away; the turn may go on later. Marks from before prove nothing any more.
+    public mutating func pause(at now: MediaTime) {
         discarded = sent - played(at: now)
         bufferEnd = min(bufferEnd, now)
         generation &+= 1
-        startTurn()
-        return heard
     }
 }

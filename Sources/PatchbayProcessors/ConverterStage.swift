@@ -33,9 +33,7 @@ struct ConverterStage: Processor {
         case .interruption:
             converter.reset()
             output.emit(frame)
-        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
-            .hangup,
-            .custom:
+        default:
             output.emit(frame)
         }
     }

@@ -68,6 +68,9 @@ public struct CallHarness {
         }
     }
 
+    /// Lets time pass without a tick, as when the process stands still; the next tick is late.
+    public mutating func stall(_ milliseconds: Int64) { now = now + .milliseconds(milliseconds) }
+
     /// The number of the agent dialled last, as the call counts them.
     public private(set) var link = 0
 

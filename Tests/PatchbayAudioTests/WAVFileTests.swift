@@ -41,7 +41,7 @@ struct RawWAV {
 }
 
 @Suite struct WAVFileTests {
-    static let formats = AudioFormat.Encoding.allCases.flatMap { encoding in
+    static let formats = [AudioFormat.Encoding.pcm16, .mulaw, .alaw].flatMap { encoding in
         [8000, 44_100].flatMap { rate in
             [1, 2].map { AudioFormat(encoding, sampleRate: rate, channelCount: $0) }
         }

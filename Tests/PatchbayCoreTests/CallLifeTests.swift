@@ -309,9 +309,9 @@ import Testing
         var call = try makeHarness(toCaller: [stage])
         call.begin()
         call.agent("audio 40 8000")
-        call.agent("text")
+        call.agent("says words")
         #expect(call.carrierTexts("clear") == ["clear"])
-        #expect(call.agentTexts("cut") == ["cut"])
+        #expect(call.agentTexts("cut").count == 1)
     }
 
     @Test func everybodyHearsOfTheEndEvenAfterAStageFailed() throws {
@@ -335,7 +335,7 @@ import Testing
         call.agent("audio 40 8000")
         call.carrier("dtmf 1")
         #expect(call.carrierTexts("clear") == ["clear"])
-        #expect(call.agentTexts("cut") == ["cut"])
+        #expect(call.agentTexts("cut").count == 1)
     }
 
     @Test func resultsOfAnAsynchronousStageOfACutTurnAreDropped() throws {

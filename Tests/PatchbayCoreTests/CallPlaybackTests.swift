@@ -94,7 +94,7 @@ import Testing
         call.advance(500)
         call.agent("interrupt")
         let heard = log.events.compactMap {
-            if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil }
+            if case .interrupted(_, let heard) = $0 { heard.duration.milliseconds } else { nil }
         }
         #expect(heard == [500], "700 ms were sent, 500 ms had been played")
     }
@@ -109,7 +109,7 @@ import Testing
         call.advance(300) { $0.carrier("audio 7f 160") }
         call.agent("interrupt")
         let heard = log.events.compactMap {
-            if case .interrupted(_, let heard) = $0 { heard.milliseconds } else { nil }
+            if case .interrupted(_, let heard) = $0 { heard.duration.milliseconds } else { nil }
         }
         #expect(heard == [500], "200 ms before the pause and 300 ms after it")
         let starts = log.frames.filter { if case .agentTurnStarted = $0.1 { $0.0.index == 0 } else { false } }

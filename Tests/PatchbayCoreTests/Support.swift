@@ -3,7 +3,7 @@ import PatchbayAudio
 import PatchbayCore
 import PatchbayTesting
 
-/// A carrier whose messages can be read aloud: `start`, `audio 7F 160`, `dtmf 5`, `mark 0:240`, `stop`.
+/// A carrier whose messages can be read aloud: `start`, `audio 7F 160`, `audio 7F 160 CHUNK TIMESTAMP`, `dtmf 5`, `mark 0:240`, `stop`.
 struct PlainCarrier: CarrierSerializer {
     struct Malformed: Error, CustomStringConvertible {
         var description: String
@@ -16,8 +16,10 @@ struct PlainCarrier: CarrierSerializer {
         case "audio":
             guard words.count >= 3, let byte = UInt8(words[1], radix: 16), let count = Int(words[2]) else { break }
             let chunk = words.count > 3 ? Int64(words[3]) : nil
+            let timestamp = words.count > 4 ? Int64(words[4]) ?? 0 : 0
             return .audio(
-                ByteBuffer(repeating: byte, count: count), CarrierPosition(timestampMilliseconds: 0, chunk: chunk))
+                ByteBuffer(repeating: byte, count: count),
+                CarrierPosition(timestampMilliseconds: timestamp, chunk: chunk))
         case "dtmf": return .dtmf(words[1].first ?? "?")
         case "mark":
             let parts = words[1].split(separator: ":")
@@ -72,9 +74,15 @@ struct PuppetAgent: AgentBackend {
             case .audio(let audio): output.messages.text { $0.writeString("heard \(audio.payload.readableBytes)") }
             case .callStarted: output.messages.text { $0.writeString("started") }
             case .dtmf(let digit): output.messages.text { $0.writeString("key \(digit)") }
-            case .interruption: output.messages.text { $0.writeString("cut") }
+            case .interruption(let interruption): write("cut", interruption.heard, into: &output)
+            case .heard(let heard): write("heard", heard, into: &output)
             default: break
             }
+        }
+
+        private func write(_ word: String, _ heard: Heard?, into output: inout AgentOutput) {
+            let text = heard.map { " after \($0.duration.milliseconds) ms: \($0.text)" } ?? ""
+            output.messages.text { $0.writeString(word + text) }
         }
 
         func received(_ message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {
@@ -91,7 +99,12 @@ struct PuppetAgent: AgentBackend {
             case "fail-then-audio":
                 output.emit(.failed(PipelineError(.agentFailed, "told to")))
                 output.emit(.audio(ByteBuffer(repeating: 0x66, count: 1600)))
-            case "text": output.emit(.text(TextFrame("words", speaker: .agent)))
+            case "says": output.emit(.text(TextFrame(words.dropFirst().joined(separator: " "), speaker: .agent)))
+            case "transcribes":
+                output.emit(.text(TextFrame(words.dropFirst().joined(separator: " "), speaker: .caller)))
+            case "locks": output.emit(.interruptible(false))
+            case "unlocks": output.emit(.interruptible(true))
+            case "keys": output.emit(.dtmf(words[1]))
             default: output.emit(.fault("?"))
             }
         }
@@ -105,13 +118,15 @@ struct PuppetAgent: AgentBackend {
 /// A call of a plain carrier and puppets.
 func makeHarness(
     backends: [any AgentBackend] = [PuppetAgent()], limits: CallLimits = CallLimits(), toAgent: [Stage] = [],
-    toCaller: [Stage] = [], joint: AudioFormat = .telephony, observers: [any CallObserver] = []
+    toCaller: [Stage] = [], joint: AudioFormat = .telephony, observers: [any CallObserver] = [],
+    taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer()
 ) throws(PipelineError) -> CallHarness {
     try CallHarness(
         CallPlan(
             info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"), limits: limits,
             carrier: PlainCarrier(), carrierFormat: .telephony, toAgent: Chain(.toAgent, toAgent), joint: joint,
-            backends: backends, toCaller: Chain(.toCaller, toCaller)),
+            backends: backends, toCaller: Chain(.toCaller, toCaller), taps: taps,
+            announcement: announcement),
         observers: observers)
 }
 

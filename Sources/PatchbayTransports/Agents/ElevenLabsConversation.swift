@@ -45,9 +45,7 @@ struct ElevenLabsConversation: AgentConversation {
         case .interruption:
             // We cut the turn ourselves: what still comes of it is as stale as if the agent had.
             cut = max(cut, lastAudioId + 1)
-        case .callStarted, .callEnded, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
-            .utteranceEnded,
-            .hangup, .custom:
+        default:
             break
         }
     }
@@ -83,7 +81,7 @@ struct ElevenLabsConversation: AgentConversation {
         case .agentResponse(let text, _):
             output.emit(.text(TextFrame(text, speaker: .agent)))
         case .agentResponseCorrection(_, let corrected, _):
-            output.emit(.text(TextFrame(corrected, speaker: .agent)))
+            output.emit(.text(TextFrame(corrected, speaker: .agent, isCorrection: true)))
         case .userTranscript(let text, _):
             output.emit(.text(TextFrame(text, speaker: .caller)))
         case .tentativeUserTranscript(let text, _):

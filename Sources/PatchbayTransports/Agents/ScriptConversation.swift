@@ -58,7 +58,16 @@ struct ScriptConversation: AgentConversation {
             } else if digit == script.goodbyeKey {
                 sayGoodbye(at: now, into: &output)
             }
-        case .callEnded, .interruption, .failure, .text, .agentTurnStarted, .utteranceEnded, .hangup, .custom:
+        case .userTurnStarted:
+            usesPipelineEdges = true
+            deadline = nil
+        case .userTurnEnded(.silence), .userTurnEnded(.agent):
+            usesPipelineEdges = true
+            speechStopped(at: now, into: &output)
+        case .interruption:
+            // A stage that takes turns has cut what was being said.
+            speakingUntil = now
+        default:
             break
         }
     }

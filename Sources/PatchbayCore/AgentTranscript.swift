@@ -1,0 +1,86 @@
+import DequeModule
+
+/// What the agent says, laid along its audio, so that a length of sound that was heard becomes the words that were heard.
+///
+/// Positions are lengths of agent audio, in the order in which it came. A text begins where the audio had got to when the
+/// text came, since agents send a text before or with its sound.
+struct AgentTranscript {
+    /// Speech that is faster than this is not expected: while a text's audio is still coming, its end is put no nearer.
+    static let charactersPerSecond = 15.0
+    /// Texts kept; the oldest are forgotten first. A turn has a few.
+    static let limit = 200
+
+    private struct Passage {
+        var text: String
+        var start: TimeSpan
+        /// Where its audio ends; `nil` while it may still come.
+        var end: TimeSpan?
+    }
+
+    private var passages: Deque<Passage> = []
+    /// Audio that has come.
+    private var received = TimeSpan.zero
+    /// Where the turn that is played begins.
+    private var turnStart = TimeSpan.zero
+    /// Audio that has been taken to be played.
+    private var taken = TimeSpan.zero
+
+    mutating func audioCame(_ duration: TimeSpan) { received = received + duration }
+
+    mutating func audioTaken(_ duration: TimeSpan) { taken = taken + duration }
+
+    mutating func textCame(_ text: String) {
+        closePassage()
+        if passages.count == Self.limit { passages.removeFirst() }
+        passages.append(Passage(text: text, start: received))
+    }
+
+    /// The agent has sent everything of its turn.
+    mutating func turnCame() { closePassage() }
+
+    /// What is taken from here on belongs to the next turn.
+    mutating func startTurn() {
+        turnStart = taken
+        while let first = passages.first, let end = first.end, end <= turnStart { passages.removeFirst() }
+    }
+
+    /// Forgets everything, with the audio.
+    mutating func reset() { self = AgentTranscript() }
+
+    /// The words within the first `duration` of the turn that is played.
+    func words(in duration: TimeSpan) -> String {
+        let until = turnStart + duration
+        var words = ""
+        for passage in passages where passage.start < until {
+            let end = end(of: passage)
+            let text = end <= until ? passage.text : part(of: passage, until, end)
+            guard !text.isEmpty else { continue }
+            if !words.isEmpty, words.last?.isWhitespace == false, text.first?.isWhitespace == false { words += " " }
+            words += text
+        }
+        return words
+    }
+
+    private func end(of passage: Passage) -> TimeSpan {
+        if let end = passage.end { return end }
+        let seconds = Double(passage.text.count) / Self.charactersPerSecond
+        return max(received, passage.start + TimeSpan(nanoseconds: Int64(seconds * 1e9)))
+    }
+
+    /// The words that end before `until`, if the text is spoken evenly.
+    private func part(of passage: Passage, _ until: TimeSpan, _ end: TimeSpan) -> String {
+        let share = (until - passage.start).seconds / (end - passage.start).seconds
+        let count = Int(Double(passage.text.count) * share)
+        let heard = passage.text.prefix(count)
+        // The character after the last one heard tells whether a word ended there.
+        let next = passage.text.dropFirst(count).first
+        if next == nil || next?.isWhitespace == true { return String(heard) }
+        guard let space = heard.lastIndex(where: \.isWhitespace) else { return "" }
+        return String(heard[..<space])
+    }
+
+    private mutating func closePassage() {
+        guard let last = passages.indices.last, passages[last].end == nil else { return }
+        passages[last].end = received
+    }
+}
