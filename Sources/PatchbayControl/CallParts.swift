@@ -25,7 +25,8 @@ public struct CallParts: Sendable {
     public func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
         CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
-            carrierFormat: carrier.format, toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
+            carrierFormat: carrier.format(plan.transport.settings),
+            toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
             joint: plan.agentFormat,
             backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)))
     }

@@ -31,8 +31,8 @@ public struct Recorder: TapComponent {
             "rateHz", .integer(8000...48_000), isAdvanced: true, example: "16000",
             "Sample rate of the file, in Hz. Without it the carrier's.")
         Field(
-            "bitrate", .integer(12_000...256_000), isAdvanced: true, example: "32000",
-            "Bit rate of an Opus file, in bit/s for both channels.")
+            "bitrate", .integer(OpusSink.bitrates), isAdvanced: true, example: "64000",
+            "Bit rate of an Opus file, in bit/s for both channels. Without it \(OpusSink.defaultBitrate).")
         Field(
             "announcement", .string, example: "\"This call is recorded.\"",
             "What the caller hears before the agent speaks: a text or a WAV file.")

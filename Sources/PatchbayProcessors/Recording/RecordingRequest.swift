@@ -32,7 +32,7 @@ struct RecordingRequest: Sendable {
     var format: Format
     /// Of the file, in Hz.
     var sampleRate: Int
-    /// Of Opus, in bit/s for both channels; `nil` leaves it to the encoder.
+    /// Of Opus, in bit/s for both channels; `nil` for the default.
     var bitrate: Int?
     var carrierFormat: AudioFormat
     var maximumDuration: TimeSpan

@@ -21,11 +21,6 @@ struct RecordingTrack {
     private var isContinuable = false
     private var stray: Stray?
     private var newestStart = Int.min
-    /// What is added to positions, after the sender's clock has jumped.
-    private var clockShift = 0
-    /// Runs in a row that lay entirely in the past.
-    private var stale = 0
-    private static let staleLimit = 25
 
     /// Runs that continue each other although their positions all stray in the same direction.
     private struct Stray {
@@ -53,14 +48,12 @@ struct RecordingTrack {
     /// - Parameter limit: One past the last sample that the recording may have.
     mutating func place(_ run: UnsafeBufferPointer<Int16>, at position: Int, limit: Int) {
         guard !run.isEmpty else { return }
-        var start = position + clockShift
-        if start - max(end, base) > largestJump {
-            // A clock that jumps by minutes counts anew; the sound goes on where it is.
-            clockShift += end - start
-            start = end
-        }
+        // A clock that jumps by minutes counts anew; the sound goes on where it is.
+        let start = position - end > largestJump ? end : position
         if isContinuable, start + run.count <= newestStart {
-            placeLate(run, at: start)
+            // It comes after its successors: it may fill a hole, and nothing else.
+            settle()
+            fillHoles(with: run, at: start)
             return
         }
         newestStart = start
@@ -79,7 +72,6 @@ struct RecordingTrack {
             let overlap = min(-deviation, run.count)
             fillHoles(with: run, at: start)
             append(UnsafeBufferPointer(rebasing: run.dropFirst(overlap)), limit: limit)
-            noteStale(overlap == run.count, run.count, start)
         }
         isContinuable = true
     }
@@ -117,7 +109,6 @@ struct RecordingTrack {
         let count = min(run.count, max(0, limit - end))
         trimmed += run.count - count
         samples.append(contentsOf: run.prefix(count))
-        if count > 0 { stale = 0 }
     }
 
     private mutating func openHole(upTo start: Int, limit: Int) {
@@ -125,13 +116,6 @@ struct RecordingTrack {
         guard stop > end else { return }
         holes.append(end..<stop)
         samples.append(contentsOf: repeatElement(0, count: stop - end))
-    }
-
-    /// A run that comes after its successors: it may fill a hole, and nothing else.
-    private mutating func placeLate(_ run: UnsafeBufferPointer<Int16>, at start: Int) {
-        settle()
-        fillHoles(with: run, at: start)
-        noteStale(true, run.count, start)
     }
 
     private mutating func fillHoles(with run: UnsafeBufferPointer<Int16>, at start: Int) {
@@ -151,18 +135,6 @@ struct RecordingTrack {
         holes = rest
         let overlap = min(max(0, end - start), run.count)
         trimmed += overlap - filled
-        if filled > 0 { stale = 0 }
-    }
-
-    /// Counts runs that lie in the past; when nothing else comes, the sender's clock has been set back.
-    private mutating func noteStale(_ isPast: Bool, _ length: Int, _ start: Int) {
-        guard isPast else { return }
-        stale += 1
-        guard stale >= Self.staleLimit else { return }
-        stale = 0
-        clockShift += end - (start + length)
-        newestStart = .min
-        isContinuable = true
     }
 
     /// Follows how positions stray from the runs that continue each other, and mends what turns out to be no jitter.

@@ -35,10 +35,10 @@ public struct StereoTimeline: Sendable {
         self.sampleRate = max(1, sampleRate)
         self.horizon = horizon
         maximumFrames = Self.frames(maximumDuration, max(1, sampleRate))
-        // A carrier's timestamps are milliseconds, or the clock at arrival. The ledger's are exact but for rounding, and a
-        // gap between two of them is one that was heard.
+        // A carrier's timestamps are milliseconds, or the clock at arrival. The agent's come from the ledger and move
+        // against the caller's when a packet shows that the network can be faster than it was so far.
         caller = RecordingTrack(jitterMilliseconds: 30, sampleRate: max(1, sampleRate))
-        agent = RecordingTrack(jitterMilliseconds: 0.5, sampleRate: max(1, sampleRate))
+        agent = RecordingTrack(jitterMilliseconds: 10, sampleRate: max(1, sampleRate))
     }
 
     /// Whether the recording has reached its longest duration.
@@ -103,6 +103,7 @@ public struct StereoTimeline: Sendable {
     public mutating func end(at position: TimeSpan?) {
         guard length == nil else { return }
         caller.settle()
+        agent.settle()
         var end = max(caller.end, final)
         if let position {
             agent.cut(at: frames(position))
