@@ -5,13 +5,15 @@ extension ComponentRegistry {
     public static func standard(httpClient: HTTPClient = .shared) throws -> ComponentRegistry {
         try ComponentRegistry(
             transports: [
-                TwilioTransport()
+                TwilioTransport(),
+                FileTransport(),
             ],
             stages: [
                 Decoder(),
                 Encoder(),
                 Resampler(),
                 VAD(),
+                Recorder(),
                 Turns(),
             ],
             agents: [

@@ -27,13 +27,23 @@ struct CallSummary: Encodable {
         closeCode = report.closes.last.map { Int($0.code) }
         closeReason = report.closes.last.map(\.reason)
         guard let line = report.streams.last else { return }
-        let timeline = CallTimeline(line)
+        enter(CallTimeline(line))
+        refused = line.events.compactMap { if case .refused(let reason) = $0.event { reason } else { nil } }
+    }
+
+    /// A call without a carrier.
+    init(callSid: String, _ timeline: CallTimeline) {
+        self.callSid = callSid
+        said = []
+        enter(timeline)
+    }
+
+    private mutating func enter(_ timeline: CallTimeline) {
         durationMs = timeline.duration
         timeToFirstAudioMs = timeline.timeToFirstAudio
         responseLatencyMs = timeline.responseLatencies
         interruptionLatencyMs = timeline.interruptionLatencies
         segments = timeline.segments.map { Segment(side: $0.side.rawValue, startMs: $0.start, endMs: $0.end) }
-        refused = line.events.compactMap { if case .refused(let reason) = $0.event { reason } else { nil } }
     }
 
     var text: String {

@@ -14,7 +14,8 @@ struct PatchbayCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Demo.self, Serve.self, CallCommand.self, Simulate.self, Lint.self, RouteCommand.self, List.self,
+            Demo.self, Serve.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self, RouteCommand.self,
+            List.self,
             Describe.self,
         ])
 }

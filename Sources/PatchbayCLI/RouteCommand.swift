@@ -56,7 +56,7 @@ struct RouteReport: Encodable {
         file = route.document.file
         version = route.document.version
         let plan = try route.plan(for: CallVariables(from: "+15550100001", to: number, sid: "CA"))
-        let format = plan.transport.component.format
+        let format = plan.transport.component.format(plan.transport.settings)
         stages.append(
             Stage(
                 type: plan.transport.component.spec.type, takes: "\(format)", gives: "\(format)",

@@ -45,6 +45,13 @@ public struct SettingsProblem: Sendable {
 public protocol TransportComponent: Component {
     /// What it delivers from the caller, and takes for the caller.
     var format: AudioFormat { get }
+
+    /// The same, where it depends on the settings.
+    func format(_ settings: Settings) -> AudioFormat
+}
+
+extension TransportComponent {
+    public func format(_ settings: Settings) -> AudioFormat { format }
 }
 
 /// A kind of stage.

@@ -61,7 +61,7 @@ struct DocumentReader {
 
         // Without the transport's format there is nothing to compare with; its own error has been reported.
         guard let transport, let stages else { return nil }
-        var flow = FormatFlow(linter: linter, registry: registry, transport: transport.component)
+        var flow = FormatFlow(linter: linter, registry: registry, transport: transport)
         let chain = flow.walk(stages)
         guard let chain, let options, linter.errorCount == errorsBefore, let name = name?.text else { return nil }
         return PipelineDocument(

@@ -6,19 +6,22 @@ import PatchbayAudio
 struct FormatFlow {
     let linter: Linter
     let registry: ComponentRegistry
-    let transport: any TransportComponent
+    let transport: PipelineDocument.Choice<any TransportComponent>
+    /// What the transport delivers and takes.
+    private let transportFormat: AudioFormat
     /// Who gives the current format, for messages.
     private var giver: String
     private var current: AudioFormat
     /// What the stages that are walked have to arrive at.
     private var wanted: AudioFormat?
 
-    init(linter: Linter, registry: ComponentRegistry, transport: any TransportComponent) {
+    init(linter: Linter, registry: ComponentRegistry, transport: PipelineDocument.Choice<any TransportComponent>) {
         self.linter = linter
         self.registry = registry
         self.transport = transport
-        self.giver = "transport \"\(transport.spec.type)\""
-        self.current = transport.format
+        self.giver = "transport \"\(transport.component.spec.type)\""
+        self.transportFormat = transport.component.format(transport.settings)
+        self.current = transportFormat
     }
 
     /// - Returns: `nil` when a stage is wrong or two do not fit.
@@ -28,8 +31,8 @@ struct FormatFlow {
         giver = "the agent at \(linter.line(of: list.agentNode.range))"
         wanted = transport.format
         guard var after = walk(list.after) else { return nil }
-        if current != transport.format {
-            guard let converters = converters(to: transport.format) else {
+        if current != transportFormat {
+            guard let converters = converters(to: transportFormat) else {
                 reportEnd(list)
                 return nil
             }
@@ -106,13 +109,13 @@ struct FormatFlow {
         linter.report(
             .formatMismatch, (last?.node ?? list.agentNode).headRange,
             DocumentPath.root.key("stages").index(last?.index ?? list.agentIndex),
-            "transport \"\(transport.spec.type)\" takes \(transport.format), but \(giver) gives \(current)",
+            "transport \"\(transport.component.spec.type)\" takes \(transportFormat), but \(giver) gives \(current)",
             .init(endRemedy))
     }
 
     /// Names the stock stages that would close the gap, if they are registered.
     private var endRemedy: String {
-        let wanted = transport.format
+        let wanted = transportFormat
         var steps: [String] = []
         var encoding = current.encoding
         if encoding != .pcm16, encoding != wanted.encoding || current.sampleRate != wanted.sampleRate {

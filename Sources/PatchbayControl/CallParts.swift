@@ -42,7 +42,8 @@ public struct CallParts: Sendable {
         for makeTap in tapMakers { taps.append(try makeTap(info, carrier.format)) }
         return CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
-            carrierFormat: carrier.format, toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
+            carrierFormat: carrier.format(plan.transport.settings),
+            toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
             joint: plan.agentFormat,
             backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)), taps: taps,
             announcement: announcement)

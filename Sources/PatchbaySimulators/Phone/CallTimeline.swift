@@ -29,9 +29,16 @@ public struct CallTimeline: Sendable {
     public private(set) var interruptionLatencies: [Int] = []
 
     public init(_ line: PhoneLine) {
-        let caller = Self.segments(.caller, line.sent), agent = Self.segments(.agent, line.heard)
+        self.init(
+            caller: line.sent.map(G711.decodeMulaw), agent: line.heard.map(G711.decodeMulaw), sampleRate: 8000)
+    }
+
+    /// - Parameter sampleRate: In Hz. What is no whole 20 ms at the end is not looked at.
+    public init(caller: [Int16], agent: [Int16], sampleRate: Int) {
+        let packet = max(1, sampleRate / 50)
+        duration = caller.count / packet * 20
+        let caller = Self.segments(.caller, caller, packet), agent = Self.segments(.agent, agent, packet)
         segments = (caller + agent).sorted { ($0.start, $0.end) < ($1.start, $1.end) }
-        duration = line.tick * 20
         timeToFirstAudio = agent.first?.start
         for said in caller {
             if let cut = agent.first(where: { $0.start < said.start && $0.end > said.start }) {
@@ -44,11 +51,11 @@ public struct CallTimeline: Sendable {
         }
     }
 
-    private static func segments(_ side: Side, _ audio: [UInt8]) -> [Segment] {
+    private static func segments(_ side: Side, _ audio: [Int16], _ size: Int) -> [Segment] {
         var segments: [Segment] = []
-        for packet in 0..<audio.count / PhoneLine.packetBytes {
-            let bytes = audio[packet * PhoneLine.packetBytes..<(packet + 1) * PhoneLine.packetBytes]
-            guard bytes.contains(where: { abs(Int(G711.decodeMulaw($0))) > threshold }) else { continue }
+        for packet in 0..<audio.count / size {
+            let samples = audio[packet * size..<(packet + 1) * size]
+            guard samples.contains(where: { abs(Int($0)) > threshold }) else { continue }
             let start = packet * 20
             if let last = segments.last, start - last.end <= gap {
                 segments[segments.count - 1].end = start + 20

@@ -1,0 +1,155 @@
+import ArgumentParser
+import Logging
+import NIOCore
+import NIOPosix
+import Patchbay
+import PatchbaySimulators
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Runs a pipeline on a sound file, without a server or a carrier.",
+        discussion: """
+            EXAMPLES
+              patchbay run Pipelines/demo.json --input question.wav --output answer.wav
+              patchbay run Pipelines/salon.json --number +15551234567 --input caller.opus --output call.opus
+              patchbay run Pipelines/salon.json --agent echo --input caller.wav
+
+            The file takes the caller's place and speaks from the first moment, in the format of the pipeline's own
+            carrier. Agents in this process (echo, script) are run on a clock of their own, as fast as the machine is;
+            others in real time. The caller hangs up when the file is over and both sides are silent.
+            """)
+
+    @Argument(help: "The pipeline's file.") var pipeline: String
+    @Option(help: "What the caller says: a WAV or Ogg Opus file.") var input: String
+    @Option(help: "Stereo file to write, .wav, .opus or .ogg: caller left, agent right.") var output: String?
+    @Option(help: "The called number, in E.164. (default: the first of the pipeline)") var number: String?
+    @Option(help: "The caller's number.") var from = "+15550100001"
+    @Option(help: "Seconds of silence on both sides after which the caller hangs up.") var patience = 3
+    @Option(help: "Seconds after which the caller hangs up in any case.") var limit = 3600
+    @Flag(help: "Take as long as the call takes.") var realTime = false
+    @Option(help: "text or json") var format = OutputFormat.text
+    @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.error
+    @OptionGroup var options: PipelineOptions
+
+    private static let endings = [".wav", ".opus", ".ogg"]
+    private static let callSid = "CA" + String(repeating: "0", count: 32)
+
+    func validate() throws {
+        guard patience >= 1 else { throw ValidationError("--patience is \(patience); allowed is 1 second or more") }
+        guard limit >= 1 else { throw ValidationError("--limit is \(limit); allowed is 1 second or more") }
+        if let output, !Self.endings.contains(where: output.lowercased().hasSuffix) {
+            throw ValidationError("--output is \"\(output)\"; it ends in .wav, .opus or .ogg")
+        }
+    }
+
+    func run() async throws {
+        let environment = try await options.environment()
+        let set = try options.pipelines([pipeline], try .standard(), environment)
+        var plan = try plan(in: set)
+        let carrierFormat = plan.transport.component.format(plan.transport.settings)
+        plan.transport.component = FileTransport(inPlaceOf: carrierFormat)
+        let transcript = DemoTranscript()
+        let (sound, reason) = try await call(plan, speaking: try speech(at: carrierFormat.sampleRate), transcript)
+        RecordingWriter.shared.finish()
+
+        if let output { try write(sound, to: output) }
+        let timeline = CallTimeline(caller: sound.caller, agent: sound.agent, sampleRate: sound.sampleRate)
+        let summary = CallSummary(callSid: Self.callSid, timeline)
+        switch format {
+        case .json: Terminal.result(try summary.json)
+        case .text:
+            for entry in transcript.lines { Terminal.result(entry) }
+            Terminal.result(summary.text)
+            if let output { Terminal.result("recording             \(output) (stereo: caller left, agent right)") }
+        }
+        if reason.isFailure { throw CommandFailure(description: "the call failed: \(reason)") }
+    }
+
+    /// The called number's pipeline, or the only one.
+    private func plan(in set: PipelineSet) throws -> PipelinePlan {
+        if let number {
+            guard let route = set.route(number) else {
+                throw CommandFailure(description: "\(pipeline) does not answer \(number)")
+            }
+            return try route.plan(for: CallVariables(from: from, to: number, sid: Self.callSid))
+        }
+        guard let document = set.documents.first, set.documents.count == 1 else {
+            throw ValidationError("\(pipeline) holds \(set.documents.count) pipelines; name one file, or a --number")
+        }
+        return try document.plan(
+            for: CallVariables(from: from, to: called(document), sid: Self.callSid),
+            variables: document.numbers.first?.variables ?? [:])
+    }
+
+    private func called(_ document: PipelineDocument) -> String {
+        number ?? document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") } ?? "+15550100002"
+    }
+
+    /// The file, mono, at the rate of the call.
+    private func speech(at rate: Int) throws -> [Int16] {
+        do {
+            let file = try SoundFile(path: input)
+            let wav = WAVFile(
+                samples: file.samples, sampleRate: file.format.sampleRate, channelCount: file.format.channelCount)
+            var scratch: [Int16] = []
+            return try wav.audio(in: .pcm(rate)).withUnsafeSamples(copyingInto: &scratch) { Array($0) }
+        } catch {
+            throw CommandFailure(description: "\(input) cannot be spoken: \(error)")
+        }
+    }
+
+    private func call(_ plan: PipelinePlan, speaking speech: [Int16], _ transcript: DemoTranscript) async throws -> (
+        FileSound, EndReason
+    ) {
+        let parts = try CallParts(plan)
+        let info = CallInfo(
+            id: "run", callSid: Self.callSid, from: from, to: number ?? "", pipeline: plan.pipeline,
+            version: plan.version)
+        let format = plan.transport.component.format(plan.transport.settings)
+        let (patience, limit) = (TimeSpan.seconds(Int64(patience)), TimeSpan.seconds(Int64(limit)))
+        let makeLine = { @Sendable () throws(PipelineError) in
+            try FileLine(speech, format: format, callSid: Self.callSid, patience: patience, limit: limit)
+        }
+        let callPlan = try parts.makePlan(info)
+        if !realTime, FileCall.isPossible(callPlan) {
+            var call = try FileCall(callPlan, try makeLine(), observers: [transcript])
+            let reason = call.run()
+            return (call.line.sound, reason)
+        }
+        Terminal.note("in real time: \(speech.count / format.sampleRate) s of speech, and the answers")
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let call = Call(
+            info: info, on: MediaLoop(loop), dialer: WebSocketAgentDialer(tls: try WebSocketTLS.makeContext()),
+            logger: Logging.make(logLevel)
+        ) { _, _ in }
+        try await call.start(observers: [transcript]) { () throws(PipelineError) in try parts.makePlan(info) }
+        let sound = try await loop.flatSubmit {
+            do {
+                return FileDriver(try makeLine(), call).begin()
+            } catch {
+                return loop.makeFailedFuture(error)
+            }
+        }.get()
+        guard case .ended(let reason)? = await call.status?.state else {
+            throw CommandFailure(description: "the call did not end")
+        }
+        return (sound, reason)
+    }
+
+    private func write(_ sound: FileSound, to path: String) throws {
+        do {
+            if path.lowercased().hasSuffix(".wav") {
+                try WAVFile(samples: sound.stereo, sampleRate: sound.sampleRate, channelCount: 2).write(to: path)
+            } else {
+                let writer = try OggOpusWriter(
+                    path: path, sampleRate: sound.sampleRate, channelCount: 2,
+                    options: OpusOptions(application: .audio, bitrate: 48_000))
+                try writer.append(sound.stereo)
+                try writer.finish()
+            }
+        } catch {
+            throw CommandFailure(description: "\(path) cannot be written: \(error)")
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import PatchbayCore
+
+/// Passes everything on and turns two keys of the caller's phone into commands for the call's recordings.
+struct RecorderStage: Processor {
+    let pauseKey: Character?
+    let resumeKey: Character?
+    private var isPaused = false
+
+    init(pauseKey: Character?, resumeKey: Character?) {
+        self.pauseKey = pauseKey
+        self.resumeKey = resumeKey
+    }
+
+    mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
+        if case .dtmf(let key) = frame, let command = command(of: key) { output.emitUpstream(.recording(command)) }
+        output.emit(frame)
+    }
+
+    /// One key for both takes turns.
+    private mutating func command(of key: Character) -> RecordingCommand? {
+        if key == resumeKey, isPaused || key != pauseKey {
+            isPaused = false
+            return .resume
+        }
+        guard key == pauseKey else { return nil }
+        isPaused = true
+        return .pause
+    }
+}
