@@ -52,6 +52,8 @@ public struct Recorder: TapComponent {
             pauseKey: settings.string("pauseKey")?.first, resumeKey: settings.string("resumeKey")?.first)
     }
 
+    public func announcement(_ settings: Settings) -> String? { settings.string("announcement") }
+
     public func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker {
         let relative = settings.string("path") ?? ""
         let path = try RecordingPath(relative, in: folder(settings))
