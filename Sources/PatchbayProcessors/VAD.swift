@@ -150,9 +150,6 @@ public struct VAD: StageComponent {
 
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
         let rate = input.sampleRate
-        var parameters = SpeechSegmenter.Parameters(
-            threshold: 0.5, minimumSpeech: settings.integer("minimumSpeechMs") ?? 100,
-            minimumSilence: settings.integer("minimumSilenceMs") ?? 500)
         var gate: SpeechGate?
         if settings.bool("gate") == true {
             gate = SpeechGate(
@@ -162,23 +159,32 @@ public struct VAD: StageComponent {
         do throws(VoiceActivityError) {
             switch Engine(settings) {
             case .energy:
-                parameters.threshold = settings.number("thresholdDb") ?? 9
+                var parameters = segmenter(.energy, settings)
+                parameters.threshold = settings.number("thresholdDb") ?? parameters.threshold
                 parameters.exitThreshold = parameters.threshold
-                let level = settings.number("minimumLevelDbfs") ?? -50
+                let level = settings.number("minimumLevelDbfs") ?? EnergyDetector.defaultMinimumLevel
                 return VADStage(EnergyDetector(sampleRate: rate, minimumLevel: level), parameters, gate)
             case .webrtc:
-                let detector = try WebRTCDetector(sampleRate: rate, mode: settings.integer("mode") ?? 3)
-                return VADStage(detector, parameters, gate)
+                let mode = settings.integer("mode") ?? WebRTCDetector.defaultMode
+                let detector = try WebRTCDetector(sampleRate: rate, mode: mode)
+                return VADStage(detector, segmenter(.webrtc, settings), gate)
             case .silero:
-                parameters.threshold = settings.number("threshold") ?? 0.5
-                parameters.exitThreshold =
-                    settings.number("exitThreshold") ?? max(0.01, parameters.threshold - 0.15)
+                let usual = settings.number("threshold").map { SpeechSegmenter.Parameters.silero(threshold: $0) }
+                var parameters = segmenter(usual ?? .silero, settings)
+                parameters.exitThreshold = settings.number("exitThreshold") ?? parameters.exitThreshold
                 let model = try SileroModel.shared(path: modelPath(settings))
                 return VADStage(try SileroDetector(model, sampleRate: rate), parameters, gate)
             }
         } catch {
             throw PipelineError(.stageFailed, "\(error)")
         }
+    }
+
+    private func segmenter(_ usual: SpeechSegmenter.Parameters, _ settings: Settings) -> SpeechSegmenter.Parameters {
+        var parameters = usual
+        parameters.minimumSpeech = settings.integer("minimumSpeechMs") ?? parameters.minimumSpeech
+        parameters.minimumSilence = settings.integer("minimumSilenceMs") ?? parameters.minimumSilence
+        return parameters
     }
 
     private func modelPath(_ settings: Settings) -> String {

@@ -22,13 +22,13 @@ public struct EnergyDetector: VoiceActivityDetector, Sendable {
     private let noiseWindow: Int
     private var floor: NoiseFloor
 
-    /// Rates that are taken, in Hz.
-    public static let sampleRates = StreamResampler.sampleRates
+    /// The level, in dBFS, up to which nothing is speech where nobody says otherwise.
+    public static let defaultMinimumLevel = -50.0
 
     /// - Parameters:
     ///   - sampleRate: In Hz; below 100 the windows are one sample long.
     ///   - noiseWindow: How long the noise floor remembers a quiet moment, in milliseconds; at least 400 are used.
-    public init(sampleRate: Int, minimumLevel: Double = -50, noiseWindow: Int = 4000) {
+    public init(sampleRate: Int, minimumLevel: Double = defaultMinimumLevel, noiseWindow: Int = 4000) {
         self.sampleRate = sampleRate
         self.minimumLevel = minimumLevel
         self.noiseWindow = noiseWindow

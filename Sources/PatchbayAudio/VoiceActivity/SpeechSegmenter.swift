@@ -111,3 +111,19 @@ public struct SpeechSegmenter: Sendable {
         active = 0
     }
 }
+
+extension SpeechSegmenter.Parameters {
+    /// What is usual for ``EnergyDetector``: 9 dB above the noise floor.
+    public static let energy = SpeechSegmenter.Parameters(threshold: 9)
+
+    /// For ``WebRTCDetector``, which says yes or no.
+    public static let webrtc = SpeechSegmenter.Parameters(threshold: 0.5)
+
+    /// What the authors of the network behind ``SileroDetector`` recommend: 0.5, and 0.15 less to leave.
+    public static let silero = SpeechSegmenter.Parameters.silero(threshold: 0.5)
+
+    /// For ``SileroDetector`` with another probability to enter.
+    public static func silero(threshold: Double) -> SpeechSegmenter.Parameters {
+        SpeechSegmenter.Parameters(threshold: threshold, exitThreshold: max(0.01, threshold - 0.15))
+    }
+}

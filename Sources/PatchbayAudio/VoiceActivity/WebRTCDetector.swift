@@ -9,6 +9,8 @@ public final class WebRTCDetector: VoiceActivityDetector {
     public static let sampleRates = [8000, 16_000, 32_000, 48_000]
     /// How strict it is: 0 lets most pass as speech, 3 least.
     public static let modes = 0...3
+    /// How strict it is where nobody says otherwise.
+    public static let defaultMode = 3
 
     public let sampleRate: Int
     public let windowLength: Int
@@ -23,7 +25,7 @@ public final class WebRTCDetector: VoiceActivityDetector {
     ///   - mode: One of ``modes``.
     ///   - windowMilliseconds: 10, 20 or 30.
     /// - Throws: ``VoiceActivityError`` for other values, and when the library is missing.
-    public init(sampleRate: Int, mode: Int, windowMilliseconds: Int = 20) throws(VoiceActivityError) {
+    public init(sampleRate: Int, mode: Int = defaultMode, windowMilliseconds: Int = 20) throws(VoiceActivityError) {
         guard WebRTCDetector.sampleRates.contains(sampleRate) else {
             throw VoiceActivityError(
                 .unsupportedSampleRate,
