@@ -8,7 +8,8 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-// Eight floats at any address. Where the processor has narrower registers the compiler splits it, with the same results.
+// Eight floats at any address. Where the processor has narrower registers the compiler splits it, with the same
+// results.
 typedef float f8 __attribute__((vector_size(32), aligned(4)));
 
 #define INLINE static inline __attribute__((always_inline))

@@ -79,7 +79,8 @@ private enum SileroPackage {
         let found = try sha256(ofFile: file)
         guard found == expected else {
             throw CommandFailure(
-                description: "\(file) has the SHA-256 \(found), but \(expected) is expected: it is damaged, or not what "
+                description:
+                    "\(file) has the SHA-256 \(found), but \(expected) is expected: it is damaged, or not what "
                     + "was published as silero-vad \(version). It is not used.")
         }
     }
@@ -108,7 +109,8 @@ private enum SileroPackage {
             try FileManager.default.copyItem(atPath: file, toPath: draft)
         } catch {
             throw CommandFailure(
-                description: "\(path) cannot be written: \(error.localizedDescription); choose another place with --output")
+                description:
+                    "\(path) cannot be written: \(error.localizedDescription); choose another place with --output")
         }
         guard rename(draft, path) == 0 else {
             let reason = String(cString: strerror(errno))

@@ -4,8 +4,8 @@ public import PatchbayCore
 
 /// `vad`: marks where the caller's speech begins and ends.
 ///
-/// ``Frame/speechStarted`` and ``Frame/speechStopped`` are emitted in front of the audio with which they were decided. All
-/// audio passes unchanged and undelayed, unless `gate` is set.
+/// ``Frame/speechStarted`` and ``Frame/speechStopped`` are emitted in front of the audio with which they were decided.
+/// All audio passes unchanged and undelayed, unless `gate` is set.
 public struct VAD: StageComponent {
     public init() {}
 
@@ -14,9 +14,10 @@ public struct VAD: StageComponent {
         fields: [
             Field(
                 "engine", .choice(Engine.allCases.map(\.rawValue)), default: "energy",
-                "energy: level over an adaptive noise floor, for quiet lines. webrtc: WebRTC's detector; any sound but "
-                    + "steady noise is speech to it. silero: a neural network that knows speech from other sounds; needs "
-                    + "the file that `patchbay model silero` gets."),
+                "energy: level over an adaptive noise floor, for quiet lines. webrtc: WebRTC's detector, also for quiet "
+                    + "lines; a third and more of what is heard in noise, music or keystrokes is speech to it. silero: a "
+                    + "neural network that knows speech from other sounds; needs the file that `patchbay model silero` "
+                    + "gets."),
             Field(
                 "threshold", .number(0.01...0.99), example: "0.5",
                 "silero: probability that counts as speech; 0.5 if not given."),
@@ -144,6 +145,13 @@ public struct VAD: StageComponent {
             throw FormatMismatch(
                 "takes \(rates.map(String.init).joined(separator: ", ")) Hz with engine \"\(engine.rawValue)\"",
                 remedy: "put \"resampler\" with \"rateHz\": 16000 before it")
+        }
+        // Files with only one of the two networks exist.
+        if engine == .silero, let model = try? SileroModel.shared(path: modelPath(settings)),
+            let rate = model.sampleRates.first, !model.sampleRates.contains(input.sampleRate)
+        {
+            throw FormatMismatch(
+                "takes \(rate) Hz with this model", remedy: "put \"resampler\" with \"rateHz\": \(rate) before it")
         }
         return input
     }

@@ -3,10 +3,10 @@
 /// A window at or below `minimumLevel` scores 0, however quiet the floor is.
 ///
 /// The noise floor is the lowest smoothed level of the last `noiseWindow` (the minimum statistics of R. Martin, IEEE
-/// Transactions on Speech and Audio Processing 9(5), 2001, without its bias correction). It falls by up to 3 dB a window.
-/// It rises only when nothing as quiet has been heard for three quarters of the noise window up to all of it: speech has
-/// pauses and so does not lift it, constant noise has none and becomes the floor within that bound even if it was taken
-/// for speech at first.
+/// Transactions on Speech and Audio Processing 9(5), 2001, without its bias correction). It falls by up to 3 dB a
+/// window. It rises only when nothing as quiet has been heard for three quarters of the noise window up to all of it:
+/// speech has pauses and so does not lift it, constant noise has none and becomes the floor within that bound even if
+/// it was taken for speech at first.
 ///
 /// Costs about one multiplication a sample and one logarithm every 10 ms.
 public struct EnergyDetector: VoiceActivityDetector, Sendable {

@@ -1,5 +1,5 @@
-/// Finds where speech starts and stops by its energy alone: ``EnergyDetector`` with its segmenter, for whoever wants edges
-/// from blocks of samples and nothing to set up.
+/// Finds where speech starts and stops by its energy alone: ``EnergyDetector`` with its segmenter, for whoever wants
+/// edges from blocks of samples and nothing to set up.
 ///
 /// Costs about one multiplication a sample and one logarithm every 10 ms; allocates nothing after the first block.
 public struct EnergyVAD: Sendable {

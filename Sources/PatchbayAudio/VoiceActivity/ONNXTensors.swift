@@ -10,8 +10,9 @@ struct ONNXTensor {
 
 /// Reads the float tensors of an ONNX file by name: initializers and constants, also those inside branches.
 ///
-/// The format is Protocol Buffers; field numbers are those of `onnx.proto3` of the ONNX project (IR version 3 and later).
-/// Only what leads to tensors is read. Nesting, tensors and names are bounded, and nothing outside the file is opened.
+/// The format is Protocol Buffers; field numbers are those of `onnx.proto3` of the ONNX project (IR version 3 and
+/// later). Only what leads to tensors is read. Nesting, tensors and names are bounded, and nothing outside the file is
+/// opened.
 struct ONNXReader {
     private(set) var tensors: [ONNXTensor] = []
     private let bytes: [UInt8]

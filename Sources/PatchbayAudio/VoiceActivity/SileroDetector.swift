@@ -3,8 +3,8 @@ import CPatchbayKernels
 /// The Silero voice activity detector: a small recurrent network that scores windows of 32 ms with the probability of
 /// speech.
 ///
-/// Takes 8 and 16 kHz as they come. It knows speech from other sounds, so that it stays quiet where engines that measure
-/// energy do not. The threshold its authors recommend is 0.5 to enter and 0.15 less to leave (`VADIterator` of
+/// Takes 8 and 16 kHz as they come. It knows speech from other sounds, so that it stays quiet where engines that
+/// measure energy do not. The threshold its authors recommend is 0.5 to enter and 0.15 less to leave (`VADIterator` of
 /// <https://github.com/snakers4/silero-vad>). The same samples give the same bits on every processor.
 ///
 /// Allocates nothing after `init`; keeps 15 kB (25 kB at 16 kHz) besides the shared ``SileroModel``. Not `Sendable`: a

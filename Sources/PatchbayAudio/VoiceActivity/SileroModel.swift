@@ -114,8 +114,8 @@ extension SileroModel {
         return model
     }
 
-    /// Where `patchbay model silero` puts the file: `patchbay/silero_vad.onnx` in `$XDG_CACHE_HOME`, or in `.cache` of the
-    /// home directory where that is not set.
+    /// Where `patchbay model silero` puts the file: `patchbay/silero_vad.onnx` in `$XDG_CACHE_HOME`, or in `.cache` of
+    /// the home directory where that is not set.
     public static var defaultPath: String {
         func variable(_ name: String) -> String? {
             getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }

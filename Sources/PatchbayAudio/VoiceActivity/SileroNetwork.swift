@@ -3,8 +3,8 @@ import CPatchbayKernels
 /// One of the networks of a Silero model, its weights packed for the kernels.
 ///
 /// A window goes through: short-time Fourier transform as a convolution (4 frames), magnitudes, four convolutions over
-/// three frames with ReLU (128, 64, 64, 128 channels; the second and third halve the frames), an LSTM cell of 128, and a
-/// logistic output.
+/// three frames with ReLU (128, 64, 64, 128 channels; the second and third halve the frames), an LSTM cell of 128, and
+/// a logistic output.
 struct SileroNetwork: Sendable {
     let sampleRate: Int
     /// Samples of one frame of the transform.

@@ -1,8 +1,8 @@
 /// Replaces what is not speech by silence, and delays the signal so that the beginning of speech is not lost.
 ///
-/// Speech is noticed only when some of it has been heard. The gate therefore keeps the last `preRoll` samples back: when it
-/// opens, what waits inside goes out, the first sound with it. It closes `hangover` samples behind the last activity, so
-/// that quiet endings of words pass.
+/// Speech is noticed only when some of it has been heard. The gate therefore keeps the last `preRoll` samples back:
+/// when it opens, what waits inside goes out, the first sound with it. It closes `hangover` samples behind the last
+/// activity, so that quiet endings of words pass.
 public struct SpeechGate: Sendable {
     /// The delay, in samples.
     public let preRoll: Int

@@ -21,11 +21,11 @@ public struct SpeechEdge: Hashable, Sendable {
 
 /// Decides from scores where speech starts and stops.
 ///
-/// A window is active from the score `threshold` on; while somebody speaks, from `exitThreshold` on (hysteresis, so that
-/// a score near the threshold does not flutter). Speech starts after `minimumSpeech` of activity, where an inactive window
-/// takes back as much as an active one has given, so that a click is not speech and a gap inside a syllable does no harm.
-/// Speech stops after `minimumSilence` without an active window. Everything is counted in samples: the same stream gives
-/// the same edges on every machine.
+/// A window is active from the score `threshold` on; while somebody speaks, from `exitThreshold` on (hysteresis, so
+/// that a score near the threshold does not flutter). Speech starts after `minimumSpeech` of activity, where an
+/// inactive window takes back as much as an active one has given, so that a click is not speech and a gap inside a
+/// syllable does no harm. Speech stops after `minimumSilence` without an active window. Everything is counted in
+/// samples: the same stream gives the same edges on every machine.
 public struct SpeechSegmenter: Sendable {
     /// What counts as speech.
     public struct Parameters: Hashable, Sendable {

@@ -1,7 +1,8 @@
 /// An engine that says of each window of a mono signal how much it is speech.
 ///
 /// Engines judge; they decide nothing. Where speech starts and stops is decided from the scores by ``SpeechSegmenter``,
-/// the same for all engines, and ``SpeechDetector`` cuts a stream into windows for both. An engine belongs to one stream.
+/// the same for all engines, and ``SpeechDetector`` cuts a stream into windows for both. An engine belongs to one
+/// stream.
 public protocol VoiceActivityDetector {
     /// Samples per second of the signal, in Hz.
     var sampleRate: Int { get }

@@ -1,9 +1,9 @@
 /// The voice activity detector of WebRTC: Gaussian mixtures over the energies of six bands up to 4 kHz.
 ///
 /// It runs in libwebrtc-audio-processing, which exports the detector's C functions (their declarations:
-/// `common_audio/vad/include/webrtc_vad.h` of WebRTC). The score is 1 for a window with voice and 0 for one without. A few
-/// microseconds a window. It tells sound from quiet well and speech from other sounds badly: noise that changes, music and
-/// keyboards are voice to it, and its own hangover of 60 to 150 ms prolongs each of them.
+/// `common_audio/vad/include/webrtc_vad.h` of WebRTC). The score is 1 for a window with voice and 0 for one without. A
+/// few microseconds a window. It tells sound from quiet well and speech from other sounds badly: noise that changes,
+/// music and keyboards are voice to it, and its own hangover of 60 to 150 ms prolongs each of them.
 public final class WebRTCDetector: VoiceActivityDetector {
     /// Rates that are taken, in Hz. All are judged at 8 kHz inside.
     public static let sampleRates = [8000, 16_000, 32_000, 48_000]

@@ -1,6 +1,7 @@
 @testable import PatchbayAudio
 
-/// Noise of a linear congruential generator with a buzz in its middle second: 24,000 samples that any language can make.
+/// Noise of a linear congruential generator with a buzz in its middle second: 24,000 samples that any language can
+/// make.
 let buzzInNoise: [Int16] = {
     var state: UInt32 = 1
     return (0..<24_000).map { index in
