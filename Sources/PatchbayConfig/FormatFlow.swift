@@ -29,7 +29,7 @@ struct FormatFlow {
         guard let before = walk(list.before) else { return nil }
         let joint = current
         giver = "the agent at \(linter.line(of: list.agentNode.range))"
-        wanted = transport.format
+        wanted = transportFormat
         guard var after = walk(list.after) else { return nil }
         if current != transportFormat {
             guard let converters = converters(to: transportFormat) else {
