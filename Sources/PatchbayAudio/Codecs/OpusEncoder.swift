@@ -2,8 +2,8 @@ import COpus
 
 /// Linear samples to packets of Opus (RFC 6716), by libopus.
 ///
-/// Every packet has the format's `packetMicroseconds`; samples that do not fill one wait for the next run. Takes
-/// some 45 kB and, at the default complexity, 70 to 90 µs for 20 ms of 16 kHz.
+/// Every packet has the format's `packetMicroseconds`; samples that do not fill one wait for the next run. Takes some
+/// 45 kB and, at the default complexity, 70 to 90 µs for 20 ms of 16 kHz.
 public final class OpusEncoder: AudioEncoder {
     public let format: AudioFormat
     public let options: OpusOptions

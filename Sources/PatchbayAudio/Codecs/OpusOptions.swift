@@ -15,7 +15,7 @@ public struct OpusOptions: Hashable, Sendable {
     public var application: Application
     /// In bit/s, ``bitrates``; `nil` leaves it to libopus, which takes about 20 kbit/s for 8 kHz mono and 64 for 48 kHz.
     public var bitrate: Int?
-    /// 0 (fast) to 10 (good). At 5, 20 ms of 16 kHz speech take some 70 µs.
+    /// 0 (fast) to 10 (good). At 5, 20 ms of 16 kHz speech take 70 to 90 µs.
     public var complexity: Int
     /// Whether packets carry a coarse copy of the one before, for ``OpusDecoder/recover(sampleFrames:from:into:)``. Speech
     /// coder only, and only where ``expectedLossPercent`` and the bitrate leave room for it.
