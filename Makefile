@@ -5,7 +5,7 @@ JOBS ?= 2
 PYTHON ?= python3
 VENV := .venv
 BUILD := .build
-PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0
+PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools
 SOURCES := Package.swift Sources Tests Benchmarks/Frames
 
 .PHONY: help demo test unit interop bench format lint setup venv clean

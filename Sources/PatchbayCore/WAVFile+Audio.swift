@@ -16,7 +16,7 @@ extension WAVFile {
         }
         var source = ByteBuffer()
         mono.withUnsafeBytes { _ = source.writeBytes($0) }
-        var converter = try FormatConverter(from: .pcm(format.sampleRate), to: target, quality: .best)
+        var converter = try FormatConverter(from: .pcm(format.sampleRate), to: target, engine: .libsamplerate(.best))
         var result = ByteBuffer()
         result.writeImmutableBuffer(converter.convert(source))
         result.writeImmutableBuffer(converter.flush())
