@@ -152,7 +152,7 @@ import Testing
         // A minimum-phase filter delays even 100 Hz by a little more than the lowest of tones.
         let tolerance =
             switch variant.engine {
-            case .polyphase(.lowDelay): 2000.0
+            case .polyphase(.lowDelay): 2000 as Double
             case .polyphase(.linearPhase): 100.0
             case .automatic, .libsamplerate: 100_000.0
             }
