@@ -11,11 +11,11 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Runs a pipeline on a sound file, without a server or a carrier.",
         discussion: """
             EXAMPLES
-              patchbay run Pipelines/demo.json --input question.wav --output answer.wav
+              patchbay run Pipelines/demo.json --input question.wav --wait 4000 --output answer.wav
               patchbay run Pipelines/salon.json --number +15551234567 --input caller.opus --output call.opus
               patchbay run Pipelines/salon.json --agent echo --input caller.wav
 
-            The file takes the caller's place and speaks from the first moment, in the format of the pipeline's own
+            The file takes the caller's place and speaks at once, or after --wait, in the format of the pipeline's own
             carrier. Agents in this process (echo, script) are run on a clock of their own, as fast as the machine is;
             others in real time. The caller hangs up when the file is over and both sides are silent.
             """)
@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Stereo file to write, .wav, .opus or .ogg: caller left, agent right.") var output: String?
     @Option(help: "The called number, in E.164. (default: the first of the pipeline)") var number: String?
     @Option(help: "The caller's number.") var from = "+15550100001"
+    @Option(help: "Milliseconds of silence before the file, for instance to hear a greeting out.") var wait = 0
     @Option(help: "Seconds of silence on both sides after which the caller hangs up.") var patience = 3
     @Option(help: "Seconds after which the caller hangs up in any case.") var limit = 3600
     @Flag(help: "Take as long as the call takes.") var realTime = false
@@ -36,6 +37,7 @@ struct RunCommand: AsyncParsableCommand {
     private static let callSid = "CA" + String(repeating: "0", count: 32)
 
     func validate() throws {
+        guard wait >= 0 else { throw ValidationError("--wait is \(wait); allowed is 0 or more") }
         guard patience >= 1 else { throw ValidationError("--patience is \(patience); allowed is 1 second or more") }
         guard limit >= 1 else { throw ValidationError("--limit is \(limit); allowed is 1 second or more") }
         if let output, !Self.endings.contains(where: output.lowercased().hasSuffix) {
@@ -86,14 +88,16 @@ struct RunCommand: AsyncParsableCommand {
         number ?? document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") } ?? "+15550100002"
     }
 
-    /// The file, mono, at the rate of the call.
+    /// The file, mono, at the rate of the call, with the silence before it.
     private func speech(at rate: Int) throws -> [Int16] {
         do {
             let file = try SoundFile(path: input)
             let wav = WAVFile(
                 samples: file.samples, sampleRate: file.format.sampleRate, channelCount: file.format.channelCount)
             var scratch: [Int16] = []
-            return try wav.audio(in: .pcm(rate)).withUnsafeSamples(copyingInto: &scratch) { Array($0) }
+            return try wav.audio(in: .pcm(rate)).withUnsafeSamples(copyingInto: &scratch) {
+                Array(repeating: 0, count: wait * rate / 1000) + $0
+            }
         } catch {
             throw CommandFailure(description: "\(input) cannot be spoken: \(error)")
         }

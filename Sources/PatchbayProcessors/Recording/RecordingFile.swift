@@ -123,7 +123,7 @@ final class RecordingFile {
             let minutes = feed.request.maximumDuration.milliseconds / 60_000
             logger.warning("the recording has reached its \(minutes) minutes and ends; the call goes on")
         }
-        logger.info(
+        logger.debug(
             "recorded",
             metadata: [
                 "path": "\(path)", "outcome": "\(outcome)", "droppedBytes": "\(dropped)",

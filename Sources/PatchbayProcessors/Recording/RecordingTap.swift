@@ -5,7 +5,7 @@ import Synchronization
 
 /// The end of a recording that stands on the media path: copies what it hears into the ring and returns.
 ///
-/// No lock, no allocation, no system call; some 30 ns for a packet.
+/// No lock, no allocation, no system call: a copy of the payload and two atomic counters.
 final class RecordingTap: MediaTap {
     private let feed: RecordingFeed
 

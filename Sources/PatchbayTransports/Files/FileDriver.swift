@@ -9,6 +9,19 @@ public final class FileDriver: MessageSocket {
         var batch = MessageBatch()
         var startedAt = NIODeadline.now()
         var isOver = false
+
+        mutating func begin() {
+            startedAt = .now()
+            line.begin(into: &batch)
+        }
+
+        mutating func tick() { line.tick(into: &batch) }
+        mutating func receive(_ message: ByteBuffer) { line.receive(message, into: &batch) }
+
+        mutating func takeMessages() -> [ByteBuffer] {
+            defer { batch.clear() }
+            return batch.messages.indices.map { batch.message(at: $0) }
+        }
     }
 
     private let call: Call
@@ -30,17 +43,14 @@ public final class FileDriver: MessageSocket {
             done.succeed(state.value.line.sound)
             return done.futureResult
         }
-        state.value.startedAt = .now()
-        state.value.line.begin(into: &state.value.batch)
+        state.value.begin()
         deliver()
         schedule()
         return done.futureResult
     }
 
     public func send(_ batch: inout MessageBatch) -> Bool {
-        for index in batch.messages.indices {
-            state.value.line.receive(batch.message(at: index), into: &state.value.batch)
-        }
+        for index in batch.messages.indices { state.value.receive(batch.message(at: index)) }
         batch.clear()
         return !state.value.isOver
     }
@@ -59,14 +69,12 @@ public final class FileDriver: MessageSocket {
 
     private func tick() {
         guard !state.value.isOver else { return }
-        state.value.line.tick(into: &state.value.batch)
+        state.value.tick()
         deliver()
         if !state.value.isOver { schedule() }
     }
 
     private func deliver() {
-        let messages = state.value.batch.messages.indices.map { state.value.batch.message(at: $0) }
-        state.value.batch.clear()
-        for message in messages { call.carrierReceived(message) }
+        for message in state.value.takeMessages() { call.carrierReceived(message) }
     }
 }
