@@ -101,7 +101,10 @@ struct Serve: AsyncParsableCommand {
                 }
             }
         }
-        defer { signals.cancel() }
+        defer {
+            signals.cancel()
+            RecordingWriter.shared.finish()
+        }
         do {
             try await group.run()
         } catch let error as IOError {

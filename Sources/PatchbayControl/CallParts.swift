@@ -30,7 +30,7 @@ public struct CallParts: Sendable {
             guard let text = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
                 try SpeechLibrary.shared.spoken(text, voice: "en", directory: stage.settings.directory)
-                    .audio(in: carrier.format))
+                    .audio(in: carrier.format(plan.transport.settings)))
         }
         self.tapMakers = tapMakers
         self.announcement = announcement
@@ -39,10 +39,11 @@ public struct CallParts: Sendable {
     /// Makes the processors of one call. On its event loop.
     public func makePlan(_ info: CallInfo) throws(PipelineError) -> CallPlan {
         var taps: [any MediaTap] = []
-        for makeTap in tapMakers { taps.append(try makeTap(info, carrier.format)) }
+        let carrierFormat = carrier.format(plan.transport.settings)
+        for makeTap in tapMakers { taps.append(try makeTap(info, carrierFormat)) }
         return CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
-            carrierFormat: carrier.format(plan.transport.settings),
+            carrierFormat: carrierFormat,
             toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
             joint: plan.agentFormat,
             backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)), taps: taps,

@@ -43,8 +43,8 @@ public struct Encoder: StageComponent {
         try output(for: input, wanted: nil, settings: settings)
     }
 
-    /// - Parameter wanted: What the next taker wants, if that is known. It decides what the settings leave open.
-    func output(
+    /// What the chain has to arrive at decides what the settings leave open.
+    public func output(
         for input: AudioFormat, wanted: AudioFormat?, settings: Settings
     ) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
@@ -90,7 +90,13 @@ public struct Encoder: StageComponent {
         } catch {
             throw PipelineError(.unsupportedFormat, "\(error.message): \(error.remedy)")
         }
-        return try EncoderStage(input, to: target, options: options(settings))
+        return try makeProcessor(taking: input, giving: target, settings: settings)
+    }
+
+    public func makeProcessor(
+        taking input: AudioFormat, giving output: AudioFormat, settings: Settings
+    ) throws(PipelineError) -> any Processor {
+        try EncoderStage(input, to: output, options: options(settings))
     }
 
     private func encoding(_ settings: Settings, _ wanted: AudioFormat?) -> AudioFormat.Encoding {

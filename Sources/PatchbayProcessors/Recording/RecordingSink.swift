@@ -19,7 +19,7 @@ extension WAVStreamWriter: RecordingSink {
 /// Ogg Opus: a page with every second, each of them complete in itself.
 ///
 /// Two people are no stereo picture: below 40 kbit/s libopus codes both channels together and each side can be heard in the
-/// other, 25 to 35 dB down; from there on 70 dB and more (tones of 440 and 1000 Hz, libopus 1.3.1, both sides at 8 and 16 kHz).
+/// other, 25 to 35 dB down; from there on nearly 60 dB and more (tones of 440 and 1000 Hz, libopus 1.3.1, both sides at 8 and 16 kHz).
 /// For the same reason the encoder is not told that this is speech, whose coder mixes the sides first.
 final class OpusSink: RecordingSink {
     static let bitrates = 40_000...256_000
