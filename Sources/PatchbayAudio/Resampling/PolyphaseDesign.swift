@@ -14,8 +14,8 @@ public enum PolyphaseDesign: String, Hashable, Sendable, CaseIterable {
     ///
     /// With 8 kHz, low tones are 0.2 ms late, and the later the higher, up to 0.7 ms at 3.4 kHz, which nobody hears but
     /// which changes the shape of the waveform. An utterance comes out 1.3 ms longer than it went in, by the filter's
-    /// ringing after its end. With 24 kHz, all of that is a third. Worth having for what it spares: a tenth of the
-    /// linear-phase filters' delay, at the same specification and cost.
+    /// ringing after its end. With 24 kHz, all of that is a third. Offered because it cuts the delay to a tenth at the
+    /// same specification and cost, and because a stage that holds nothing back makes no packet late.
     case lowDelay = "low-delay"
 
     /// Sample rates, in Hz. Any two of them are a pair.
