@@ -12,6 +12,11 @@ extension ComponentRegistry {
                 Encoder(),
                 Resampler(),
                 VAD(),
+                DTMF(),
+                Gain(),
+                Mute(),
+                Mixer(),
+                Denoiser(),
             ],
             agents: [
                 EchoAgent(),

@@ -28,7 +28,8 @@ public final class NoiseSuppressor {
                 .sampleRateOutOfRange, "cannot work at \(sampleRate) Hz: 8000 and 16000 are possible; resample first")
         }
         guard Self.suppressions.contains(suppression) else {
-            throw NoiseSuppressorError(.suppressionOutOfRange, "cannot lower noise by \(suppression) dB: 1 to 60 are possible")
+            throw NoiseSuppressorError(
+                .suppressionOutOfRange, "cannot lower noise by \(suppression) dB: 1 to 60 are possible")
         }
         library = try Self.library()
         self.sampleRate = sampleRate

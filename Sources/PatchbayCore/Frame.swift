@@ -83,6 +83,8 @@ public struct AudioFrame: Sendable {
     public var format: AudioFormat
     /// The agent's turn it belongs to; for the caller's audio the turn during which it was heard.
     public var generation: UInt32
+    /// Nothing but a background sound: not the agent's speech, belongs to no utterance.
+    public var isBackground = false
 
     public init(_ payload: ByteBuffer, format: AudioFormat, generation: UInt32 = 0) {
         self.payload = payload

@@ -40,8 +40,8 @@ public struct Ducker: Sendable {
 
     public init(_ parameters: Parameters, sampleRate: Int) {
         self.parameters = parameters
-        open = Gain.factor(decibels: parameters.level)
-        ducked = Gain.factor(decibels: parameters.level - parameters.depth)
+        open = GainRamp.factor(decibels: parameters.level)
+        ducked = GainRamp.factor(decibels: parameters.level - parameters.depth)
         func step(_ milliseconds: Int) -> Float {
             1 - Float(exp(-1 / (Double(max(1, milliseconds)) * Double(sampleRate) / 1000)))
         }

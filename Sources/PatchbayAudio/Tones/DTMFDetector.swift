@@ -46,7 +46,7 @@ public struct DTMFDetector: Sendable {
     private var previous = GoertzelBank.Block()
     private var candidate = -1
     private var run = 0
-    private var hasBeenClear = false
+    private var clearWindows = 0
     private var misses = 0
     private var current = -1
 
@@ -55,11 +55,11 @@ public struct DTMFDetector: Sendable {
     ///   - minimumLevel: Level of the weaker tone below which nothing is heard, in dBm0.
     /// - Throws: `DTMFError` for other rates.
     public init(sampleRate: Int, minimumLevel: Double = -40) throws(DTMFError) {
-        guard DTMF.sampleRates.contains(sampleRate) else { throw DTMFError(sampleRate: sampleRate) }
+        guard DTMFKeypad.sampleRates.contains(sampleRate) else { throw DTMFError(sampleRate: sampleRate) }
         self.sampleRate = sampleRate
-        bank = GoertzelBank(DTMF.lowFrequencies + DTMF.highFrequencies, sampleRate: sampleRate)
+        bank = GoertzelBank(DTMFKeypad.lowFrequencies + DTMFKeypad.highFrequencies, sampleRate: sampleRate)
         window = WindowFactors(turn: bank.turn)
-        let amplitude = DTMF.amplitude(dBm0: minimumLevel)
+        let amplitude = DTMFKeypad.amplitude(dBm0: minimumLevel)
         minimumPower = Float(amplitude * amplitude / 2)
         blocks = [GoertzelBank.Block](repeating: GoertzelBank.Block(), count: Self.history)
     }
@@ -93,6 +93,8 @@ public struct DTMFDetector: Sendable {
     private static let history = 16
     private static let windowBlocks = 6
     private static let windowsForKey = 4
+    /// How many of these hold hardly anything but the tones; two, because the beats of a voice's harmonics favour one now and then.
+    private static let clearWindowsForKey = 2
     private static let windowsForEnd = 6
     /// Between what must be accepted (1.5 %) and what must be refused (3.5 %).
     private static let frequencyTolerance: Float = 0.025
@@ -109,7 +111,7 @@ public struct DTMFDetector: Sendable {
     /// Telephones are a few tenths of a per cent off at most. Where the tones' ratio is further off, the key has to be all but
     /// free of noise: the fourth and fifth harmonics of a voice at 240 Hz, a ratio of 1.25, are 2.7 % from `*`.
     private static let usualSpread: Float = 0.015
-    private static let leastShareOffRatio: Float = 0.94
+    private static let leastShareOffRatio: Float = 0.92
 
     /// The block heard `age` blocks ago; 0 is the newest.
     private func block(_ age: Int) -> GoertzelBank.Block { blocks[(blockCount - 1 - age) & (Self.history - 1)] }
@@ -128,24 +130,24 @@ public struct DTMFDetector: Sendable {
         if match < 0 || match != candidate {
             candidate = match
             run = 0
-            hasBeenClear = false
+            clearWindows = 0
         }
         guard match >= 0 else {
             if current >= 0, misses >= Self.windowsForEnd { end(report) }
             return
         }
-        if isClear { hasBeenClear = true }
+        if isClear { clearWindows += 1 }
         run += 1
         if run == 2, current < 0 { toneStart = start(of: match) }
-        if run >= Self.windowsForKey, hasBeenClear, isLongEnough(match) {
+        if run >= Self.windowsForKey, clearWindows >= Self.clearWindowsForKey, isLongEnough(match) {
             if current >= 0 { end(report) }
             toneStart = start(of: match)
             current = match
-            digit = DTMF.digits[match]
+            digit = DTMFKeypad.digits[match]
             misses = 0
             run = 0
             candidate = -1
-            report(.began(DTMF.digits[match], at: toneStart))
+            report(.began(DTMFKeypad.digits[match], at: toneStart))
         } else if current >= 0, misses >= Self.windowsForEnd {
             end(report)
         }
@@ -171,12 +173,14 @@ public struct DTMFDetector: Sendable {
         let row = strongest(powers, 0), column = strongest(powers, 4)
         guard row >= 0, column >= 0 else { return -1 }
         let low = deviation(row, line), high = deviation(column, line)
-        let lowError = low / Float(DTMF.lowFrequencies[row]), highError = high / Float(DTMF.highFrequencies[column - 4])
+        let lowError = low / Float(DTMFKeypad.lowFrequencies[row]),
+            highError = high / Float(DTMFKeypad.highFrequencies[column - 4])
         guard abs(lowError) <= Self.frequencyTolerance, abs(highError) <= Self.frequencyTolerance else { return -1 }
         let lowPower = powers[row] / window.response(low), highPower = powers[column] / window.response(high)
         guard highPower <= lowPower * Self.highestTwist, highPower >= lowPower * Self.lowestTwist else { return -1 }
         let share = (lowPower + highPower) * length / max(line.energy, 1)
-        isClear = share >= (abs(lowError - highError) > Self.usualSpread ? Self.leastShareOffRatio : Self.leastFullShare)
+        isClear =
+            share >= (abs(lowError - highError) > Self.usualSpread ? Self.leastShareOffRatio : Self.leastFullShare)
         return share >= Self.leastShare ? row * 4 + column - 4 : -1
     }
 
@@ -208,7 +212,7 @@ public struct DTMFDetector: Sendable {
     }
 
     private mutating func end(_ report: (DTMFEvent) -> Void) {
-        report(.ended(DTMF.digits[current], from: toneStart, to: max(toneStart, end(of: current))))
+        report(.ended(DTMFKeypad.digits[current], from: toneStart, to: max(toneStart, end(of: current))))
         current = -1
         digit = nil
     }

@@ -8,7 +8,7 @@ import Glibc
 public struct DTMFGenerator: Sendable {
     /// How keys sound.
     public struct Parameters: Hashable, Sendable {
-        /// Level of the low tone, in dBm0; see ``DTMF/amplitude(dBm0:)``.
+        /// Level of the low tone, in dBm0; see ``DTMFKeypad/amplitude(dBm0:)``.
         public var lowLevel = -9.0
         /// Level of the high tone, in dBm0. Both together must stay below 3 dBm0 or they clip.
         public var highLevel = -7.0
@@ -35,13 +35,13 @@ public struct DTMFGenerator: Sendable {
     /// - Parameter sampleRate: 8,000 to 48,000 Hz.
     /// - Throws: `DTMFError` for other rates.
     public init(sampleRate: Int, parameters: Parameters = Parameters()) throws(DTMFError) {
-        guard DTMF.sampleRates.contains(sampleRate) else { throw DTMFError(sampleRate: sampleRate) }
+        guard DTMFKeypad.sampleRates.contains(sampleRate) else { throw DTMFError(sampleRate: sampleRate) }
         self.sampleRate = sampleRate
         self.parameters = parameters
         toneLength = sampleRate * max(0, parameters.toneMilliseconds) / 1000
         length = toneLength + sampleRate * max(0, parameters.pauseMilliseconds) / 1000
         rampLength = min(sampleRate / 500, toneLength / 2)
-        amplitudes = (DTMF.amplitude(dBm0: parameters.lowLevel), DTMF.amplitude(dBm0: parameters.highLevel))
+        amplitudes = (DTMFKeypad.amplitude(dBm0: parameters.lowLevel), DTMFKeypad.amplitude(dBm0: parameters.highLevel))
     }
 
     /// Samples of one key with its pause.
@@ -55,7 +55,7 @@ public struct DTMFGenerator: Sendable {
     /// - Returns: False, and nothing changes, for a character that is no key.
     @discardableResult
     public mutating func append(_ digit: Character) -> Bool {
-        guard DTMF.frequencies(of: digit) != nil else { return false }
+        guard DTMFKeypad.frequencies(of: digit) != nil else { return false }
         pending.append(digit)
         return true
     }
@@ -96,7 +96,7 @@ public struct DTMFGenerator: Sendable {
     /// Goes on with a key or to the next one; false when there is none.
     private mutating func begin() -> Bool {
         if offset != nil { return true }
-        guard length > 0, let next = pending.first, let tones = DTMF.frequencies(of: next) else { return false }
+        guard length > 0, let next = pending.first, let tones = DTMFKeypad.frequencies(of: next) else { return false }
         pending.removeFirst()
         let step = 2 * Double.pi / Double(sampleRate)
         steps = (tones.low * step, tones.high * step)

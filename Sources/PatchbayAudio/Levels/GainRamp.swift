@@ -3,7 +3,7 @@ import Glibc
 /// Multiplies samples by a gain that can change without a click, and saturates.
 ///
 /// A change is spread over a ramp of 10 ms. Allocates nothing. Takes some 0.2 µs for 20 ms at 8 kHz.
-public struct Gain: Sendable {
+public struct GainRamp: Sendable {
     /// What the samples are multiplied with once the ramp is over.
     public private(set) var target: Float
     private var value: Float

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The keypad of a telephone and its tones: one of four low and one of four high frequencies at a time (ITU-T Q.23).
-public enum DTMF {
+public enum DTMFKeypad {
     /// The four rows' frequencies, in Hz.
     public static let lowFrequencies = [697.0, 770, 852, 941]
     /// The four columns' frequencies, in Hz.
