@@ -2,9 +2,9 @@ import Glibc
 
 /// A key heard in the audio. Positions count samples from the first one that the detector was given.
 public enum DTMFEvent: Hashable, Sendable {
-    /// A key was pressed. Reported 35 to 45 ms after its tones began, which is what it takes to tell them from speech.
+    /// A key was pressed. Reported 30 to 40 ms after its tones began, which is what it takes to tell them from speech.
     case began(Character, at: Int)
-    /// The key was released; reported 30 to 40 ms after.
+    /// The key was released; reported up to 45 ms after.
     case ended(Character, from: Int, to: Int)
 }
 
@@ -13,7 +13,8 @@ public enum DTMFEvent: Hashable, Sendable {
 /// Every 5 ms it looks at the last 30 ms through a smooth window: Goertzel's algorithm gives eight lines of each block of 5 ms,
 /// and six blocks make a window. A window counts for a key when one low and one high line carry almost all of its energy,
 /// their levels differ by no more than a line's frequency response explains, and their true frequencies, read from how their
-/// phases turn from window to window, are the nominal ones. Four windows in a row are a key; six without end it.
+/// phases turn from window to window, are the nominal ones. Four windows in a row are a key when two of them hold hardly
+/// anything else; six without it end it.
 ///
 /// The limits follow ITU-T Q.24 (table A-1, the columns of AT&T and NTT):
 ///
