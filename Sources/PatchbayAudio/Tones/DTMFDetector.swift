@@ -22,7 +22,7 @@ public enum DTMFEvent: Hashable, Sendable {
 /// | --- | --- | --- |
 /// | frequency | within ±1.5 % | beyond ±3.5 % |
 /// | level of a tone | 0 to -25 dBm0 | below -55 dBm0 |
-/// | high tone against low | +4 to -8 dB | beyond +6 and -10 dB |
+/// | high tone against low | +4 to -8 dB | beyond +6 and -11 dB |
 /// | duration | 40 ms and more | under 23 ms |
 /// | pause between two keys | 30 ms and more | |
 /// | interruption inside one | up to 10 ms | |
