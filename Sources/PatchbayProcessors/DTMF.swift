@@ -100,9 +100,7 @@ struct DTMFDetectorStage: Processor {
             output.emit(.audio(result))
         case .dtmf(let digit):
             if isNew(digit, from: .carrier, at: now) { output.emit(frame) }
-        case .callStarted, .callEnded, .interruption, .speechStarted, .speechStopped, .failure, .text,
-            .agentTurnStarted,
-            .utteranceEnded, .hangup, .custom:
+        default:
             output.emit(frame)
         }
     }

@@ -60,7 +60,7 @@ struct DTMFGeneratorStage: Processor {
             waiting.removeAll()
             deadline = nil
             output.emit(frame)
-        case .callStarted, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted, .utteranceEnded, .custom:
+        default:
             output.emit(frame)
         }
     }

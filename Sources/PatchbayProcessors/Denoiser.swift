@@ -80,8 +80,7 @@ struct DenoiserStage: Processor {
         case .interruption:
             _ = suppressor.flush(into: UnsafeMutableBufferPointer(start: nil, count: 0))
             output.emit(frame)
-        case .callStarted, .callEnded, .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted,
-            .hangup, .custom:
+        default:
             output.emit(frame)
         }
     }

@@ -123,7 +123,7 @@ struct MixerStage: Processor {
         case .hangup, .callEnded:
             deadline = nil
             output.emit(frame)
-        case .dtmf, .speechStarted, .speechStopped, .failure, .text, .agentTurnStarted, .custom:
+        default:
             output.emit(frame)
         }
     }

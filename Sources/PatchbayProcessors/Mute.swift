@@ -66,9 +66,7 @@ struct MuteStage: Processor {
             }
             gain.change(to: isMuted ? 0 : 1)
             output.emit(frame)
-        case .callStarted, .callEnded, .interruption, .speechStarted, .speechStopped, .failure, .text,
-            .agentTurnStarted,
-            .utteranceEnded, .hangup, .custom:
+        default:
             output.emit(frame)
         }
     }
