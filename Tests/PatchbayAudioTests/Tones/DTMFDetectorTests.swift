@@ -236,7 +236,7 @@ import Testing
         process.waitUntilExit()
         let file = try WAVFile(bytes: [UInt8](data))
         #expect(file.durationNanoseconds > 2_000_000_000)
-        let resampler = try StreamResampler(from: file.format.sampleRate, to: 8000, quality: .fastest)
+        let resampler = try StreamResampler(from: file.format.sampleRate, to: 8000)
         #expect(try events(resampler.process(file.samples()) + resampler.flush()).isEmpty)
     }
 }
