@@ -15,6 +15,11 @@ extension ComponentRegistry {
                 VAD(),
                 Recorder(),
                 Turns(),
+                DTMF(),
+                Gain(),
+                Mute(),
+                Mixer(),
+                Denoiser(),
             ],
             agents: [
                 EchoAgent(),

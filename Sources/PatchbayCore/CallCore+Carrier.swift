@@ -99,7 +99,32 @@ extension CallCore {
             counters.lateDropped = counters.lateDropped + duration
             return
         }
+        var payload = payload
+        if place.gap > .zero { conceal(place.gap, before: &payload, lasting: duration, at: now, into: &output) }
+        payload.withUnsafeReadableBytes { concealer.remember($0) }
         sendToAgent(
             .audio(AudioFrame(payload, format: carrierFormat, generation: ledger.generation)), at: now, into: &output)
+    }
+
+    /// Fills a hole in the caller's audio, so that it does not click and whoever counts samples still tells the time.
+    private mutating func conceal(
+        _ gap: TimeSpan, before payload: inout ByteBuffer, lasting duration: TimeSpan, at now: MediaTime,
+        into output: inout CallOutput
+    ) {
+        counters.gaps += 1
+        guard duration > .zero else { return }
+        let size = payload.readableBytes
+        for _ in 0..<min(gap, limits.concealment).nanoseconds / duration.nanoseconds {
+            var filling = ByteBuffer()
+            filling.writeWithUnsafeMutableBytes(minimumWritableBytes: size) {
+                concealer.conceal(into: UnsafeMutableRawBufferPointer(rebasing: $0.prefix(size)))
+                return size
+            }
+            counters.concealed = counters.concealed + duration
+            sendToAgent(
+                .audio(AudioFrame(filling, format: carrierFormat, generation: ledger.generation)), at: now,
+                into: &output)
+        }
+        payload.withUnsafeMutableReadableBytes { concealer.fadeIn($0) }
     }
 }

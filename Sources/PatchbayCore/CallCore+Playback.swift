@@ -14,7 +14,8 @@ extension CallCore {
                 reach(point, at: now, into: &output)
                 continue
             }
-            guard max(ledger.unplayed(at: now), releasedUntil - now) + packetDuration <= lead else { return }
+            let ahead = hasBackground ? speechPlayedBy - now : ledger.unplayed(at: now)
+            guard max(ahead, releasedUntil - now) + packetDuration <= lead else { return }
             guard let audio = agent.takePacket(generation: ledger.generation) else { return }
             transcript.audioTaken(audio.duration)
             if ledger.debt > .zero, silenceSkipper.canSkip(audio) {
@@ -77,10 +78,12 @@ extension CallCore {
             let size = min(announcement.readableBytes, carrierFormat.bytesPerPacket)
             if var piece = announcement.readSlice(length: size) { packet.writeBuffer(&piece) }
             packet.writeRepeatingByte(carrierFormat.encoding.silenceByte, count: carrierFormat.bytesPerPacket - size)
-            sendPacket(isSpeech: false, at: now, into: &output)
+            sendPacket(isSpeech: true, at: now, into: &output)
             interruptibility.protectedUntil = ledger.playedBy
+            guard announcement.readableBytes == 0 else { continue }
             // Given back: it is played once.
-            if announcement.readableBytes == 0 { announcement = ByteBuffer() }
+            announcement = ByteBuffer()
+            hasSentOfUtterance = false
         }
         return true
     }
@@ -155,7 +158,10 @@ extension CallCore {
         let duration = TimeSpan(nanoseconds: carrierFormat.nanoseconds(byteCount: packet.readableBytes))
         ledger.send(duration, at: now, continuesUtterance: isSpeech && hasSentOfUtterance)
         counters.packetsSent += 1
-        guard isSpeech else { return }
+        guard isSpeech else {
+            hasBackground = true
+            return
+        }
         speechPlayedBy = ledger.playedBy
         if !hasSentOfUtterance {
             hasSentOfUtterance = true

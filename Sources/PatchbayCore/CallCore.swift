@@ -115,6 +115,8 @@ public struct CallCore {
     var isAgentSpeaking = false
     /// When the last of the agent's own speech will have been played. Background goes on after it.
     var speechPlayedBy = MediaTime.zero
+    /// A stage plays background; what it is ahead must not hold the agent back.
+    var hasBackground = false
     var transcript = AgentTranscript()
     var history: SentHistory
     var interruptibility = Interruptibility()
@@ -123,6 +125,7 @@ public struct CallCore {
     var silenceSkipper = SilenceSkipper()
     var announcement: ByteBuffer
     var callerTrack: CallerTrack
+    var concealer: GapConcealer
     let taps: [any MediaTap]
     /// When everything released from the agent's queue will have been played. Runs ahead of the ledger where a stage
     /// answers late.
@@ -157,6 +160,7 @@ public struct CallCore {
         history = SentHistory(
             capacity: plan.carrierFormat.byteCount(milliseconds: Int(plan.limits.lead.milliseconds) + 100))
         callerTrack = CallerTrack(start: now)
+        concealer = GapConcealer(format: plan.carrierFormat)
         createdAt = now
         lastCarrierMessage = now
         info.marksSpeech = plan.toAgent.stages.contains { $0.processor.marksSpeech }

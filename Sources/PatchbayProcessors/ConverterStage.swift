@@ -25,10 +25,10 @@ struct ConverterStage: Processor {
                 throw PipelineError(.unsupportedFormat, "takes \(converter.source), was given \(audio.format)")
             }
             let converted = converter.convert(audio.payload)
-            emit(converted, audio.generation, into: &output)
+            emit(converted, like: audio, into: &output)
         case .utteranceEnded(let generation):
             let tail = converter.flush()
-            emit(tail, generation, into: &output)
+            emit(tail, like: AudioFrame(tail, format: converter.target, generation: generation), into: &output)
             output.emit(frame)
         case .interruption:
             converter.reset()
@@ -40,8 +40,11 @@ struct ConverterStage: Processor {
 
     // Give it finished values only: a call as an argument would run while this copy of `self` holds the converter's
     // buffers, and cost an allocation for each.
-    private func emit(_ payload: ByteBuffer, _ generation: UInt32, into output: inout FrameOutput) {
+    private func emit(_ payload: ByteBuffer, like frame: AudioFrame, into output: inout FrameOutput) {
         guard payload.readableBytes > 0 else { return }
-        output.emit(.audio(AudioFrame(payload, format: converter.target, generation: generation)))
+        var converted = frame
+        converted.payload = payload
+        converted.format = converter.target
+        output.emit(.audio(converted))
     }
 }

@@ -17,8 +17,8 @@ public struct Resampler: StageComponent {
             Field(
                 "quality",
                 .choice(PolyphaseDesign.allCases.map(\.rawValue) + StreamResampler.Quality.allCases.map(\.rawValue)),
-                example: "\"low-delay\"",
-                "Which filter: linear-phase (the default) or low-delay of polyphase; best, medium (the default), "
+                example: "\"linear-phase\"",
+                "Which filter: low-delay (the default) or linear-phase of polyphase; best, medium (the default), "
                     + "fastest, linear or zero-order-hold of libsamplerate."),
         ])
 
@@ -65,7 +65,7 @@ public struct Resampler: StageComponent {
         let design = quality.flatMap(PolyphaseDesign.init(rawValue:))
         let libraryQuality = quality.flatMap(StreamResampler.Quality.init(rawValue:))
         switch settings.string("engine") {
-        case "polyphase": return quality == nil ? .polyphase(.linearPhase) : design.map { .polyphase($0) }
+        case "polyphase": return quality == nil ? .polyphase(.standard) : design.map { .polyphase($0) }
         case "libsamplerate":
             return quality == nil ? .libsamplerate(.medium) : libraryQuality.map { .libsamplerate($0) }
         default: return design.map { .polyphase($0) } ?? libraryQuality.map { .libsamplerate($0) } ?? .automatic

@@ -22,9 +22,9 @@ import Testing
 
     @Test(
         arguments: [
-            (nil, nil, .polyphase(.linearPhase)), ("automatic", nil, .polyphase(.linearPhase)),
+            (nil, nil, .polyphase(.lowDelay)), ("automatic", nil, .polyphase(.lowDelay)),
             (nil, "linear-phase", .polyphase(.linearPhase)), (nil, "low-delay", .polyphase(.lowDelay)),
-            ("polyphase", nil, .polyphase(.linearPhase)), ("polyphase", "low-delay", .polyphase(.lowDelay)),
+            ("polyphase", nil, .polyphase(.lowDelay)), ("polyphase", "low-delay", .polyphase(.lowDelay)),
             (nil, "best", .libsamplerate(.best)), (nil, "medium", .libsamplerate(.medium)),
             (nil, "fastest", .libsamplerate(.fastest)), (nil, "linear", .libsamplerate(.linear)),
             ("libsamplerate", nil, .libsamplerate(.medium)), ("libsamplerate", "fastest", .libsamplerate(.fastest)),

@@ -18,6 +18,10 @@ public enum PolyphaseDesign: String, Hashable, Sendable, CaseIterable {
     /// same specification and cost, and because a stage that holds nothing back makes no packet late.
     case lowDelay = "low-delay"
 
+    /// What is taken where nobody asks for another: in a call, 20 ms of waiting for the rest of a packet are heard, and a bent
+    /// waveform is not.
+    public static let standard = PolyphaseDesign.lowDelay
+
     /// Sample rates, in Hz. Any two of them are a pair.
     public static let sampleRates = [8000, 16_000, 24_000, 48_000]
 

@@ -14,7 +14,8 @@
 public final class StreamResampler {
     /// Whose filters convert.
     public enum Engine: Hashable, Sendable {
-        /// Patchbay's own of linear phase where the pair of rates is among its own, else libsamplerate's `.medium`.
+        /// Patchbay's own of ``PolyphaseDesign/standard`` design where the pair of rates is among its own, else
+        /// libsamplerate's `.medium`.
         case automatic
         /// Patchbay's own; between ``PolyphaseDesign/sampleRates`` only.
         case polyphase(PolyphaseDesign)
@@ -134,7 +135,7 @@ extension StreamResampler.Engine {
     fileprivate func resolved(from inputRate: Int, to outputRate: Int) -> Self {
         guard self == .automatic else { return self }
         return inputRate == outputRate || PolyphaseDesign.supports(from: inputRate, to: outputRate)
-            ? .polyphase(.linearPhase) : .libsamplerate(.medium)
+            ? .polyphase(.standard) : .libsamplerate(.medium)
     }
 
     /// For two rates that differ.
