@@ -1,15 +1,12 @@
-extension CodecContender {
-    /// `8000 Hz`, with the packet where it is not the usual 20 ms.
-    var path: String {
-        packetMilliseconds == 20 ? "\(sampleRate) Hz" : "\(sampleRate) Hz \(fixed(packetMilliseconds, 0)) ms"
-    }
-}
-
 /// Everything that is measured of one codec: a row for each direction. Delay and noise are those of the way through both.
 struct CodecBench {
     private let contender: CodecContender
+    private let length: Int
 
-    init(_ contender: CodecContender) { self.contender = contender }
+    init(_ contender: CodecContender) {
+        self.contender = contender
+        length = contender.format.sampleFramesPerPacket
+    }
 
     func rows(_ meter: CostMeter) throws -> [BenchRow] {
         var encode = BenchRow(.codec, contender.name, "\(contender.path) encode")
@@ -19,18 +16,16 @@ struct CodecBench {
         (encode.cost, decode.cost) = try costs(meter)
         encode.bytes = try HeapMeter.bytes {
             let pair = try contender.make()
-            let round = RoundTrip(pair, packetLength: contender.packetLength)
-            round.feed(packets: 5)
+            RoundTrip(pair, packetLength: length).feed(packets: 5)
             return pair
         }
-        encode.note = encode.bytes == nil ? nil : "bytes of both ends"
         return [encode, decode]
     }
 
     func measureQuality(into row: inout BenchRow) throws {
-        let rate = contender.sampleRate
+        let rate = contender.format.sampleRate
         let signal = Multitone.speechBand
-        let trip = RoundTrip(try contender.make(), packetLength: contender.packetLength)
+        let trip = RoundTrip(try contender.make(), packetLength: length)
         let run = StreamRun(trip, signal.samples(seconds: 1.2, sampleRate: rate), from: rate, to: rate)
         row.delayReported = run.reportedDelay
         if let window = AnalysisWindow.last(of: run.output, sampleRate: rate) {
@@ -41,26 +36,25 @@ struct CodecBench {
     }
 
     private func costs(_ meter: CostMeter) throws -> (Cost, Cost) {
-        let length = contender.packetLength
-        let speech = SyntheticSpeech.samples(seconds: 2, sampleRate: contender.sampleRate)
+        let speech = SyntheticSpeech.samples(seconds: 2, sampleRate: contender.format.sampleRate)
         let count = speech.count / length
+        let milliseconds = contender.format.packetMilliseconds
         let encoder = try contender.make()
-        var payload = [UInt8](repeating: 0, count: RoundTrip.maximumPayload)
         var payloads: [[UInt8]] = []
-        let encode = { (number: Int) -> Int in
-            let start = number % count * length
-            return speech.withUnsafeBufferPointer { speech in
-                payload.withUnsafeMutableBytes { payload in
-                    encoder.encode(UnsafeBufferPointer(rebasing: speech[start..<start + length]), into: payload)
+        var room = [UInt8](repeating: 0, count: encoder.maximumPayload)
+        let encoding = speech.withUnsafeBufferPointer { speech in
+            room.withUnsafeMutableBytes { room in
+                let encode = { (number: Int) -> Int in
+                    let start = number % count * length
+                    return encoder.encode(UnsafeBufferPointer(rebasing: speech[start..<start + length]), into: room)
                 }
+                for number in 0..<count {
+                    let size = encode(number)
+                    payloads.append(Array(room[..<size]))
+                }
+                return meter.measure(milliseconds: milliseconds) { _ = encode($0) }
             }
         }
-        for number in 0..<count {
-            let size = encode(number)
-            payloads.append(Array(payload[..<size]))
-        }
-        let milliseconds = contender.packetMilliseconds
-        let encoding = meter.measure(milliseconds: milliseconds) { _ = encode($0) }
         let decoder = try contender.make()
         var samples = [Int16](repeating: 0, count: 2 * length)
         let decoding = samples.withUnsafeMutableBufferPointer { samples in
@@ -74,16 +68,14 @@ struct CodecBench {
 
 /// A codec's two ends as one converter: what the other side hears.
 private final class RoundTrip: StreamConverter {
-    /// More than any codec here makes of 60 ms.
-    static let maximumPayload = 16_384
-
-    private let pair: any CodecPair
+    private let pair: CodecPair
     private let packetLength: Int
-    private var payload = [UInt8](repeating: 0, count: RoundTrip.maximumPayload)
+    private var payload: [UInt8]
 
-    init(_ pair: any CodecPair, packetLength: Int) {
+    init(_ pair: CodecPair, packetLength: Int) {
         self.pair = pair
         self.packetLength = packetLength
+        payload = Array(repeating: 0, count: pair.maximumPayload)
     }
 
     var reportedDelay: Double? { pair.reportedDelay }

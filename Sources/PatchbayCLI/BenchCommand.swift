@@ -61,9 +61,10 @@ struct BenchTable: AsyncParsableCommand {
               delay ms      measured: audio held back plus the shift of what comes out; codecs: through both ends
               claimed       what it says of itself; ! marks a disagreement of more than 0.15 ms
               SNR dB        a tone of 1,020 Hz at -6 dBFS; codecs: tones of 300 to 3,400 Hz, delay and gain made good
+                            (says little of Opus, which keeps the sound and not the wave)
               reject dB     the strongest image or alias, from 0.575 of the lower rate on; above 95 it is 16 bits' own
               ripple dB     gains up to 0.425 of the lower rate, highest less lowest
-              bytes         heap of one instance that has worked
+              bytes         heap of one instance that has worked; of a codec both ends
 
             Exit code 0; a loss against --compare is marked, not an error.
             """)

@@ -48,6 +48,23 @@ import Testing
         #expect((36...40).contains(try #require(row.signalToNoise)))
     }
 
+    @Test(
+        arguments: CodecContender.all.filter { $0.format.encoding == .opus || $0.format.encoding == .g722 }.map(\.path))
+    func codecsWithMemoryHaveTheDelayTheyClaim(path: String) throws {
+        for contender in CodecContender.all where contender.path == path && contender.format.encoding != .l16 {
+            var row = BenchRow(.codec, contender.name, path)
+            do {
+                try CodecBench(contender).measureQuality(into: &row)
+            } catch {
+                #expect("\(error)".contains("apt-get install"))
+                continue
+            }
+            #expect(!row.delayDisagrees, "\(row)")
+            // Opus keeps the sound, not the wave; its noise says little.
+            if contender.format.encoding == .g722 { #expect(try #require(row.signalToNoise) > 25) }
+        }
+    }
+
     @Test func theEnergyDetectorHearsTheVoice() throws {
         let contender = try #require(DetectorContender.all.first { $0.name == "energy" })
         var row = BenchRow(.vad, contender.name, "8000 Hz")
