@@ -1,3 +1,5 @@
+import PatchbayAudio
+
 /// What a run of the table measures.
 public struct BenchPlan: Sendable {
     /// A change of rate, in Hz.
@@ -32,12 +34,18 @@ public struct BenchPlan: Sendable {
     /// Sound that each round of a timing works through, in seconds.
     public var seconds: Double
     public var rounds: Int
+    /// The model file of the neural voice detector.
+    public var sileroModel: String
 
-    public init(only: [String] = [], rates: [Rates] = Rates.usual, seconds: Double = 10, rounds: Int = 7) {
+    public init(
+        only: [String] = [], rates: [Rates] = Rates.usual, seconds: Double = 10, rounds: Int = 7,
+        sileroModel: String? = nil
+    ) {
         self.only = only
         self.rates = rates
         self.seconds = seconds
         self.rounds = rounds
+        self.sileroModel = sileroModel ?? SileroModel.defaultPath
     }
 
     /// One row or two that belong together, not yet measured.
@@ -60,7 +68,7 @@ public struct BenchPlan: Sendable {
         let codecs = CodecContender.all.map { contender in
             Case(family: .codec, name: contender.name, path: contender.path) { try CodecBench(contender).rows($0) }
         }
-        let detectors = DetectorContender.all.map { contender in
+        let detectors = DetectorContender.all(sileroModel: sileroModel).map { contender in
             Case(family: .vad, name: contender.name, path: "\(contender.sampleRate) Hz") {
                 [try DetectorBench(contender).row($0)]
             }

@@ -36,8 +36,10 @@ struct DetectorBench {
                 detector.process(UnsafeBufferPointer(rebasing: $0[start..<start + packet]))
             }
             let time = Double(start + packet) / Double(rate)
-            if edge == true, onset == nil, time > Self.speech.lowerBound { onset = time - Self.speech.lowerBound }
-            if edge == false, time > Self.speech.upperBound { end = end ?? time - Self.speech.upperBound }
+            if edge == .speechStarted, onset == nil, time > Self.speech.lowerBound {
+                onset = time - Self.speech.lowerBound
+            }
+            if edge == .speechStopped, time > Self.speech.upperBound { end = end ?? time - Self.speech.upperBound }
         }
         row.delayMeasured = onset.map { $0 * 1000 }
         row.note =

@@ -79,6 +79,8 @@ struct BenchTable: AsyncParsableCommand {
     @Option(help: "File for a chart of cost against delay.") var svg: String?
     @Option(parsing: .upToNextOption, help: "Runs of other programs (same JSON) whose rows to add.")
     var merge: [String] = []
+    @Option(help: "Model file of the silero detector. (default: where `patchbay model silero` puts it)")
+    var sileroModel: String?
     @Flag(help: "Also measure Python's audioop.ratecv, with Benchmarks/Audio/peers.py.") var withAudioop = false
     @Option(help: ArgumentHelp("Where that script is.", visibility: .hidden))
     var audioopScript = "Benchmarks/Audio/peers.py"
@@ -115,7 +117,8 @@ struct BenchTable: AsyncParsableCommand {
             }
             return rates
         }
-        let plan = BenchPlan(only: only, rates: rates, seconds: options.seconds, rounds: options.rounds)
+        let plan = BenchPlan(
+            only: only, rates: rates, seconds: options.seconds, rounds: options.rounds, sileroModel: sileroModel)
         let unknown = plan.unknownWords.filter { !withAudioop || !"audioop.ratecv".contains($0.lowercased()) }
         if !unknown.isEmpty {
             let names = BenchPlan().cases.reduce(into: [String]()) { if !$0.contains($1.name) { $0.append($1.name) } }

@@ -66,9 +66,17 @@ import Testing
     }
 
     @Test func theEnergyDetectorHearsTheVoice() throws {
-        let contender = try #require(DetectorContender.all.first { $0.name == "energy" })
+        let contender = try #require(DetectorContender.all().first { $0.name == "energy" })
         var row = BenchRow(.vad, contender.name, "8000 Hz")
         try DetectorBench(contender).measureReaction(into: &row)
         #expect((80...160).contains(try #require(row.delayMeasured)))
+        #expect(row.note?.contains("hears its end") == true)
+    }
+
+    @Test func withoutAModelTheNeuralDetectorSaysSo() throws {
+        let plan = BenchPlan(only: ["silero"], rates: [], seconds: 0.2, rounds: 1, sileroModel: "no/such.onnx")
+        let rows = plan.run().rows
+        #expect(rows.map(\.path) == ["8000 Hz", "16000 Hz"])
+        #expect(rows.allSatisfy { $0.cost == nil && $0.note?.contains("no/such.onnx") == true })
     }
 }

@@ -1,42 +1,63 @@
-import PatchbayAudio
+public import PatchbayAudio
 
-/// Something that hears where speech begins and ends.
-public protocol SpeechDetector: AnyObject {
-    /// Judges a block.
-    /// - Returns: True where speech started, false where it stopped, `nil` where nothing changed.
-    func process(_ samples: UnsafeBufferPointer<Int16>) -> Bool?
-}
-
-/// A voice activity detector that takes part.
+/// A voice activity detector that takes part, with the segmenter that all of them share.
 public struct DetectorContender: Sendable {
     /// As the table shows it.
     public let name: String
     /// In Hz.
     public let sampleRate: Int
     /// Throws with what to install when its library or model is not there.
-    public let make: @Sendable () throws -> any SpeechDetector
+    let make: @Sendable () throws -> any SpeechListener
 
-    public init(_ name: String, sampleRate: Int, make: @escaping @Sendable () throws -> any SpeechDetector) {
+    /// - Parameters:
+    ///   - threshold: Score from which a window is speech, in the engine's unit.
+    ///   - exitThreshold: Score down to which speech lasts; `threshold` if not given.
+    public init<Engine: VoiceActivityDetector & SendableMetatype>(
+        _ name: String, sampleRate: Int, threshold: Double, exitThreshold: Double? = nil,
+        engine: @escaping @Sendable () throws -> Engine
+    ) {
         self.name = name
         self.sampleRate = sampleRate
-        self.make = make
+        make = {
+            Listener(try engine(), SpeechSegmenter.Parameters(threshold: threshold, exitThreshold: exitThreshold))
+        }
     }
 
-    /// Everyone, in the order of the table.
-    public static let all: [DetectorContender] = [8000, 16000].flatMap { rate in
-        [
-            DetectorContender("energy", sampleRate: rate) { EnergyDetector(sampleRate: rate) }
-        ]
+    /// Everyone, in the order of the table, with the thresholds of the `vad` stage.
+    ///
+    /// - Parameter sileroModel: The model file of the neural one.
+    public static func all(sileroModel: String = SileroModel.defaultPath) -> [DetectorContender] {
+        [8000, 16000].flatMap { rate in
+            [
+                DetectorContender("energy", sampleRate: rate, threshold: 9) { EnergyDetector(sampleRate: rate) },
+                DetectorContender("webrtc", sampleRate: rate, threshold: 0.5) {
+                    try WebRTCDetector(sampleRate: rate, mode: 3)
+                },
+                DetectorContender("silero", sampleRate: rate, threshold: 0.5, exitThreshold: 0.35) {
+                    try SileroDetector(SileroModel.shared(path: sileroModel), sampleRate: rate)
+                },
+            ]
+        }
     }
 }
 
-private final class EnergyDetector: SpeechDetector {
-    private var vad = EnergyVAD()
-    private let sampleRate: Int
+/// Something that hears where speech begins and ends, whatever its engine.
+protocol SpeechListener: AnyObject {
+    /// Judges a block.
+    /// - Returns: The last change in it, or `nil`.
+    func process(_ samples: UnsafeBufferPointer<Int16>) -> SpeechEdge.Kind?
+}
 
-    init(sampleRate: Int) { self.sampleRate = sampleRate }
+private final class Listener<Engine: VoiceActivityDetector>: SpeechListener {
+    private var detector: SpeechDetector<Engine>
 
-    func process(_ samples: UnsafeBufferPointer<Int16>) -> Bool? {
-        vad.process(samples, sampleRate: sampleRate).map { $0 == .speechStarted }
+    init(_ engine: Engine, _ parameters: SpeechSegmenter.Parameters) {
+        detector = SpeechDetector(engine, parameters)
+    }
+
+    func process(_ samples: UnsafeBufferPointer<Int16>) -> SpeechEdge.Kind? {
+        var edge: SpeechEdge.Kind?
+        detector.process(samples) { edge = $0.edge?.kind ?? edge }
+        return edge
     }
 }
