@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "CPatchbayKernels"),
         .target(
             name: "PatchbayAudio", dependencies: ["CSampleRate", "COpus", "COgg", "CPatchbayKernels"],
+            exclude: ["Resampling/design.py", "Resampling/plot.py"],
             swiftSettings: strict),
         .target(
             name: "PatchbayCore",

@@ -15,7 +15,7 @@ public struct FormatConverter {
 
     /// - Throws: ``PipelineError/Code/unsupportedFormat`` when the channels differ or a rate cannot be resampled.
     public init(
-        from source: AudioFormat, to target: AudioFormat, quality: StreamResampler.Quality = .medium
+        from source: AudioFormat, to target: AudioFormat, engine: StreamResampler.Engine = .automatic
     ) throws(PipelineError) {
         guard source.channelCount == 1, target.channelCount == 1 else {
             throw PipelineError(.unsupportedFormat, "cannot convert \(source) to \(target): only mono is converted")
@@ -26,7 +26,7 @@ public struct FormatConverter {
             resampler = nil
         } else {
             do {
-                resampler = try StreamResampler(from: source.sampleRate, to: target.sampleRate, quality: quality)
+                resampler = try StreamResampler(from: source.sampleRate, to: target.sampleRate, engine: engine)
             } catch {
                 throw PipelineError(.unsupportedFormat, "cannot convert \(source) to \(target)", cause: error)
             }

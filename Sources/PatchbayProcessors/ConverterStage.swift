@@ -8,10 +8,10 @@ import PatchbayCore
 struct ConverterStage: Processor {
     private var converter: FormatConverter
 
-    init(from source: AudioFormat, to target: AudioFormat, quality: StreamResampler.Quality = .medium)
+    init(from source: AudioFormat, to target: AudioFormat, engine: StreamResampler.Engine = .automatic)
         throws(PipelineError)
     {
-        converter = try FormatConverter(from: source, to: target, quality: quality)
+        converter = try FormatConverter(from: source, to: target, engine: engine)
     }
 
     var delay: TimeSpan { converter.delay }

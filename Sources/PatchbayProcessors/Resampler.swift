@@ -11,26 +11,65 @@ public struct Resampler: StageComponent {
         fields: [
             Field("rateHz", .integer(8000...48000), isRequired: true, example: "16000", "Sample rate to give, in Hz."),
             Field(
-                "quality", .choice(["best", "medium", "fastest", "linear"]), default: "medium",
-                "Filter of libsamplerate: better ones hold more audio back."),
+                "engine", .choice(["automatic", "polyphase", "libsamplerate"]), default: "automatic",
+                "Whose filters: polyphase for 8000, 16000, 24000 and 48000 Hz, libsamplerate for any rates; automatic takes "
+                    + "the one that has the quality and the rates."),
+            Field(
+                "quality",
+                .choice(PolyphaseDesign.allCases.map(\.rawValue) + StreamResampler.Quality.allCases.map(\.rawValue)),
+                example: "\"low-delay\"",
+                "Which filter: linear-phase (the default) or low-delay of polyphase; best, medium (the default), fastest, "
+                    + "linear or zero-order-hold of libsamplerate."),
         ])
+
+    /// A quality that the engine does not have.
+    public func problems(in settings: Settings) -> [SettingsProblem] {
+        guard Self.engine(settings) == nil, let quality = settings.string("quality") else { return [] }
+        let isPolyphase = settings.string("engine") == "polyphase"
+        let has =
+            isPolyphase ? PolyphaseDesign.allCases.map(\.rawValue) : StreamResampler.Quality.allCases.map(\.rawValue)
+        let engine = isPolyphase ? "polyphase" : "libsamplerate"
+        return [
+            SettingsProblem(
+                field: "quality", .notAllowed,
+                "\(engine) has no quality \"\(quality)\"; it has \(has.joined(separator: ", "))",
+                remedy: "leave out \"engine\", or write \"engine\": \"\(isPolyphase ? "libsamplerate" : "polyphase")\"")
+        ]
+    }
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
             throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
         }
-        return resampled(input, settings)
+        let output = resampled(input, settings)
+        if case .polyphase? = Self.engine(settings), input.sampleRate != output.sampleRate,
+            !PolyphaseDesign.supports(from: input.sampleRate, to: output.sampleRate)
+        {
+            let rates = PolyphaseDesign.sampleRates.map(String.init).joined(separator: ", ")
+            throw FormatMismatch(
+                "takes and gives \(rates) Hz with the engine polyphase, not \(input.sampleRate) to "
+                    + "\(output.sampleRate) Hz",
+                remedy: "write \"engine\": \"libsamplerate\"")
+        }
+        return output
     }
 
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
-        let quality: StreamResampler.Quality =
-            switch settings.string("quality") {
-            case "best": .best
-            case "fastest": .fastest
-            case "linear": .linear
-            default: .medium
-            }
-        return try ConverterStage(from: input, to: resampled(input, settings), quality: quality)
+        try ConverterStage(
+            from: input, to: resampled(input, settings), engine: Self.engine(settings) ?? .automatic)
+    }
+
+    /// The engine that `engine` and `quality` name together; `nil` where they contradict each other.
+    private static func engine(_ settings: Settings) -> StreamResampler.Engine? {
+        let quality = settings.string("quality")
+        let design = quality.flatMap(PolyphaseDesign.init(rawValue:))
+        let libraryQuality = quality.flatMap(StreamResampler.Quality.init(rawValue:))
+        switch settings.string("engine") {
+        case "polyphase": return quality == nil ? .polyphase(.linearPhase) : design.map { .polyphase($0) }
+        case "libsamplerate":
+            return quality == nil ? .libsamplerate(.medium) : libraryQuality.map { .libsamplerate($0) }
+        default: return design.map { .polyphase($0) } ?? libraryQuality.map { .libsamplerate($0) } ?? .automatic
+        }
     }
 
     private func resampled(_ input: AudioFormat, _ settings: Settings) -> AudioFormat {

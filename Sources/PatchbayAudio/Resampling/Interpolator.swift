@@ -2,7 +2,7 @@
 ///
 /// In integers, so that positions never drift. (libsamplerate's converters of the same names read a sample before the
 /// start of every block that has only one, which is why they are not used.)
-struct Interpolator {
+final class Interpolator: RateConverter {
     enum Shape {
         case lines
         case steps
@@ -25,9 +25,17 @@ struct Interpolator {
         self.outputRate = outputRate
     }
 
+    var delayNanoseconds: Int64 { Int64((delay * 1e9 / Double(inputRate)).rounded()) }
+
+    func maximumOutput(forFrames frames: Int) -> Int {
+        maximumFrames(forInput: frames, from: inputRate, to: outputRate)
+    }
+
+    var maximumFlushFrames: Int { maximumOutput(forFrames: 2) }
+
     /// How late the signal is, in input samples. Lines await their far end. Steps await nothing; but the value of a
     /// step is on average half a step old, or a little less where only some points of a step are ever sampled.
-    var delay: Double {
+    private var delay: Double {
         switch shape {
         case .lines: return 1
         case .steps:
@@ -37,7 +45,7 @@ struct Interpolator {
     }
 
     /// Converts whole sample frames; what does not fit into `output` is lost. Returns how many samples were written.
-    mutating func process(
+    func process(
         _ input: UnsafeBufferPointer<Int16>, into output: UnsafeMutableBufferPointer<Int16>
     ) -> Int {
         var written = 0
@@ -55,20 +63,20 @@ struct Interpolator {
     }
 
     /// Gives out what awaits a next sample, as if the last one were held, and starts anew.
-    mutating func flush(into output: UnsafeMutableBufferPointer<Int16>) -> Int {
+    func flush(into output: UnsafeMutableBufferPointer<Int16>) -> Int {
         var written = 0
         if shape == .lines, let previous { advance(from: previous, to: previous, into: output, &written) }
         reset()
         return written
     }
 
-    mutating func reset() {
+    func reset() {
         previous = nil
         phase = 0
     }
 
     /// Writes the output samples between two input samples, the first included and the second not.
-    private mutating func advance(
+    private func advance(
         from start: (Int, Int), to end: (Int, Int), into output: UnsafeMutableBufferPointer<Int16>,
         _ written: inout Int
     ) {
@@ -90,5 +98,3 @@ struct Interpolator {
         written += 1
     }
 }
-
-func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }
