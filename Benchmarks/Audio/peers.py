@@ -18,9 +18,12 @@ import platform
 import random
 import sys
 import time
+import warnings
 
 try:
-    import audioop
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import audioop
 except ImportError:
     audioop = None
 

@@ -72,22 +72,23 @@ public struct PipelineBench {
     ) throws {
         let source = try Packets(format)
         var packets = source.frames
+        // The chain around a stage is not the stage's.
+        let frame = try HeapMeter.bytes { Kept(try Line(leg, [], source)) }
         for stage in planned {
             progress("\(leg.rawValue): \(stage.component.spec.type)")
             var made = try Line(leg, [stage], source)
             let outputs = try made.pass(packets)
-            let (chosen, from) = (packets, source)
+            let bytes = try HeapMeter.bytes {
+                var line = try Line(leg, [stage], source)
+                _ = try line.pass(Array(packets.prefix(25)))
+                return Kept(line)
+            }
             report.stages.append(
                 PipelineReport.Stage(
                     leg: leg.rawValue, type: stage.component.spec.type,
                     address: stage.index.map { "stages[\($0)]" } ?? "inserted", takes: "\(stage.input)",
-                    gives: "\(stage.output)", cost: try made.cost(of: packets, meter),
-                    delay: made.delay,
-                    bytes: try HeapMeter.bytes {
-                        var line = try Line(leg, [stage], from)
-                        _ = try line.pass(Array(chosen.prefix(25)))
-                        return Kept(line)
-                    }))
+                    gives: "\(stage.output)", cost: try made.cost(of: packets, meter), delay: made.delay,
+                    bytes: bytes.map { max(0, $0 - (frame ?? 0)) }))
             packets = outputs
         }
         progress("\(leg.rawValue): all stages")
@@ -175,6 +176,8 @@ private struct Line {
 
     private mutating func send(_ packet: [Frame]) throws(PipelineError) {
         now = now + step
+        // As a call does: converters use their buffers again once nobody holds their last result.
+        exits.removeAll(keepingCapacity: true)
         for frame in packet { try chain.send(frame, at: now) }
         try chain.deadlinesReached(at: now)
         chain.takeExits(into: &exits)

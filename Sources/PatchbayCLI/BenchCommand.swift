@@ -8,15 +8,16 @@ struct Bench: AsyncParsableCommand {
         abstract: "Measures resamplers, codecs and voice detectors on this machine; or a pipeline's stages.",
         discussion: """
             EXAMPLES
-              patchbay bench                                       everything, in about half a minute
+              patchbay bench                               everything: half a minute
               patchbay bench --only resamplers --rates 8000:16000,16000:8000
               patchbay bench --only soxr speexdsp --svg chart.svg
-              patchbay bench --format json > before.json           store it …
-              patchbay bench --compare before.json                 … and see what a change did
-              patchbay bench pipeline Pipelines/demo.json          what each stage costs, both ways
+              patchbay bench --format json > before.json   store it …
+              patchbay bench --compare before.json         … and see a change's effect
+              patchbay bench pipeline Pipelines/demo.json  what each stage costs
 
-            Libraries to compare with are looked for when the command runs; those that are not installed are named.
-            With Benchmarks/Allocations preloaded, calls of the allocator are counted as well.
+            Libraries to compare with are looked for when the command runs; those that
+            are not installed are named. With Benchmarks/Allocations preloaded, calls of
+            the allocator are counted as well.
             """,
         subcommands: [BenchTable.self, BenchPipeline.self], defaultSubcommand: BenchTable.self)
 }
@@ -56,15 +57,20 @@ struct BenchTable: AsyncParsableCommand {
         commandName: "table", abstract: "The table of resamplers, codecs and voice detectors.",
         discussion: """
             COLUMNS
-              µs p50, p99   time for 20 ms of sound, of the best of several rounds
-              CPU           mean CPU time, helper threads included; × real time is 20 ms over it
-              delay ms      measured: audio held back plus the shift of what comes out; codecs: through both ends
-              claimed       what it says of itself; ! marks a disagreement of more than 0.15 ms
-              SNR dB        a tone of 1,020 Hz at -6 dBFS; codecs: tones of 300 to 3,400 Hz, delay and gain made good
-                            (says little of Opus, which keeps the sound and not the wave)
-              reject dB     the strongest image or alias, from 0.575 of the lower rate on; above 95 it is 16 bits' own
-              ripple dB     gains up to 0.425 of the lower rate, highest less lowest
-              bytes         heap of one instance that has worked; of a codec both ends
+              µs p50, p99  time for 20 ms of sound; the best of several rounds
+              CPU          mean CPU time; × real time is 20 ms over it
+              delay ms     measured: audio held back, and the shift of what comes out;
+                           codecs: through both ends
+              claimed      what it says of itself; ! where it is off by over 0.15 ms
+              SNR dB       a tone of 1,020 Hz at -6 dBFS; codecs: 31 tones from 300 to
+                           3,400 Hz (says little of Opus, which keeps the sound and
+                           not the wave)
+              reject dB    the strongest image or alias, from 0.575 of the lower rate
+                           on; above 95 it is the rounding of 16 bits
+              ripple dB    gains up to 0.425 of the lower rate, highest less lowest
+              onset ms     from the first sound of a voice to the edge
+              bytes        heap of one instance at work; of a codec, both ends
+              allocs       calls of the allocator for 20 ms
 
             Exit code 0; a loss against --compare is marked, not an error.
             """)
@@ -162,10 +168,11 @@ struct BenchPipeline: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               patchbay bench pipeline Pipelines/demo.json
-              patchbay bench pipeline Pipelines/demo.json --format json | jq '.stages[].cost'
+              patchbay bench pipeline Pipelines/demo.json --format json | jq .legs
 
-            Synthetic speech goes in as the carrier and the agent would send it, and what leaves a stage enters the next.
-            Nothing is dialled and no agent is called: secrets need not be set. Sockets and messages are not in the times.
+            Synthetic speech goes in as the carrier and the agent would send it, and
+            what leaves a stage enters the next. Nothing is dialled and no agent is
+            called: secrets need not be set. Sockets and messages are not in the times.
             """)
 
     @Argument(help: "A pipeline file.") var file: String

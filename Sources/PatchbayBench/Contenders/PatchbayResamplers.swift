@@ -1,10 +1,14 @@
 import PatchbayAudio
 
 extension ResamplerContender {
-    /// Ours, in every quality.
-    static let patchbay: [ResamplerContender] = StreamResampler.Quality.allCases.map { quality in
-        ResamplerContender("patchbay \(quality.rawValue)") { from, to in
-            PatchbayResampler(try StreamResampler(from: from, to: to, quality: quality))
+    /// Ours: its own filters, then what it makes of libsamplerate for other pairs of rates.
+    static let patchbay: [ResamplerContender] =
+        PolyphaseDesign.allCases.map { patchbay($0.rawValue, .polyphase($0)) }
+        + StreamResampler.Quality.allCases.map { patchbay($0.rawValue, .libsamplerate($0)) }
+
+    private static func patchbay(_ name: String, _ engine: StreamResampler.Engine) -> ResamplerContender {
+        ResamplerContender("patchbay \(name)") { from, to in
+            PatchbayResampler(try StreamResampler(from: from, to: to, engine: engine))
         }
     }
 }
