@@ -49,7 +49,9 @@ public struct Comparison: Sendable {
             return now < then - allowed
         }
         if dropped(now.signalToNoise, then.signalToNoise, 0.5) { found.append("SNR") }
-        if dropped(now.rejection, then.rejection, 1) { found.append("rejection") }
+        // Beyond this it is the rounding of 16 bits, and with soxr its dither, which is never the same twice.
+        let audible = { (rejection: Double?) in rejection.map { min($0, 95) } }
+        if dropped(audible(now.rejection), audible(then.rejection), 1) { found.append("rejection") }
         // Smaller is better for these.
         if dropped(then.ripple, now.ripple, 0.02) { found.append("ripple") }
         if dropped(then.delayMeasured, now.delayMeasured, 0.05) { found.append("delay") }
