@@ -5,9 +5,9 @@
 // Products and sums must not melt into one rounding where the target has such an instruction.
 #pragma STDC FP_CONTRACT OFF
 
-// Each kernel is written once, with vectors of a fixed width, and compiled twice: for the target's basic instructions and
-// for AVX2. A vector operation works on each element by itself, so both give the same bits. Only inlined functions take
-// vectors, so it does not matter how a call would pass one.
+// Each kernel is written once, with vectors of a fixed width, and compiled twice: for the target's basic instructions
+// and for AVX2. A vector operation works on each element by itself, so both give the same bits. Only inlined functions
+// take vectors, so it does not matter how a call would pass one.
 #pragma clang diagnostic ignored "-Wpsabi"
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)

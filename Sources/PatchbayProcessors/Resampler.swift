@@ -12,14 +12,14 @@ public struct Resampler: StageComponent {
             Field("rateHz", .integer(8000...48000), isRequired: true, example: "16000", "Sample rate to give, in Hz."),
             Field(
                 "engine", .choice(["automatic", "polyphase", "libsamplerate"]), default: "automatic",
-                "Whose filters: polyphase for 8000, 16000, 24000 and 48000 Hz, libsamplerate for any rates; automatic takes "
-                    + "the one that has the quality and the rates."),
+                "Whose filters: polyphase for 8000, 16000, 24000 and 48000 Hz, libsamplerate for any rates; automatic "
+                    + "takes the one that has the quality and the rates."),
             Field(
                 "quality",
                 .choice(PolyphaseDesign.allCases.map(\.rawValue) + StreamResampler.Quality.allCases.map(\.rawValue)),
                 example: "\"low-delay\"",
-                "Which filter: linear-phase (the default) or low-delay of polyphase; best, medium (the default), fastest, "
-                    + "linear or zero-order-hold of libsamplerate."),
+                "Which filter: linear-phase (the default) or low-delay of polyphase; best, medium (the default), "
+                    + "fastest, linear or zero-order-hold of libsamplerate."),
         ])
 
     /// A quality that the engine does not have.

@@ -153,8 +153,8 @@ import Testing
         let tolerance =
             switch variant.engine {
             case .polyphase(.lowDelay): 2000.0
-            case .polyphase(.linearPhase): 100
-            case .automatic, .libsamplerate: 100_000
+            case .polyphase(.linearPhase): 100.0
+            case .automatic, .libsamplerate: 100_000.0
             }
         #expect(abs(measured - reported) < tolerance, "measured \(measured), reported \(reported)")
     }

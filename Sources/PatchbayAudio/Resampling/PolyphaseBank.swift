@@ -1,10 +1,10 @@
 /// A low-pass filter laid out for one pair of rates.
 ///
-/// Input and output go in blocks of the same duration, `inputs` sample frames here and `outputs` there; the
-/// filter runs at `inputs * outputs` times the rate of blocks, but only products of given samples for wanted ones
-/// are ever computed. The `s`-th samples of all blocks make the input stream `s`, the `r`-th ones output stream `r`; each
-/// output stream is a sum of ordinary FIR filters over all input streams. That suits vectors: neighbours in an output
-/// stream take the same taps and neighbouring inputs.
+/// Input and output go in blocks of the same duration, `inputs` sample frames here and `outputs` there; the filter runs
+/// at `inputs * outputs` times the rate of blocks, but only products of given samples for wanted ones are ever
+/// computed. The `s`-th samples of all blocks make the input stream `s`, the `r`-th ones output stream `r`; each output
+/// stream is a sum of ordinary FIR filters over all input streams. That suits vectors: neighbours in an output stream
+/// take the same taps and neighbouring inputs.
 struct PolyphaseBank {
     struct Tap {
         /// Input stream.
@@ -20,8 +20,8 @@ struct PolyphaseBank {
     let outputs: Int
     /// The taps of each output stream, none of them zero.
     let taps: [[Tap]]
-    /// The places that taps reach. None is more than one block behind its end, so `upperBound` complete blocks must follow one's
-    /// start before that one can be computed.
+    /// The places that taps reach. None is more than one block behind its end, so `upperBound` complete blocks must
+    /// follow one's start before that one can be computed.
     let reach: ClosedRange<Int>
     /// How late the signal comes out, in nanoseconds: look-ahead, plus how late low tones are in what comes out.
     let delayNanoseconds: Int64
@@ -35,12 +35,13 @@ struct PolyphaseBank {
         let outputs = outputRate / common
         let factor = max(inputs, outputs)
         let filter = design.taps(factor: factor)
-        // The tap that belongs to an output sample's own instant. A filter of linear phase is centred there. One of minimum phase
-        // may look ahead by what arrives with the same block anyway.
+        // The tap that belongs to an output sample's own instant. A filter of linear phase is centred there. One of
+        // minimum phase may look ahead by what arrives with the same block anyway.
         let centre = design == .linearPhase ? (filter.count - 1) / 2 : max(0, inputs - outputs)
         var taps: [[Tap]] = []
         for output in 0..<outputs {
-            // In steps of the common multiple of both rates, input i stands at i * outputs, this sample at output * inputs.
+            // In steps of the common multiple of both rates, input i stands at i * outputs, this sample at output *
+            // inputs.
             let last = floorDivision(output * inputs + centre, outputs)
             let first = -floorDivision(filter.count - 1 - output * inputs - centre, outputs)
             taps.append(

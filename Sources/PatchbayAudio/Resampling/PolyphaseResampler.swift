@@ -2,7 +2,8 @@ import CPatchbayKernels
 
 /// Patchbay's own resampler, for pairs of 8, 16, 24 and 48 kHz.
 ///
-/// A packet of 20 ms takes 0.1 to 0.7 µs and a channel 2 to 12 kB. Every output sample has the same bits on every machine.
+/// A packet of 20 ms takes 0.2 to 0.7 µs with AVX2, and a channel 3 to 8 kB. Every output sample has the same bits on
+/// every machine.
 final class PolyphaseResampler: RateConverter {
     private let bank: PolyphaseBank
     private let channelCount: Int
@@ -54,9 +55,11 @@ final class PolyphaseResampler: RateConverter {
     }
 
     deinit {
-        for buffer in [gains, streams] { buffer.deallocate() }
-        for buffer in [planes, spare] { buffer.deallocate() }
+        gains.deallocate()
         offsets.deallocate()
+        streams.deallocate()
+        planes.deallocate()
+        spare.deallocate()
     }
 
     var delayNanoseconds: Int64 { bank.delayNanoseconds }
@@ -115,7 +118,8 @@ final class PolyphaseResampler: RateConverter {
     /// Samples that `streams` still takes.
     private var room: Int { (window + PolyphaseResampler.blockCapacity) * inputLanes - held }
 
-    /// Converts the blocks that are complete and forgets what no later one needs. Returns how many samples were written.
+    /// Converts the blocks that are complete and forgets what no later one needs. Returns how many samples were
+    /// written.
     private func convert(into output: UnsafeMutableBufferPointer<Int16>) -> Int {
         let complete = held / inputLanes
         let blocks = complete - window

@@ -1,14 +1,14 @@
 /// Converts a stream of 16-bit samples from one rate to another.
 ///
-/// Between 8, 16, 24 and 48 kHz with Patchbay's own filters, which cost 0.1 to 0.7 µs for 20 ms; between other rates with
-/// libsamplerate's, where 20 ms from 8 to 16 kHz take some 20 µs at `.fastest`, 40 at `.medium` and 110 at `.best`. Cutting the
-/// input differently changes no output sample.
+/// Between 8, 16, 24 and 48 kHz with Patchbay's own filters, which cost 0.2 to 0.7 µs for 20 ms; between other rates
+/// with libsamplerate's, where 20 ms from 8 to 16 kHz take some 20 µs at `.fastest`, 40 at `.medium` and 110 at
+/// `.best`. Cutting the input differently changes no output sample.
 ///
 /// The output stream is aligned with the input stream (output sample `i` is the signal at `i / outputRate` seconds),
 /// but a filter looks ahead, so a part of the input is held back until more arrives: `delayNanoseconds`. At the end of
 /// an utterance `flush(into:)` gives out what is held back and readies the resampler for the next one. Over an
-/// utterance the output has `input × outputRate / inputRate` samples, give or take one. ``PolyphaseDesign/lowDelay`` is the
-/// exception: it holds nothing back, and the signal is late within the output stream instead.
+/// utterance the output has `input × outputRate / inputRate` samples, give or take one. ``PolyphaseDesign/lowDelay`` is
+/// the exception: it holds nothing back, and the signal is late within the output stream instead.
 ///
 /// Equal rates copy. After `init` nothing is allocated. Not `Sendable`: a resampler belongs to one stream.
 public final class StreamResampler {
@@ -87,8 +87,8 @@ public final class StreamResampler {
 
     /// How much later than a converter without delay this one gives out its signal, in nanoseconds.
     ///
-    /// For filters of linear phase it is their look-ahead; for libsamplerate's it is measured when the resampler is made. For
-    /// ``PolyphaseDesign/lowDelay`` it is how late low tones are.
+    /// For filters of linear phase it is their look-ahead; for libsamplerate's it is measured when the resampler is
+    /// made. For ``PolyphaseDesign/lowDelay`` it is how late low tones are.
     public var delayNanoseconds: Int64 { converter?.delayNanoseconds ?? 0 }
 
     /// The most samples (all channels together) that `process` writes for `count` samples of input.
