@@ -17,11 +17,13 @@ public struct Cost: Codable, Hashable, Sendable {
 
 /// Times one packet's work, many times.
 ///
-/// On a shared machine noise only ever adds, so each figure is the lowest of several rounds. Work of less than 2 µs is timed
+/// On a shared machine noise only ever adds, so each figure is the lowest of several rounds. A slow spell of the machine can
+/// outlast many rounds of cheap work, so rounds are added until they have taken 50 ms each on average. Work of less than 2 µs is timed
 /// in groups, since reading the clock costs some 25 ns.
 public struct CostMeter: Sendable {
     /// Packets of a round.
     public var packets: Int
+    /// Rounds at the least.
     public var rounds: Int
 
     public init(packets: Int = 500, rounds: Int = 7) {
@@ -46,7 +48,10 @@ public struct CostMeter: Sendable {
         let groups = max(1, packets / group)
         var times = [Int](repeating: 0, count: groups)
         var best = Cost(p50: .infinity, p99: .infinity, cpu: .infinity, allocations: nil)
-        for _ in 0..<rounds {
+        let end = Instant.now + rounds * 50_000_000
+        var done = 0
+        while done < rounds || Instant.now < end {
+            done += 1
             let allocations = AllocationCounter.count?()
             let cpu = Instant.cpu
             for index in 0..<groups {

@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
         abstract: "Measures resamplers, codecs and voice detectors on this machine; or a pipeline's stages.",
         discussion: """
             EXAMPLES
-              patchbay bench                               everything: half a minute
+              patchbay bench                               everything: under a minute
               patchbay bench --only resamplers --rates 8000:16000,16000:8000
               patchbay bench --only soxr speexdsp --svg chart.svg
               patchbay bench --format json > before.json   store it …
@@ -32,7 +32,7 @@ enum BenchFormat: String, ExpressibleByArgument, CaseIterable {
 /// Options of both benches.
 struct BenchOptions: ParsableArguments {
     @Option(help: "Seconds of sound in each round of a timing.") var seconds = 10.0
-    @Option(help: "Rounds; each figure is that of the best.") var rounds = 7
+    @Option(help: "Rounds at the least, of 50 ms or more each; each figure is that of the best.") var rounds = 7
     @Option(help: "text, json or markdown") var format = BenchFormat.text
 
     func validate() throws {
@@ -93,7 +93,7 @@ struct BenchTable: AsyncParsableCommand {
 
     func run() async throws {
         let plan = try plan()
-        // What can be refused is refused before half a minute of work.
+        // What can be refused is refused before a minute of work.
         let earlier = try compare.map { try BenchReport(contentsOf: $0) }
         let merged = try merge.flatMap { try BenchReport(contentsOf: $0).rows }
         if withAudioop, !FileManager.default.isReadableFile(atPath: audioopScript) {
