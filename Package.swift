@@ -81,6 +81,11 @@ let package = Package(
             dependencies: [
                 "PatchbayTransports", httpClient,
             ], swiftSettings: strict),
+        .target(name: "CPatchbayBench", path: "Sources/PatchbayBench/C"),
+        .target(
+            name: "PatchbayBench",
+            dependencies: ["PatchbayProcessors", "CPatchbayBench", "CSampleRate", nio("NIOCore")], exclude: ["C"],
+            swiftSettings: strict),
         .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig"], swiftSettings: strict),
         .target(
             name: "Patchbay",
@@ -91,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "PatchbayCLI",
             dependencies: [
-                "Patchbay", "PatchbaySimulators", nio("NIOPosix"), httpClient,
+                "Patchbay", "PatchbaySimulators", "PatchbayBench", nio("NIOPosix"), httpClient,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -120,6 +125,7 @@ let package = Package(
                 "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), httpClient,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
+        .testTarget(name: "PatchbayBenchTests", dependencies: ["PatchbayBench"], swiftSettings: strict),
         .testTarget(
             name: "PatchbaySimulatorsTests", dependencies: ["PatchbaySimulators", nio("NIOPosix")],
             swiftSettings: strict),

@@ -32,7 +32,8 @@ import Testing
         }
         heard += samples(back.convert(there.flush()))
         heard += samples(back.flush())
-        #expect(abs(heard.count - 6400) <= 24, "tails included, \(heard.count)")
+        // A minimum-phase filter rings for 1.3 ms after an utterance, on the way there and back.
+        #expect((6400 - 24...6400 + 24 + 40).contains(heard.count), "tails included, \(heard.count)")
         #expect(abs(Tone.level(of: 440, in: Array(heard[2000..<6000]), sampleRate: 16_000) + 12) < 0.5)
         #expect(format != AudioFormat(.g722, sampleRate: 16_000) || there.delay.nanoseconds == 687_500)
     }
