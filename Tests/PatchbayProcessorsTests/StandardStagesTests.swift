@@ -74,7 +74,7 @@ import Testing
 
     @Test func theTailComesOutAtTheEndOfAnUtteranceAndNotAfterAnInterruption() throws {
         let stage = try Resampler().makeProcessor(
-            taking: .pcm(16000), settings: settings(Resampler(), ["rateHz": 8000]))
+            taking: .pcm(16000), settings: settings(Resampler(), ["rateHz": 8000, "quality": "linear-phase"]))
         var harness = ProcessorHarness(Box(stage))
         let body = samples(try harness.push(frame(Tone(440).samples(count: 1600, sampleRate: 16000), 16000)))
         let ending = try harness.push(.utteranceEnded(generation: 0))

@@ -37,8 +37,13 @@ final class RecordingFile {
         agent = try RunDecoder(request.carrierFormat)
         if request.sampleRate != request.carrierFormat.sampleRate {
             do {
+                let carrierRate = request.carrierFormat.sampleRate
+                // Nobody waits for a recording, and it is to be aligned to the sample.
+                let engine: StreamResampler.Engine =
+                    PolyphaseDesign.supports(from: carrierRate, to: request.sampleRate)
+                    ? .polyphase(.linearPhase) : .libsamplerate(.medium)
                 resampler = try StreamResampler(
-                    from: request.carrierFormat.sampleRate, to: request.sampleRate, channelCount: 2)
+                    from: carrierRate, to: request.sampleRate, channelCount: 2, engine: engine)
             } catch {
                 throw PipelineError(.unsupportedFormat, "cannot record at \(request.sampleRate) Hz", cause: error)
             }
