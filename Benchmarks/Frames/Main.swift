@@ -117,6 +117,13 @@ enum Frames {
         return try CallBench(CallParts(try route.plan(for: CallVariables())).makePlan(info), start: startMessage)
     }
 
+    /// A second of a tone, for the mixer.
+    private static func hum() throws -> String {
+        let path = "/tmp/patchbay-frames-hum.wav"
+        try WAVFile(samples: Tone(200).samples(count: 8000, sampleRate: 8000), sampleRate: 8000).write(to: path)
+        return path
+    }
+
     private struct Failure: Error, CustomStringConvertible {
         var description: String
     }
@@ -127,10 +134,15 @@ enum Frames {
         let resampled = { (quality: String, agent: String) in
             #""decoder", {"type": "resampler", "rateHz": 16000, "quality": "\#(quality)"}, "vad", \#(agent), {"type": "resampler", "rateHz": 8000, "quality": "\#(quality)"}, "encoder""#
         }
+        let sound = try hum()
+        let everything =
+            #""decoder", {"type": "resampler", "rateHz": 16000}, {"type": "vad", "engine": "webrtc"}, {"type": "turns", "uninterruptible": "everything"}, "dtmf", {"type": "recorder", "path": "frames.wav", "directory": "/tmp/patchbay-frames"}, "echo", {"type": "resampler", "rateHz": 8000}, {"type": "gain", "gainDb": -3}, {"type": "mixer", "sound": "\#(sound)"}, "encoder""#
         for (name, stages) in [
             ("echo, no stages", #""echo""#), ("decoder, echo, encoder", #""decoder", "echo", "encoder""#),
-            ("six stages, resampler linear", resampled("linear", #""echo""#)),
+            ("six stages, resampler low-delay (ours)", resampled("low-delay", #""echo""#)),
+            ("six stages, resampler linear-phase (ours)", resampled("linear-phase", #""echo""#)),
             ("six stages, resampler medium", resampled("medium", #""echo""#)),
+            ("eleven stages: webrtc vad, turns, dtmf, recorder, gain, mixer …", everything),
         ] {
             var bench = try call(stages)
             results.append(
@@ -140,7 +152,7 @@ enum Frames {
         let agent = #"{"type": "elevenlabs", "agentId": "a"}"#
         for (name, stages, format, bytes) in [
             ("µ-law agent, no stages", agent, "ulaw_8000", 160),
-            ("16 kHz agent, six stages, linear", resampled("linear", agent), "pcm_16000", 640),
+            ("16 kHz agent, six stages", resampled("low-delay", agent), "pcm_16000", 640),
         ] {
             var bench = try call(stages)
             bench.connectAgent(format)

@@ -39,6 +39,8 @@ class Contestant:
     agent_format: str  # empty: no agent socket
 
 
+SILERO_MODEL = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "patchbay" / "silero_vad.onnx"
+
 RESAMPLED = ["decoder", {"type": "resampler", "rateHz": 16000}, {"type": "elevenlabs"},
              {"type": "resampler", "rateHz": 8000}, "encoder"]
 
@@ -50,7 +52,9 @@ def resampled(quality):
 
 STAGES = {
     "passthrough": [{"type": "elevenlabs"}],
-    "decoded": resampled("linear"),
+    "decoded": RESAMPLED,
+    "vad": RESAMPLED[:2] + ["vad", "turns"] + RESAMPLED[2:],
+    "silero": RESAMPLED[:1] + [{"type": "vad", "engine": "silero"}, "turns"] + RESAMPLED[1:],
     "medium": resampled("medium"),
     "echo": [{"type": "echo"}],
 }
@@ -62,6 +66,8 @@ CONTESTANTS = [
     Contestant("go-resample", "go", "resample", "pcm_16000"),
     Contestant("patchbay-passthrough", "patchbay", "passthrough", "ulaw_8000"),
     Contestant("patchbay-decoded", "patchbay", "decoded", "pcm_16000"),
+    Contestant("patchbay-vad", "patchbay", "vad", "pcm_16000"),
+    Contestant("patchbay-silero", "patchbay", "silero", "pcm_16000"),
     Contestant("patchbay-medium", "patchbay", "medium", "pcm_16000"),
     Contestant("patchbay-echo", "patchbay", "echo", ""),
 ]
@@ -90,6 +96,8 @@ def is_older(target, *sources):
 def is_there(contestant, patchbay):
     if contestant.kind == "go":
         return (BUILD / "bridge_go").exists()
+    if contestant.mode == "silero" and not SILERO_MODEL.exists():
+        return False  # `patchbay model silero` brings it
     return contestant.kind == "c" or os.access(patchbay, os.X_OK)
 
 

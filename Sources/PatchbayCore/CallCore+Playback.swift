@@ -18,7 +18,10 @@ extension CallCore {
             guard max(ahead, releasedUntil - now) + packetDuration <= lead else { return }
             guard let audio = agent.takePacket(generation: ledger.generation) else { return }
             transcript.audioTaken(audio.duration)
-            if ledger.debt > .zero, silenceSkipper.canSkip(audio) {
+            // Only what is too far ahead is left out: a packet that is awaited would be missed, and make a new gap.
+            if ledger.debt > .zero, ledger.unplayed(at: now) > packetDuration,
+                silenceSkipper.canSkip(audio)
+            {
                 ledger.repay(audio.duration)
                 counters.silenceSkipped = counters.silenceSkipped + audio.duration
                 continue

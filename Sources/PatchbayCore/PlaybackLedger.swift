@@ -11,6 +11,9 @@ public struct PlaybackLedger: Sendable {
     /// A mark's way back takes time too; only what exceeds this is taken for a stall of the carrier.
     public static let markTolerance = TimeSpan.milliseconds(500)
 
+    /// An under-run of this length leaves a delay that is made up for.
+    public static let stall = TimeSpan.milliseconds(60)
+
     /// Audio handed to the carrier.
     public private(set) var sent = TimeSpan.zero
     /// Audio that the carrier threw away before it was heard.
@@ -22,7 +25,7 @@ public struct PlaybackLedger: Sendable {
     public private(set) var generation: UInt32 = 0
     /// Times the carrier ran dry in the middle of an utterance.
     public private(set) var underruns = 0
-    /// Silence that under-runs have put into the agent's speech and that no pause has made up for yet.
+    /// Silence that stalls have put into the agent's speech and that no pause has made up for yet.
     public private(set) var debt = TimeSpan.zero
 
     /// When the carrier will have played everything sent so far.
@@ -40,7 +43,8 @@ public struct PlaybackLedger: Sendable {
         if bufferEnd < now {
             if continuesUtterance && sent > .zero {
                 underruns += 1
-                debt = debt + (now - bufferEnd)
+                // What jitter does to a carrier's buffer is not worth a pause of speech.
+                if now - bufferEnd >= Self.stall { debt = debt + (now - bufferEnd) }
             }
             bufferEnd = now
         }

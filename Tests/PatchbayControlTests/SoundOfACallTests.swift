@@ -105,7 +105,8 @@ import Testing
             "tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}}}
             """)
         call.advance(Int64(wide.count / 24) + 60)
-        call.carrier(#"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"2","dtmf":{"track":"inbound_track","digit":"1"}}"#)
+        call.carrier(
+            #"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"2","dtmf":{"track":"inbound_track","digit":"1"}}"#)
         let heard = call.carrierMessages.flatMap { message -> [UInt8] in
             guard let payload = message.text.firstMatch(of: /"payload":"([^"]+)"/) else { return [] }
             return Array(Data(base64Encoded: String(payload.output.1)) ?? Data())
