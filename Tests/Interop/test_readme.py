@@ -15,7 +15,7 @@ def lint(path, *options):
 
 def test_every_document_in_the_readme_is_without_errors(tmp_path):
     documents = [block for block in re.findall(r"```json\n(.*?)```", README.replace("\n   ", "\n"), re.S)]
-    assert len(documents) == 2
+    assert len(documents) == 3
     for index, document in enumerate(documents):
         path = tmp_path / f"{index}.json"
         path.write_text(document)
@@ -40,7 +40,8 @@ def test_the_mistake_in_the_readme_is_reported_as_shown(tmp_path):
 
 
 def test_every_command_in_the_readme_has_help_with_examples():
-    for command in ["demo", "serve", "call", "simulate elevenlabs", "lint", "route", "list", "describe"]:
+    for command in ["demo", "serve", "call", "simulate elevenlabs", "lint", "route", "list", "describe", "run", "bench",
+                    "bench pipeline", "vad", "model silero"]:
         result = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True)
         assert result.returncode == 0 and "EXAMPLES" in result.stdout and f"patchbay {command}" in result.stdout
 
