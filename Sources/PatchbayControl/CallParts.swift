@@ -30,7 +30,7 @@ public struct CallParts: Sendable {
             guard let text = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
                 try SpeechLibrary.shared.spoken(text, voice: "en", directory: stage.settings.directory)
-                    .audio(in: carrier.format(plan.transport.settings)))
+                    .audio(in: plan.agentFormat))
         }
         self.tapMakers = tapMakers
         self.announcement = announcement

@@ -174,12 +174,24 @@ public struct Interruption: Sendable, Equatable {
     }
 }
 
-/// How the end of the caller's turn was found.
-public enum TurnEnd: String, Sendable {
-    /// By silence after speech.
-    case silence
-    /// By the agent: it transcribed the turn, or began to answer.
-    case agent
+/// The end of the caller's turn.
+public struct TurnEnd: Sendable, Equatable {
+    /// How it was found.
+    public enum Cause: String, Sendable {
+        /// By silence after speech.
+        case silence
+        /// By the agent: it transcribed the turn, or began to answer.
+        case agent
+    }
+
+    public var cause: Cause
+    /// When the VAD heard the caller stop; `nil` where nobody listened for that.
+    public var speechStoppedAt: MediaTime?
+
+    public init(_ cause: Cause, speechStoppedAt: MediaTime? = nil) {
+        self.cause = cause
+        self.speechStoppedAt = speechStoppedAt
+    }
 }
 
 /// What the caller has really heard of one turn of the agent.

@@ -30,7 +30,7 @@ private func expectTimeline(
             case "s": .speechStopped
             case "A": .agentStartedSpeaking
             case "a": .agentStoppedSpeaking
-            case "t": .userTurnEnded(.agent)
+            case "t": .userTurnEnded(TurnEnd(.agent))
             default: nil
             }
         var seen: [Frame] = []
@@ -44,8 +44,7 @@ private func expectTimeline(
 private func letter(_ frame: Frame) -> String? {
     switch frame {
     case .userTurnStarted: "U"
-    case .userTurnEnded(.silence): "u"
-    case .userTurnEnded(.agent): "v"
+    case .userTurnEnded(let end): end.cause == .silence ? "u" : "v"
     case .bargeIn(.started): "P"
     case .bargeIn(.confirmed): "C"
     case .bargeIn(.dismissed): "R"
@@ -115,7 +114,7 @@ private func letter(_ frame: Frame) -> String? {
     }
 
     @Test func aTranscriptConfirms() throws {
-        try expectTimeline(rules, "A..S...s.t....", ".....P...[CU]....")
+        try expectTimeline(rules, "A..S...s.t....", ".....P...[CUu]....")
     }
 
     @Test func withoutResumptionTheFirstWordIsFinal() throws {
