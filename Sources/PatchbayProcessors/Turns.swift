@@ -92,7 +92,10 @@ struct TurnStage: Processor {
 
     private let rules: TurnRules
     private var isAgentSpeaking = false
+    /// Between the VAD's edges, silence that it waits out included.
     private var isCallerSpeaking = false
+    /// Right now.
+    private var isVoiced = false
     private var isTurnOpen = false
     private var isLocked = false
     private var trial = Trial.none
@@ -114,6 +117,8 @@ struct TurnStage: Processor {
         switch frame {
         case .speechStarted: return speechStarted(at: now, into: &output)
         case .speechStopped: return speechStopped(at: now, into: &output)
+        case .speechPaused: return voiceStopped(at: now)
+        case .speechResumed: return voiceStarted(at: now)
         case .userTurnEnded(let end) where end.cause == .agent: return agentHeardTurn(at: now, into: &output)
         case .callStarted:
             output.emit(frame)
@@ -123,7 +128,7 @@ struct TurnStage: Processor {
             isAgentSpeaking = true
             if rules.end != .silence { endTurn(.agent, into: &output) }
             // It speaks over the caller, who has to be able to say so.
-            if isCallerSpeaking, !isLocked { trial = .waiting(until: now + rules.minimumBargeIn) }
+            if isVoiced, !isLocked { trial = .waiting(until: now + rules.minimumBargeIn) }
         case .agentStoppedSpeaking:
             output.emit(frame)
             agentStoppedSpeaking(into: &output)
@@ -138,7 +143,7 @@ struct TurnStage: Processor {
             trial = .paused(until: now + rules.confirmation, spoken: .zero, since: now)
             if rules.resumption == .zero { confirm(at: now, into: &output) }
         case .paused(let until, _, _) where until <= now:
-            if isCallerSpeaking {
+            if isVoiced {
                 confirm(at: now, into: &output)
             } else {
                 output.emitUpstream(.bargeIn(.dismissed))
@@ -153,26 +158,34 @@ struct TurnStage: Processor {
         isCallerSpeaking = true
         turnEnd = nil
         speechStoppedAt = nil
-        switch trial {
-        case .paused(_, let spoken, _):
+        if !isAgentSpeaking, case .none = trial { startTurn(into: &output) }
+        voiceStarted(at: now)
+    }
+
+    private mutating func voiceStarted(at now: MediaTime) {
+        guard !isVoiced else { return }
+        isVoiced = true
+        if case .paused(_, let spoken, _) = trial {
             trial = .paused(until: now + max(.zero, rules.confirmation - spoken), spoken: spoken, since: now)
-        case .none, .waiting:
-            if !isAgentSpeaking {
-                startTurn(into: &output)
-            } else if !isLocked {
-                trial = .waiting(until: now + rules.minimumBargeIn)
-            }
+        } else if isAgentSpeaking, !isLocked {
+            trial = .waiting(until: now + rules.minimumBargeIn)
         }
     }
 
-    private mutating func speechStopped(at now: MediaTime, into output: inout FrameOutput) {
-        isCallerSpeaking = false
+    private mutating func voiceStopped(at now: MediaTime) {
+        guard isVoiced else { return }
+        isVoiced = false
         switch trial {
         case .waiting: trial = .none
         case .paused(_, let spoken, let since):
             trial = .paused(until: now + rules.resumption, spoken: spoken + (now - since), since: now)
         case .none: break
         }
+    }
+
+    private mutating func speechStopped(at now: MediaTime, into output: inout FrameOutput) {
+        isCallerSpeaking = false
+        voiceStopped(at: now)
         speechStoppedAt = now
         guard isTurnOpen else { return }
         awaitEnd(at: now)
