@@ -2,7 +2,7 @@ import NIOCore
 import PatchbayAudio
 import PatchbayConfig
 import PatchbayCore
-import PatchbayProcessors
+@testable import PatchbayProcessors
 import PatchbayTesting
 import Testing
 
