@@ -2,7 +2,11 @@ public import AsyncHTTPClient
 
 extension ComponentRegistry {
     /// Everything that comes with Patchbay, one line a component.
-    public static func standard(httpClient: HTTPClient = .shared) throws -> ComponentRegistry {
+    ///
+    /// - Parameter recordings: Writes what `recorder` stages record.
+    public static func standard(
+        httpClient: HTTPClient = .shared, recordings: RecordingWriter = .shared
+    ) throws -> ComponentRegistry {
         try ComponentRegistry(
             transports: [
                 TwilioTransport(),
@@ -13,7 +17,10 @@ extension ComponentRegistry {
                 Encoder(),
                 Resampler(),
                 VAD(),
-                Recorder(),
+                Recorder(writer: recordings) { announcement, directory throws(PipelineError) in
+                    _ = try SpeechLibrary.shared.spoken(
+                        announcement.text, voice: announcement.voice, directory: directory)
+                },
                 Turns(),
                 DTMF(),
                 Gain(),

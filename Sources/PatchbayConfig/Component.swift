@@ -65,6 +65,12 @@ public protocol StageComponent: Component {
         for input: AudioFormat, wanted: AudioFormat?, settings: Settings
     ) throws(FormatMismatch) -> AudioFormat
 
+    /// What is wrong with the place where it stands. Called while documents are checked, once all stages are known.
+    func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem]
+
+    /// Whether its processors mark where the caller's speech begins and ends, as ``Processor/marksSpeech`` says of one.
+    var marksSpeech: Bool { get }
+
     /// Whether it would hand on every byte of `input` unchanged and do nothing else. Such a stage is left out of calls.
     func isIdentity(for input: AudioFormat, settings: Settings) -> Bool
 
@@ -77,17 +83,51 @@ public protocol StageComponent: Component {
     ) throws(PipelineError) -> any Processor
 }
 
+/// Where a stage stands among the others of its document.
+public struct StagePlace: Sendable {
+    /// Whether the caller's audio passes it, on its way to the agent; otherwise the agent's does.
+    public var isBeforeAgent: Bool
+    /// The stages before it on the same side of the agent, in order.
+    public var earlier: [any StageComponent]
+    /// The stages behind it on the same side.
+    public var later: [any StageComponent]
+
+    public init(isBeforeAgent: Bool, earlier: [any StageComponent] = [], later: [any StageComponent] = []) {
+        self.isBeforeAgent = isBeforeAgent
+        self.earlier = earlier
+        self.later = later
+    }
+}
+
+extension Diagnostic.Code {
+    /// A stage stands where it cannot do its work.
+    public static let misplacedStage = Self("misplaced-stage")
+}
+
 /// A stage that also hears what both sides of the call hear; its processor may just pass everything on.
 public protocol TapComponent: StageComponent {
     /// Makes what hears. Called for each call, before its event loop is entered: may open files, must not take long.
     func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker
 
-    /// What every caller hears first, whatever they do: a text, or the path of a WAV file.
-    func announcement(_ settings: Settings) -> String?
+    /// What every caller hears first, whatever they do.
+    func announcement(_ settings: Settings) -> Announcement?
+}
+
+/// What callers hear before anything else.
+public struct Announcement: Sendable, Equatable {
+    /// A text, or the path of a WAV file; relative paths start from the document's folder.
+    public var text: String
+    /// The voice of espeak-ng that a text is spoken with, for instance `en-us` or `de`.
+    public var voice: String
+
+    public init(_ text: String, voice: String = "en") {
+        self.text = text
+        self.voice = voice
+    }
 }
 
 extension TapComponent {
-    public func announcement(_ settings: Settings) -> String? { nil }
+    public func announcement(_ settings: Settings) -> Announcement? { nil }
 }
 
 extension StageComponent {
@@ -102,6 +142,10 @@ extension StageComponent {
     ) throws(PipelineError) -> any Processor {
         try makeProcessor(taking: input, settings: settings)
     }
+
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] { [] }
+
+    public var marksSpeech: Bool { false }
 
     public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { false }
 }

@@ -34,17 +34,27 @@ extension Linter {
     /// Reads the settings of a component that is known, and asks it for its own objections.
     func settings(of entry: ComponentEntry, _ component: any Component, _ path: DocumentPath) -> Settings? {
         let spec = component.spec
-        let owner = "\(spec.kind.rawValue) \"\(spec.type)\""
+        let owner = Self.owner(spec)
         let settings = settings(
             entry.members, of: entry.node, fields: spec.fields, owner: owner, path, ignoring: ["type"])
         guard let settings else { return nil }
         let errorsBefore = errorCount
-        for problem in component.problems(in: settings) {
-            let node = entry.members[problem.field]
-            report(
-                problem.code, (node ?? entry.node).headRange, node == nil ? path : path.key(problem.field),
-                "\(owner): \(problem.message)", problem.remedy.map { .init($0) }, severity: problem.severity)
-        }
+        report(component.problems(in: settings), of: spec, entry.node, entry.members, path)
         return errorCount == errorsBefore ? settings : nil
     }
+
+    /// Reports what a component objects to, at its fields.
+    func report(
+        _ problems: [SettingsProblem], of spec: ComponentSpec, _ node: JSONNode, _ members: [JSONMember],
+        _ path: DocumentPath
+    ) {
+        for problem in problems {
+            let field = members[problem.field]
+            report(
+                problem.code, (field ?? node).headRange, field == nil ? path : path.key(problem.field),
+                "\(Self.owner(spec)): \(problem.message)", problem.remedy.map { .init($0) }, severity: problem.severity)
+        }
+    }
+
+    private static func owner(_ spec: ComponentSpec) -> String { "\(spec.kind.rawValue) \"\(spec.type)\"" }
 }

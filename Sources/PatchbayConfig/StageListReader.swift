@@ -93,11 +93,32 @@ struct StageListReader {
                     index: index))
         }
         result?.after = stages
+        // What is not known might be what somebody's neighbour needs.
+        if let result, !hasUnknown {
+            checkPlaces(result.before, isBeforeAgent: true, path)
+            checkPlaces(result.after, isBeforeAgent: false, path)
+        }
         // A mistyped agent has been reported as an unknown stage.
         if result == nil, !hasUnknown {
             linter.report(.missingAgent, list.headRange, path, "there is no agent among the stages", agentHint)
         }
         return result
+    }
+
+    /// Asks the stages on one side of the agent about their neighbours.
+    private func checkPlaces(_ stages: [StageList.Stage], isBeforeAgent: Bool, _ path: DocumentPath) {
+        let components = stages.compactMap { registry.stage($0.type) }
+        for (index, stage) in stages.enumerated() {
+            guard let choice = stage.choice else { continue }
+            let place = StagePlace(
+                isBeforeAgent: isBeforeAgent, earlier: Array(components.prefix(index)),
+                later: Array(components.dropFirst(index + 1)))
+            var members: [JSONMember] = []
+            if case .object(let written) = stage.node.content { members = written }
+            linter.report(
+                choice.component.problems(in: choice.settings, at: place), of: choice.component.spec, stage.node,
+                members, path.index(stage.index))
+        }
     }
 
     private func reportUnknown(_ entry: ComponentEntry, _ path: DocumentPath) {

@@ -27,9 +27,9 @@ public struct CallParts: Sendable {
         for stage in plan.stagesBefore + plan.stagesAfter {
             guard let component = stage.component as? any TapComponent else { continue }
             tapMakers.append(try component.makeTap(stage.settings))
-            guard let text = component.announcement(stage.settings) else { continue }
+            guard let words = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
-                try SpeechLibrary.shared.spoken(text, voice: "en", directory: stage.settings.directory)
+                try SpeechLibrary.shared.spoken(words.text, voice: words.voice, directory: stage.settings.directory)
                     .audio(in: plan.agentFormat))
         }
         self.tapMakers = tapMakers

@@ -42,6 +42,20 @@ public struct DTMF: StageComponent {
         ]
     }
 
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] {
+        let generates = settings.string("mode") == "generate"
+        guard generates == place.isBeforeAgent else { return [] }
+        return [
+            SettingsProblem(
+                field: "mode", .misplacedStage,
+                generates
+                    ? "before the agent nobody hears the tones" : "behind the agent there are no keys of the caller",
+                remedy: generates
+                    ? "put it behind the agent, or set \"mode\" to \"detect\""
+                    : "put it before the agent, or set \"mode\" to \"generate\"")
+        ]
+    }
+
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         try requireLinear(input, rates: DTMFKeypad.sampleRates)
     }

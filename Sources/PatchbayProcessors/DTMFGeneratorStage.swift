@@ -21,6 +21,8 @@ struct DTMFGeneratorStage: Processor {
     private var sent: [(digit: Character, start: MediaTime)] = []
     /// When all that was handed on will have been played.
     private var sentUntil = MediaTime.zero
+    /// While the call holds the agent back: since when, and how much of what was handed on it keeps to play it later.
+    private var pause: (since: MediaTime, keptBack: TimeSpan)?
     private var generation: UInt32 = 0
     private(set) var deadline: MediaTime?
 
@@ -42,7 +44,7 @@ struct DTMFGeneratorStage: Processor {
         if let stamp = frame.generation { generation = max(generation, stamp) }
         switch frame {
         case .audio(let audio):
-            sentUntil = max(sentUntil, now) + audio.duration
+            note(audio, at: now)
             output.emit(frame)
         case .dtmf(let digit):
             guard DTMFKeypad.frequencies(of: digit) != nil else { return output.emit(frame) }
@@ -52,7 +54,16 @@ struct DTMFGeneratorStage: Processor {
             generation = max(generation, interruption.generation)
             output.emit(frame)
             interrupt(at: now, into: &output)
+        case .bargeIn(.started):
+            if pause == nil { pause = (now, max(.zero, sentUntil - now)) }
+            sentUntil = now
+            deadline = nil
+            output.emit(frame)
+        case .bargeIn(.dismissed):
+            output.emit(frame)
+            resume(at: now, into: &output)
         case .hangup:
+            pause = nil
             while !waiting.isEmpty { send(waiting.removeFirst(), at: now, into: &output) }
             deadline = nil
             output.emit(frame)
@@ -70,6 +81,7 @@ struct DTMFGeneratorStage: Processor {
     }
 
     private mutating func sendDue(at now: MediaTime, into output: inout FrameOutput) {
+        guard pause == nil else { return }
         while !waiting.isEmpty, sentUntil <= now + Self.lead {
             send(waiting.removeFirst(), at: now, into: &output)
         }
@@ -91,21 +103,41 @@ struct DTMFGeneratorStage: Processor {
             let part = min(rest, format.sampleRate / 50)
             rest -= part
             let audio = editor.make(part, format: format, generation: generation) { _ = generator.generate(into: $0) }
-            sentUntil = max(sentUntil, now) + audio.duration
+            note(audio, at: now)
             output.emit(.audio(audio))
         }
     }
 
+    private mutating func note(_ audio: AudioFrame, at now: MediaTime) {
+        if !audio.isBackground, let pause {
+            self.pause = (pause.since, pause.keptBack + audio.duration)
+        } else {
+            sentUntil = max(sentUntil, now) + audio.duration
+        }
+    }
+
+    /// The call plays what it kept; the tones in it come as much later.
+    private mutating func resume(at now: MediaTime, into output: inout FrameOutput) {
+        guard let pause else { return }
+        self.pause = nil
+        let start = max(sentUntil, now)
+        for index in sent.indices { sent[index].start = sent[index].start + (start - pause.since) }
+        sentUntil = start + pause.keptBack
+        sendDue(at: now, into: &output)
+    }
+
     private mutating func interrupt(at now: MediaTime, into output: inout FrameOutput) {
-        let wasSounding = sentUntil > now && !sent.isEmpty
+        let cutAt = pause?.since ?? now
+        let wasSounding = (pause.map { $0.keptBack > .zero } ?? (sentUntil > now)) && !sent.isEmpty
+        pause = nil
         sentUntil = now
-        let cut = sent.filter { $0.start + Self.shortestTone > now }
+        let cut = sent.filter { $0.start + Self.shortestTone > cutAt }
         sent.removeAll(keepingCapacity: true)
         waiting.insert(contentsOf: cut.map { Key(digit: $0.digit, isRepeated: true) }, at: 0)
         guard !waiting.isEmpty else { return }
         // What was cut off and what follows must not run into one tone.
-        let pause = generator.parameters.pauseMilliseconds
-        if wasSounding { sendSamples(format.sampleRate * pause / 1000, at: now, into: &output) }
+        let gap = generator.parameters.pauseMilliseconds
+        if wasSounding { sendSamples(format.sampleRate * gap / 1000, at: now, into: &output) }
         sendDue(at: now, into: &output)
     }
 }

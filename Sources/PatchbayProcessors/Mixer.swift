@@ -39,6 +39,15 @@ public struct Mixer: StageComponent {
         }
     }
 
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] {
+        guard place.isBeforeAgent else { return [] }
+        return [
+            SettingsProblem(
+                .misplacedStage, "before the agent only the agent hears the background",
+                remedy: "put it behind the agent")
+        ]
+    }
+
     /// Reads the sound as well, because documents are checked at leisure and calls are not made at leisure.
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         let format = try requireLinear(input, rates: StreamResampler.sampleRates)
@@ -67,7 +76,8 @@ public struct Mixer: StageComponent {
 ///
 /// It keeps count of until when the carrier has something to play. From ``Frame/callStarted(_:)`` on it looks every 20 ms,
 /// and gives background as soon as there is less than 60 ms; in the middle of an utterance only when there is less than 20,
-/// because whatever it puts between the agent's packets is heard as a gap between them.
+/// because whatever it puts between the agent's packets is heard as a gap between them. It goes on while a barge-in holds the
+/// agent back.
 struct MixerStage: Processor {
     private var loop: SoundLoop
     private var ducker: Ducker
@@ -78,6 +88,8 @@ struct MixerStage: Processor {
     private var sentUntil = MediaTime.zero
     private var generation: UInt32 = 0
     private var isUtteranceOpen = false
+    /// While the call holds the agent back: how much of what was handed on it keeps, to play it when the agent goes on.
+    private var keptBack: TimeSpan?
     /// Samples handed on beyond the last whole packet.
     private var remainder = 0
     private(set) var deadline: MediaTime?
@@ -112,14 +124,21 @@ struct MixerStage: Processor {
             fill(at: now, into: &output)
         case .interruption(let interruption):
             generation = max(generation, interruption.generation)
-            // The carrier has thrown away what was not played; the background goes on from where it was cut.
-            let unplayed = max(.zero, sentUntil - now)
-            loop.rewind(by: Int(unplayed.nanoseconds * Int64(format.sampleRate) / 1_000_000_000))
-            sentUntil = now
+            carrierCleared(at: now)
+            keptBack = nil
             isUtteranceOpen = false
             remainder = 0
             output.emit(frame)
             if deadline != nil { fill(at: now, into: &output) }
+        case .bargeIn(.started):
+            if keptBack == nil { keptBack = carrierCleared(at: now) }
+            output.emit(frame)
+            if deadline != nil { fill(at: now, into: &output) }
+        case .bargeIn(.dismissed):
+            // The call hands the carrier what it kept itself; it does not come by here again.
+            if let keptBack { sentUntil = max(sentUntil, now) + keptBack }
+            keptBack = nil
+            output.emit(frame)
         case .hangup, .callEnded:
             deadline = nil
             output.emit(frame)
@@ -135,9 +154,20 @@ struct MixerStage: Processor {
         fill(at: now, into: &output)
     }
 
+    /// The carrier has thrown away what was not played; the background goes on from where it was cut.
+    ///
+    /// - Returns: How much that was.
+    @discardableResult
+    private mutating func carrierCleared(at now: MediaTime) -> TimeSpan {
+        let unplayed = max(.zero, sentUntil - now)
+        loop.rewind(by: Int(unplayed.nanoseconds * Int64(format.sampleRate) / 1_000_000_000))
+        sentUntil = now
+        return unplayed
+    }
+
     /// Gives background packets until the carrier has enough.
     private mutating func fill(at now: MediaTime, into output: inout FrameOutput) {
-        let lead = isUtteranceOpen ? Self.leadInUtterance : Self.lead
+        let lead = isUtteranceOpen && keptBack == nil ? Self.leadInUtterance : Self.lead
         while max(sentUntil, now) < now + lead { send(packetLength, at: now, into: &output) }
     }
 
@@ -164,7 +194,11 @@ struct MixerStage: Processor {
     }
 
     private mutating func note(_ audio: AudioFrame, at now: MediaTime) {
-        sentUntil = max(sentUntil, now) + audio.duration
+        if !audio.isBackground, let keptBack {
+            self.keptBack = keptBack + audio.duration
+        } else {
+            sentUntil = max(sentUntil, now) + audio.duration
+        }
         remainder = (remainder + audio.payload.readableBytes / 2) % packetLength
     }
 

@@ -12,24 +12,51 @@ public struct Mute: StageComponent {
         "mute", .stage,
         summary: "Replaces linear audio by silence of the same length: always, or switched by the caller's keys.",
         fields: [
-            Field("initially", .boolean, default: true, "Whether it is silent when the call begins."),
+            Field(
+                "initially", .boolean, example: "true",
+                "Whether it is silent when the call begins. Without it only where no \"muteKey\" could make it so."),
             Field(
                 "muteKey", .choice(Self.keys), example: "\"*\"",
                 "The key that silences; the same as unmuteKey to switch to and fro. Keys go on to the agent."),
             Field("unmuteKey", .choice(Self.keys), example: "\"#\"", "The key that ends the silence."),
         ])
 
+    public func problems(in settings: Settings) -> [SettingsProblem] {
+        guard !startsMuted(settings), settings.string("muteKey") == nil, settings.string("unmuteKey") != nil else {
+            return []
+        }
+        return [
+            SettingsProblem(
+                field: "unmuteKey", .missingField, severity: .warning,
+                "\"unmuteKey\" ends a silence that never begins", remedy: "add \"muteKey\", or remove \"initially\"")
+        ]
+    }
+
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] {
+        guard !place.isBeforeAgent, let field = ["muteKey", "unmuteKey"].first(where: { settings.string($0) != nil })
+        else { return [] }
+        return [
+            SettingsProblem(
+                field: field, .misplacedStage, severity: .warning, "behind the agent the caller's keys do not come by",
+                remedy: "put it before the agent")
+        ]
+    }
+
+    private func startsMuted(_ settings: Settings) -> Bool {
+        settings.bool("initially") ?? (settings.string("muteKey") == nil)
+    }
+
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         try requireLinear(input, rates: StreamResampler.sampleRates)
     }
 
     public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool {
-        settings.bool("initially") == false && settings.string("muteKey") == nil
+        !startsMuted(settings) && settings.string("muteKey") == nil
     }
 
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
         MuteStage(
-            isMuted: settings.bool("initially") ?? true, muteKey: settings.string("muteKey")?.first,
+            isMuted: startsMuted(settings), muteKey: settings.string("muteKey")?.first,
             unmuteKey: settings.string("unmuteKey")?.first, rate: input.sampleRate)
     }
 }

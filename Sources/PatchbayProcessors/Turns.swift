@@ -37,6 +37,24 @@ public struct Turns: StageComponent {
             ),
         ])
 
+    public var marksSpeech: Bool { true }
+
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] {
+        guard place.isBeforeAgent else {
+            return [
+                SettingsProblem(
+                    .misplacedStage, "behind the agent nobody hears the caller",
+                    remedy: "put it before the agent, behind a \"vad\"")
+            ]
+        }
+        guard !place.earlier.contains(where: \.marksSpeech) else { return [] }
+        return [
+            SettingsProblem(
+                .misplacedStage, "no stage before it hears where speech begins and ends",
+                remedy: "put a \"vad\" before it")
+        ]
+    }
+
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat { input }
 
     public func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {

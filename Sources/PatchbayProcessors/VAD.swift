@@ -77,6 +77,8 @@ public struct VAD: StageComponent {
         init(_ settings: Settings) { self = settings.string("engine").flatMap(Self.init) ?? .energy }
     }
 
+    public var marksSpeech: Bool { true }
+
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let engine = Engine(settings)
         var problems: [SettingsProblem] = []

@@ -161,6 +161,35 @@ import Testing
         #expect(try detected(played) == "4715")
     }
 
+    /// What the call kept is played when the agent goes on: no key is lost and none comes twice, however it ends. Not here: a
+    /// tone that was stopped in its middle, of which both halves can be heard.
+    @Test(arguments: [10, 130, 180, 350, 424, 550], [true, false])
+    func aBargeInLosesNoKey(at milliseconds: Int, isDismissed: Bool) throws {
+        var harness = try DTMF().harness(["mode": "generate"])
+        var played: [Int16] = []
+        for digit in "4715" { played += try harness.push(.dtmf(digit)).samples }
+        var time = 0
+        while time < 2600 {
+            let step = time < milliseconds ? min(20, milliseconds - time) : 20
+            played += try harness.advance(by: .milliseconds(Int64(step))).samples
+            time += step
+            guard time == milliseconds else { continue }
+            let kept = Array(played.dropFirst(milliseconds * 8))
+            played = Array(played.prefix(milliseconds * 8))
+            _ = try harness.push(.bargeIn(.started))
+            #expect(try harness.advance(by: .milliseconds(700)).isEmpty, "the keys wait too")
+            time += 700
+            played += [Int16](repeating: 0, count: 5600)
+            if isDismissed {
+                played += kept
+                played += try harness.push(.bargeIn(.dismissed)).samples
+            } else {
+                played += try harness.push(.interruption(Interruption(generation: 1, cause: "test"))).samples
+            }
+        }
+        #expect(try detected(played) == "4715")
+    }
+
     @Test func aHangupWaitsForTheKeys() throws {
         var harness = try DTMF().harness(["mode": "generate"])
         for digit in "98" { _ = try harness.push(.dtmf(digit)) }

@@ -68,6 +68,18 @@ import Testing
         }
     }
 
+    @Test func whereAKeySilencesTheCallBeginsAloud() throws {
+        func isSilent(_ values: [String: VariableValue]) throws -> Bool {
+            var harness = try Mute().harness(values)
+            return try harness.push(audio([Int16](repeating: 1000, count: 160))).samples.allSatisfy { $0 == 0 }
+        }
+        #expect(try isSilent([:]) && isSilent(["unmuteKey": "#"]) && isSilent(["initially": true, "muteKey": "*"]))
+        #expect(try !isSilent(["muteKey": "*"]) && !isSilent(["initially": false]))
+        #expect(Mute().problems(["initially": false, "unmuteKey": "#"]).map(\.severity) == [.warning])
+        #expect(Mute().problems(["unmuteKey": "#"]).isEmpty)
+        #expect(Mute().problems(["initially": false, "muteKey": "*", "unmuteKey": "#"]).isEmpty)
+    }
+
     @Test func withoutAKeyAndNotSilentItIsLeftOut() {
         let fields = Mute().spec.fields
         #expect(Mute().isIdentity(for: .pcm(8000), settings: Settings(fields, ["initially": false])))

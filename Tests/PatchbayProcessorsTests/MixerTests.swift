@@ -146,6 +146,55 @@ import Testing
         #expect(frames.samples == (0..<480).map { loop[(147 * 8 + $0) % loop.count] })
     }
 
+    /// A false barge-in: the carrier is emptied, the call keeps what was not heard and hands it over again by itself.
+    @Test func whileABargeInHoldsTheAgentBackTheBackgroundGoesOn() throws {
+        let (file, loop) = try ramp()
+        var harness = try mixer.harness(values(file))
+        let packet = [Int16](repeating: 0, count: 160)
+        _ = try harness.push(callStart)
+        _ = try harness.advance(by: .milliseconds(100))
+        for _ in 0..<10 { _ = try harness.push(audio(packet)) }
+        _ = try harness.advance(by: .milliseconds(30))
+        // 230 to 250 ms are ahead; 130 ms have been heard.
+        var inPause = try harness.push(.bargeIn(.started))
+        guard case .bargeIn(.started)? = inPause.first else {
+            Issue.record("the barge-in goes first")
+            return
+        }
+        for _ in 0..<50 {
+            inPause += try harness.advance(by: .milliseconds(20))
+            let ahead = inPause.samples.count / 8 - Int(harness.now.milliseconds - 130)
+            #expect((60...80).contains(ahead), "\(ahead) ms ahead")
+        }
+        #expect(inPause.audio.allSatisfy { $0.isBackground })
+        let all = inPause.samples
+        #expect(all == (0..<all.count).map { loop[(130 * 8 + $0) % loop.count] }, "from where it was cut")
+        // The rest of the 260 ms that were ahead, and of the 60 ms of background, is played by the call.
+        let resumed = try harness.push(.bargeIn(.dismissed))
+        #expect(resumed.audio.isEmpty)
+        // The agent goes on, 200 ms ahead as before; nothing may come between its packets.
+        var after: [Frame] = []
+        for _ in 0..<60 {
+            after += try harness.push(audio(packet))
+            after += try harness.advance(by: .milliseconds(20))
+        }
+        #expect(after.audio.count == 60 && after.audio.allSatisfy { !$0.isBackground })
+    }
+
+    @Test func aConfirmedBargeInLeavesNothingBehind() throws {
+        let (file, _) = try ramp()
+        var harness = try mixer.harness(values(file))
+        _ = try harness.push(callStart)
+        for _ in 0..<10 { _ = try harness.push(audio([Int16](repeating: 0, count: 160))) }
+        _ = try harness.push(.bargeIn(.started))
+        _ = try harness.advance(by: .milliseconds(400))
+        #expect(try harness.push(.interruption(Interruption(generation: 1, cause: "test"))).audio.count == 3)
+        #expect(try harness.push(.bargeIn(.dismissed)).audio.isEmpty, "there is no pause to end")
+        var background = 0
+        for _ in 0..<50 { background += try harness.advance(by: .milliseconds(20)).audio.count }
+        #expect(background == 50)
+    }
+
     @Test func anySoundFileOfReasonableLengthWillDo() throws {
         let stereo = try SoundFile(
             Tone(500, level: -10).samples(count: 32000, sampleRate: 16000), rate: 16000, channels: 2)

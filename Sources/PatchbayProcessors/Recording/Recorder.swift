@@ -8,9 +8,22 @@ public import PatchbayCore
 /// where in the chain the stage stands. Caller left, agent right, aligned to the sample; what an interruption threw away
 /// is not in it.
 public struct Recorder: TapComponent {
-    private let writer: RecordingWriter
+    /// Throws when an announcement cannot be turned into sound. Relative files start from the given folder.
+    public typealias AnnouncementCheck =
+        @Sendable (_ announcement: Announcement, _ directory: String) throws(PipelineError) -> Void
 
-    public init(writer: RecordingWriter = .shared) { self.writer = writer }
+    private let writer: RecordingWriter
+    private let check: AnnouncementCheck
+
+    /// - Parameter check: Asked about every announcement while documents are checked. May take as long as a text takes to be
+    ///   spoken.
+    public init(
+        writer: RecordingWriter = .shared,
+        checkingAnnouncements check: @escaping AnnouncementCheck = { _, _ throws(PipelineError) in }
+    ) {
+        self.writer = writer
+        self.check = check
+    }
 
     private static let keys = "0123456789*#ABCD".map(String.init)
 
@@ -36,6 +49,7 @@ public struct Recorder: TapComponent {
         Field(
             "announcement", .string, example: "\"This call is recorded.\"",
             "What the caller hears before the agent speaks: a text or a WAV file.")
+        Field("voice", .string, default: "en", "Voice of espeak-ng for the announcement, for instance en-us or de.")
         Field("pauseKey", .choice(keys), isAdvanced: true, "Key of the phone that pauses the recording.")
         Field(
             "resumeKey", .choice(keys), isAdvanced: true,
@@ -52,17 +66,20 @@ public struct Recorder: TapComponent {
             pauseKey: settings.string("pauseKey")?.first, resumeKey: settings.string("resumeKey")?.first)
     }
 
-    public func announcement(_ settings: Settings) -> String? { settings.string("announcement") }
+    public func announcement(_ settings: Settings) -> Announcement? {
+        settings.string("announcement").map { Announcement($0, voice: settings.string("voice") ?? "en") }
+    }
 
     public func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker {
         let relative = settings.string("path") ?? ""
-        let path = try RecordingPath(relative, in: folder(settings))
+        let path = RecordingPath(relative, in: folder(settings))
         guard let format = format(settings) else {
             throw PipelineError(
                 .unsafePath, "\"\(relative)\" ends in none of .wav, .opus and .ogg, and no \"format\" is set")
         }
         let rate = settings.integer("rateHz"), bitrate = settings.integer("bitrate")
         let maximum = TimeSpan.seconds(60 * Int64(settings.integer("maximumMinutes") ?? 240))
+        writer.prepare()
         return { [writer] call, carrierFormat throws(PipelineError) in
             try RunDecoder.check(carrierFormat)
             let feed = RecordingFeed(
@@ -125,7 +142,40 @@ extension Recorder {
                     "no key goes on with the recording once it is paused",
                     remedy: "add \"resumeKey\"; it may be the same key"))
         }
+        if !path.contains("${"), !problems.contains(where: { $0.field == "path" }) {
+            problems.append(
+                SettingsProblem(
+                    field: "path", .sharedPath, severity: .warning,
+                    "every call writes beside the first, to \"\(RecordingPath.numbered(path, 2))\" and so on",
+                    remedy: "put a value of the call into it, for instance ${call.sid}"))
+        }
+        if let announcement = announcement(settings), !"\(announcement.text)\(announcement.voice)".contains("${") {
+            do throws(PipelineError) {
+                try check(announcement, settings.directory)
+            } catch {
+                problems.append(
+                    SettingsProblem(field: "announcement", Diagnostic.Code("not-speakable"), error.message))
+            }
+        }
         return problems
+    }
+
+    public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] {
+        guard let field = ["pauseKey", "resumeKey"].first(where: { settings.string($0) != nil }) else { return [] }
+        if !place.isBeforeAgent {
+            return [
+                SettingsProblem(
+                    field: field, .misplacedStage, "behind the agent the caller's keys do not come by",
+                    remedy: "put the recorder before the agent")
+            ]
+        }
+        guard place.later.contains(where: { $0 is DTMF }) else { return [] }
+        return [
+            SettingsProblem(
+                field: field, .misplacedStage, severity: .warning,
+                "keys that \"dtmf\" hears in the audio do not come by before it",
+                remedy: "put \"dtmf\" before the recorder")
+        ]
     }
 
     private func problemsOf(_ format: RecordingRequest.Format, _ settings: Settings) -> [SettingsProblem] {
@@ -156,4 +206,9 @@ extension Recorder {
             ]
         }
     }
+}
+
+extension Diagnostic.Code {
+    /// All calls write to one place.
+    public static let sharedPath = Self("shared-path")
 }

@@ -4,6 +4,7 @@ import PatchbayCore
 struct RecorderStage: Processor {
     let pauseKey: Character?
     let resumeKey: Character?
+    /// Whether the recordings of the call are paused, by this stage or by anybody else.
     private var isPaused = false
 
     init(pauseKey: Character?, resumeKey: Character?) {
@@ -12,7 +13,12 @@ struct RecorderStage: Processor {
     }
 
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
-        if case .dtmf(let key) = frame, let command = command(of: key) { output.emitUpstream(.recording(command)) }
+        switch frame {
+        case .dtmf(let key): if let command = command(of: key) { output.emitUpstream(.recording(command)) }
+        // The call tells every command that was carried out, whoever gave it.
+        case .recording(let command): isPaused = command == .pause
+        default: break
+        }
         output.emit(frame)
     }
 

@@ -3,20 +3,57 @@ public import PatchbayCore
 
 /// Where a recording goes: a folder that the document chose, and a path below it that may hold values of the call.
 ///
-/// Values come from outside (a caller's number is whatever the caller's carrier says), so the path is judged after they have
-/// been put in, and never leads out of the folder.
+/// What the document says is judged once, by ``objection(to:)``. Values come from outside (a caller's number is whatever the
+/// caller's carrier says), and no call is refused for them: after they have been put in, the path is cleaned so that it never
+/// leads out of the folder and is short enough for a file system.
 struct RecordingPath: Sendable, Equatable {
     /// The folder; absolute, or relative to the process.
     let directory: String
     /// Below the folder.
     let relative: String
 
-    /// - Throws: ``PipelineError/Code/unsafePath`` when `relative` is absolute, climbs, names a folder or holds control
-    ///   characters.
-    init(_ relative: String, in directory: String) throws(PipelineError) {
-        if let objection = Self.objection(to: relative) { throw PipelineError(.unsafePath, objection) }
+    /// Bytes that a part of a path may have: 255 on all common file systems, less a number.
+    private static let mostBytesOfPart = 240
+    /// Bytes of the whole below the folder. Linux takes 4096 for all of a path.
+    private static let mostBytes = 1024
+
+    init(_ relative: String, in directory: String) {
         self.directory = directory.isEmpty ? "." : directory
-        self.relative = relative
+        self.relative = Self.cleaned(relative)
+    }
+
+    /// The same path with everything replaced that could lead elsewhere: `..` and control characters become `_`, empty parts
+    /// go, long ones are cut before their ending.
+    static func cleaned(_ relative: String) -> String {
+        var parts: [String] = []
+        for part in relative.split(separator: "/") where part != "." {
+            var text = ""
+            for scalar in part.unicodeScalars {
+                text.unicodeScalars.append(scalar.properties.generalCategory == .control ? "_" : scalar)
+            }
+            parts.append(cut(text == ".." ? "_" : text))
+        }
+        let name = parts.popLast() ?? "_"
+        // A value may be nothing but slashes. Folders that are too many are left out, the name is not.
+        var bytes = name.utf8.count
+        let folders = parts.prefix {
+            bytes += $0.utf8.count + 1
+            return bytes <= mostBytes
+        }
+        return (folders + [name]).joined(separator: "/")
+    }
+
+    /// A part of a path, cut to what a file system takes; the ending of a name stays.
+    private static func cut(_ part: String) -> String {
+        guard part.utf8.count > mostBytesOfPart else { return part }
+        let dot = part.lastIndex(of: ".") ?? part.endIndex
+        let ending = part[dot...].utf8.count <= 16 ? part[dot...] : ""
+        var bytes = ending.utf8.count
+        let kept = part.unicodeScalars.prefix {
+            bytes += String($0).utf8.count
+            return bytes <= mostBytesOfPart
+        }
+        return String(kept) + ending
     }
 
     /// What is wrong with a path below the folder, or `nil`.
@@ -32,8 +69,8 @@ struct RecordingPath: Sendable, Equatable {
         let parts = relative.split(separator: "/", omittingEmptySubsequences: false)
         if parts.contains("..") { return "the path \"\(relative)\" holds \"..\"; it must stay below its folder" }
         if parts.last == "" || parts.last == "." { return "the path \"\(relative)\" names a folder; name a file" }
-        if let long = parts.first(where: { $0.utf8.count > 240 }) {
-            return "the path has a part of \(long.utf8.count) bytes; allowed are 240"
+        if let long = parts.first(where: { $0.utf8.count > mostBytesOfPart }) {
+            return "the path has a part of \(long.utf8.count) bytes; allowed are \(mostBytesOfPart)"
         }
         return nil
     }
@@ -48,16 +85,37 @@ struct RecordingPath: Sendable, Equatable {
         if let slash = whole.lastIndex(of: "/"), slash > whole.startIndex {
             try Self.createFolders(String(whole[..<slash]))
         }
-        for number in 1...Self.mostNumbers {
-            let path = Self.numbered(whole, number)
+        for _ in 0..<Self.mostAttempts {
+            let path = Self.numbered(whole, Self.freeNumber(whole))
             let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
             if descriptor >= 0 { return (descriptor, path) }
+            // Somebody else was quicker.
             guard errno == EEXIST else { throw RecordingFileError("create", path, errno) }
         }
         throw RecordingFileError("create", whole, EEXIST)
     }
 
-    private static let mostNumbers = 10_000
+    private static let mostAttempts = 100
+    private static let mostNumbers = 1 << 30
+
+    /// A number whose name is free: the next one where names are taken without gaps. Looks at some 20 names, however many
+    /// are taken, because other recordings wait meanwhile.
+    private static func freeNumber(_ path: String) -> Int {
+        func isTaken(_ number: Int) -> Bool {
+            var status = stat()
+            return lstat(numbered(path, number), &status) == 0
+        }
+        var taken = 0, free = 1
+        while free < mostNumbers, isTaken(free) {
+            taken = free
+            free *= 2
+        }
+        while free - taken > 1 {
+            let middle = taken + (free - taken) / 2
+            if isTaken(middle) { taken = middle } else { free = middle }
+        }
+        return free
+    }
 
     /// `a/b.wav`, `a/b-2.wav`, `a/b-3.wav` …
     static func numbered(_ path: String, _ number: Int) -> String {
@@ -80,7 +138,7 @@ struct RecordingPath: Sendable, Equatable {
 }
 
 extension PipelineError.Code {
-    /// A path that was made of a call's values would lead out of its folder.
+    /// A path for recordings that cannot be used.
     public static let unsafePath = Self("unsafe-path")
 }
 

@@ -4,7 +4,8 @@ import PatchbayCore
 
 /// The script agent's side of one call.
 ///
-/// Hears pauses by the speech edges of the pipeline's own VAD, or by one of its own where the pipeline has none.
+/// Hears pauses by the speech edges of the pipeline's own VAD, or by one of its own where the pipeline has none. Whether it can
+/// be heard itself it learns from the call, which knows of announcements before it and of pauses.
 struct ScriptConversation: AgentConversation {
     private let script: Script
     private let input: AudioFormat
@@ -14,8 +15,9 @@ struct ScriptConversation: AgentConversation {
     private var nextReply = 0
     private var hasStarted = false
     private var hasSaidGoodbye = false
-    /// When what has been said will have been heard, at the earliest.
-    private var speakingUntil = MediaTime.zero
+    /// Whether something has been said that has not been heard to its end.
+    private var isSpeaking = false
+    private var isCallerSpeaking = false
     private var lengthBeforeStart = TimeSpan.zero
     private(set) var deadline: MediaTime?
 
@@ -35,8 +37,7 @@ struct ScriptConversation: AgentConversation {
         switch frame {
         case .callStarted:
             hasStarted = true
-            speakingUntil = now + lengthBeforeStart
-            waitForSilence(from: now)
+            deadline = now + lengthBeforeStart + script.silence
         case .audio(let audio):
             guard hearsForItself else { return }
             let edge = audio.payload.withUnsafeSamples(copyingInto: &samples) {
@@ -59,12 +60,20 @@ struct ScriptConversation: AgentConversation {
                 sayGoodbye(at: now, into: &output)
             }
         case .userTurnStarted:
+            isCallerSpeaking = true
             deadline = nil
         case .userTurnEnded:
             speechStopped(at: now, into: &output)
+        case .agentStartedSpeaking:
+            isSpeaking = true
+            deadline = nil
+        case .agentStoppedSpeaking:
+            isSpeaking = false
+            waitForSilence(from: now)
         case .interruption:
             // A stage that takes turns has cut what was being said.
-            speakingUntil = now
+            isSpeaking = false
+            waitForSilence(from: now)
         default:
             break
         }
@@ -76,11 +85,13 @@ struct ScriptConversation: AgentConversation {
     }
 
     private mutating func speechStarted(at now: MediaTime, into output: inout AgentOutput) {
+        isCallerSpeaking = true
         deadline = nil
         interruptIfSpeaking("the caller spoke", at: now, into: &output)
     }
 
     private mutating func speechStopped(at now: MediaTime, into output: inout AgentOutput) {
+        isCallerSpeaking = false
         if nextReply < script.replies.count {
             nextReply += 1
             say(script.replies[nextReply - 1], at: now, into: &output)
@@ -90,9 +101,8 @@ struct ScriptConversation: AgentConversation {
     }
 
     private mutating func interruptIfSpeaking(_ cause: String, at now: MediaTime, into output: inout AgentOutput) {
-        guard hasStarted, !hasSaidGoodbye, now < speakingUntil else { return }
+        guard hasStarted, !hasSaidGoodbye, isSpeaking else { return }
         output.emit(.interruption(cause: cause))
-        speakingUntil = now
     }
 
     private mutating func sayGoodbye(at now: MediaTime, into output: inout AgentOutput) {
@@ -108,16 +118,19 @@ struct ScriptConversation: AgentConversation {
         output.emit(.text(TextFrame(spoken.text, speaker: .agent)))
         output.emit(.audio(spoken.audio))
         output.emit(.turnEnded)
+        isSpeaking = true
+        // Until the call tells when it begins and ends, or for good if there is nothing to hear in it.
         let length = TimeSpan(nanoseconds: SpokenText.format.nanoseconds(byteCount: spoken.audio.readableBytes))
         if hasStarted {
-            speakingUntil = max(speakingUntil, now) + length
-            waitForSilence(from: now)
+            deadline = now + length + script.silence
         } else {
             lengthBeforeStart = lengthBeforeStart + length
         }
     }
 
+    /// Counts the silence from here, unless somebody is speaking.
     private mutating func waitForSilence(from now: MediaTime) {
-        deadline = max(now, speakingUntil) + script.silence
+        guard hasStarted, !hasSaidGoodbye, !isSpeaking, !isCallerSpeaking else { return }
+        deadline = now + script.silence
     }
 }

@@ -71,7 +71,8 @@ public final class FileDriver: MessageSocket {
         guard !state.value.isOver else { return }
         state.value.tick()
         deliver()
-        if !state.value.isOver { schedule() }
+        // After that the line only waits to be closed, and its time stands still.
+        if !state.value.isOver, !state.value.line.isHungUp { schedule() }
     }
 
     private func deliver() {

@@ -25,6 +25,8 @@ public struct FileSound: Sendable, Equatable {
 
 /// The other end of a ``FileTransport`` as a value: says what a file holds, a packet a tick, plays what comes in at real-time
 /// speed, echoes marks when the audio before them has been played, and hangs up when both sides have fallen silent.
+///
+/// Sound that goes on evenly, as a background does, is nothing that anybody says and keeps no call open.
 public struct FileLine {
     /// Packets so far, of ``packetDuration`` each.
     public private(set) var tick = 0
@@ -45,12 +47,21 @@ public struct FileLine {
     private var received = 0
     private var played = 0
     private var marks: [(position: Int, mark: PlaybackMark)] = []
+    /// Position behind the last packet that says something.
+    private var saidUntil = 0
     private var quietTicks = 0
+    /// Peaks of the packets received last, in a ring; the smallest is what goes on all the time.
+    private var peaks: [Int]
+    private var nextPeak = 0
     private var decoded: [Int16] = []
     private var room: [UInt8] = []
 
     /// Peak of a packet that counts as sound, of 32,768.
     private static let threshold = 400
+    /// How far it has to stand out from what goes on all the time: 12 dB.
+    private static let prominence = 4
+    /// Speech is never so long without a quiet packet.
+    private static let floorWindow = TimeSpan.seconds(1)
 
     /// - Parameters:
     ///   - file: What the caller says, at the rate of `format`, mono.
@@ -77,6 +88,7 @@ public struct FileLine {
         let packet = Int64(format.packetMicroseconds) * 1000
         self.patience = Int(clamping: patience.nanoseconds / packet)
         self.limit = Int(clamping: limit.nanoseconds / packet)
+        peaks = [Int](repeating: 0, count: max(1, Int(clamping: Self.floorWindow.nanoseconds / packet)))
     }
 
     /// Time between two ticks.
@@ -98,7 +110,7 @@ public struct FileLine {
         sendPacket(into: &batch)
         playPacket(into: &batch)
         tick += 1
-        let isOver = said.count >= file.count && queueHead == queue.count && quietTicks >= patience
+        let isOver = said.count >= file.count && quietTicks >= patience
         if isOver || tick >= limit { hangUp(into: &batch) }
     }
 
@@ -157,6 +169,11 @@ public struct FileLine {
             }
             queue += decoded.prefix(count)
             received += count
+            let peak = decoded.prefix(count).reduce(0) { max($0, abs(Int($1))) }
+            peaks[nextPeak] = peak
+            nextPeak = (nextPeak + 1) % peaks.count
+            let floor = peaks.min() ?? 0
+            if peak > max(Self.threshold, Self.prominence * floor) { saidUntil = received }
         }
     }
 
@@ -166,8 +183,7 @@ public struct FileLine {
         let packet = queue[queueHead..<queueHead + count]
         heard += packet
         heard += repeatElement(0, count: size - count)
-        let isQuiet = !packet.contains { abs(Int($0)) > Self.threshold }
-        quietTicks = isQuiet && said.count > file.count ? quietTicks + 1 : 0
+        quietTicks = played >= saidUntil && said.count > file.count ? quietTicks + 1 : 0
         queueHead += count
         played += count
         if queueHead == queue.count {

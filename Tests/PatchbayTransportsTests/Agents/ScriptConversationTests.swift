@@ -41,6 +41,13 @@ import Testing
             }
         }
 
+        /// The call plays what was said, with so much before it that somebody else says.
+        mutating func play(after milliseconds: Int64 = 0) {
+            receive(.agentStartedSpeaking)
+            advance(milliseconds + 1000)
+            receive(.agentStoppedSpeaking)
+        }
+
         private mutating func collect() {
             for event in output.takeEvents() {
                 switch event {
@@ -59,12 +66,12 @@ import Testing
         var bench = Bench()
         #expect(bench.heard == ["hello"], "the greeting is ready while the phone rings")
         bench.receive(start)
-        bench.advance(1500)
+        bench.play()
         for _ in 0..<3 {
             bench.receive(.speechStarted)
             bench.advance(800)
             bench.receive(.speechStopped)
-            bench.advance(1500)
+            bench.play()
         }
         #expect(bench.heard == ["hello", "one", "two", "bye"])
         #expect(bench.hasHungUp)
@@ -100,6 +107,33 @@ import Testing
         #expect(!bench.hasHungUp, "one second of greeting, then ten of silence")
         bench.advance(100)
         #expect(bench.hasHungUp)
+    }
+
+    @Test func silenceBeginsWhenTheGreetingHasBeenHeard() {
+        var bench = Bench()
+        bench.receive(start)
+        // An announcement goes first.
+        bench.play(after: 15_000)
+        bench.advance(9900)
+        #expect(!bench.hasHungUp)
+        bench.advance(100)
+        #expect(bench.hasHungUp)
+    }
+
+    @Test func whatIsNotHeardYetCanBeInterrupted() {
+        var bench = Bench()
+        bench.receive(start)
+        bench.receive(.agentStartedSpeaking)
+        bench.advance(15_500)
+        bench.receive(.speechStarted)
+        #expect(bench.interruptions == 1, "the greeting came behind an announcement")
+        bench.receive(.agentStoppedSpeaking)
+        bench.advance(30_000)
+        #expect(!bench.hasHungUp, "the caller is speaking")
+        bench.receive(.speechStopped)
+        bench.play()
+        bench.receive(.speechStarted)
+        #expect(bench.interruptions == 1, "there is nothing left to cut")
     }
 
     @Test func hearsPausesByItselfWhereThePipelineHasNoVAD() {

@@ -119,6 +119,37 @@ import Testing
         #expect(line.sound.agent == [Int16](repeating: 4096, count: 160) + [Int16](repeating: 0, count: 160))
     }
 
+    /// A background never ends; the call does.
+    @Test func whatGoesOnEvenlyKeepsNoCallOpen() throws {
+        var generator = SystemRandomNumberGenerator()
+        func run(_ level: (Int) -> Int16) throws -> Int {
+            var line = try FileLine(
+                speech(1600), format: .pcm(8000), callSid: "CA1", patience: .seconds(1), limit: .seconds(20))
+            var serializer = FileSerializer(format: .pcm(8000))
+            var toLine = MessageBatch(), toCall = MessageBatch()
+            for tick in 0..<1000 where !line.isHungUp {
+                // Three packets are always ahead, as a mixer keeps them.
+                for _ in 0..<(tick == 0 ? 4 : 1) {
+                    let range = -level(tick)...level(tick)
+                    var payload = ByteBuffer()
+                    for _ in 0..<160 {
+                        payload.writeInteger(Int16.random(in: range, using: &generator), endianness: .little)
+                    }
+                    serializer.audio(payload, into: &toLine)
+                }
+                for index in toLine.messages.indices { line.receive(toLine.message(at: index), into: &toCall) }
+                toLine.clear()
+                line.tick(into: &toCall)
+                toCall.clear()
+            }
+            return line.tick
+        }
+        // The file takes 10 ticks and patience 50; noise is known as such after a second.
+        #expect((60...120).contains(try run { _ in 2000 }))
+        // Words of half a second over it, up to the eighth second, and the pauses between them.
+        #expect((430...460).contains(try run { $0 < 400 && $0 % 40 < 25 ? 16_000 : 2000 }))
+    }
+
     @Test(arguments: [[], [0x78], [0x61, 1, 2], [0x6D, 0, 0]] as [[UInt8]])
     func otherMessagesAreRefused(bytes: [UInt8]) {
         var serializer = FileSerializer(format: .pcm(8000))
