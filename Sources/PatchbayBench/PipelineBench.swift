@@ -60,7 +60,7 @@ public struct PipelineBench {
     public func run(progress: (_ stage: String) -> Void = { _ in }) throws -> PipelineReport {
         var report = PipelineReport(
             pipeline: plan.pipeline, file: plan.file, machine: .current, stages: [], legs: [])
-        let carrier = plan.transport.component.format
+        let carrier = plan.transport.component.format(plan.transport.settings)
         try measure(.toAgent, plan.stagesBefore, from: carrier, into: &report, progress)
         try measure(.toCaller, plan.stagesAfter, from: plan.agentFormat, into: &report, progress)
         return report
