@@ -18,6 +18,11 @@ public struct PipelineReport: Codable, Sendable {
         public var delay: Double
         /// Heap of one instance.
         public var bytes: Int?
+
+        private enum CodingKeys: String, CodingKey {
+            case leg, type, address, takes, gives, cost, bytes
+            case delay = "delayMs"
+        }
     }
 
     /// All stages of one leg as one chain.
@@ -26,6 +31,11 @@ public struct PipelineReport: Codable, Sendable {
         public var cost: Cost
         /// In milliseconds.
         public var delay: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case leg, cost
+            case delay = "delayMs"
+        }
     }
 
     public var pipeline: String

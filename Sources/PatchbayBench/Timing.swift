@@ -11,6 +11,13 @@ public struct Cost: Codable, Hashable, Sendable {
     /// Calls of the allocator; `nil` when nobody counts.
     public var allocations: Double?
 
+    private enum CodingKeys: String, CodingKey {
+        case p50 = "p50Us"
+        case p99 = "p99Us"
+        case cpu = "cpuUs"
+        case allocations
+    }
+
     /// How many such streams one core could run: 20 ms over the CPU time.
     public var timesRealTime: Double { cpu > 0 ? 20_000 / cpu : 0 }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ReportTests {
     private static let machine = Machine(
-        processor: "P", cores: 2, architecture: "x86_64", system: "Linux 6", build: "release",
+        processor: "P", cores: 2, architecture: "x86_64", system: "Linux", build: "release",
         date: "2025-01-01T00:00:00Z")
 
     private func row(_ name: String, p50: Double?, rejection: Double? = 80) -> BenchRow {
@@ -75,7 +75,7 @@ import Testing
             ])
         other = report(row("a", p50: 1))
         other.machine.date = "2020-01-01T00:00:00Z"
-        other.machine.system = "Linux 5"
+        other.machine.system = "FreeBSD"
         #expect(Comparison(report(row("a", p50: 1)), with: other, tolerance: 0.25).warnings.isEmpty)
     }
 
@@ -84,6 +84,27 @@ import Testing
         let after = try JSONDecoder().decode(BenchReport.self, from: JSONEncoder().encode(before))
         #expect(after.rows == before.rows)
         #expect(after.machine == before.machine)
+    }
+
+    @Test func keysEndInTheirUnit() throws {
+        var full = row("a", p50: 1)
+        (full.delayReported, full.signalToNoise, full.gain3400, full.bytes, full.note) = (1, 2, 3, 4, "n")
+        full.cost?.allocations = 0
+        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(full)) as? [String: Any]
+        #expect(
+            object?.keys.sorted() == [
+                "bytes", "cost", "delayMeasuredMs", "delayReportedMs", "family", "gain3400Db", "name", "note", "path",
+                "rejectionDb", "rippleDb", "signalToNoiseDb",
+            ])
+        #expect((object?["cost"] as? [String: Any])?.keys.sorted() == ["allocations", "cpuUs", "p50Us", "p99Us"])
+    }
+
+    @Test(arguments: [
+        (#"{"version": 1, "rows": []}"#, "an older"), (#"{"version": 99}"#, "a newer"), ("{}", "no table"),
+    ])
+    func otherFilesAreRefused(text: String, words: String) {
+        let error = #expect(throws: StoredReportError.self) { try BenchReport(Data(text.utf8), from: "before.json") }
+        #expect(error?.message.hasPrefix("before.json ") == true && error?.message.contains(words) == true)
     }
 
     @Test func tablesSayWhatIsThereAndLeaveOutEmptyColumns() {

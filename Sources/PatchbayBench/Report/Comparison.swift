@@ -33,7 +33,6 @@ public struct Comparison: Sendable {
         missing = earlier.rows.filter { !present.contains($0.key) }
         let differences = report.machine.differences(from: earlier.machine)
         warnings = differences.isEmpty ? [] : ["measured on another machine: " + differences.joined(separator: "; ")]
-        if earlier.version != report.version { warnings.append("the earlier file is of another version of this table") }
     }
 
     /// The rows in which something got worse.
