@@ -162,7 +162,7 @@ def cost(source, target, seconds, rounds):
         times.sort()
         found = (times[len(times) // 2] / 1000, times[len(times) * 99 // 100] / 1000, spent)
         best = found if best is None else tuple(map(min, best, found))
-    return dict(zip(("p50", "p99", "cpu"), (round(value, 4) for value in best)))
+    return dict(zip(("p50Us", "p99Us", "cpuUs"), (round(value, 4) for value in best)))
 
 
 def row(source, target, options):
@@ -172,11 +172,11 @@ def row(source, target, options):
         return result
     rejection, ripple, gain = sweep(source, target)
     result["cost"] = cost(source, target, options.seconds, options.rounds)
-    result["delayMeasured"] = delay(source, target) * 1000
-    result["signalToNoise"] = noise(source, target)
-    result["rejection"], result["ripple"] = rejection, ripple
+    result["delayMeasuredMs"] = delay(source, target) * 1000
+    result["signalToNoiseDb"] = noise(source, target)
+    result["rejectionDb"], result["rippleDb"] = rejection, ripple
     if gain is not None:
-        result["gain3400"] = gain
+        result["gain3400Db"] = gain
     result["note"] = "called from Python"
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
 
@@ -190,7 +190,7 @@ def machine():
         pass
     return {
         "processor": processor, "cores": os.cpu_count() or 1, "architecture": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}", "build": f"Python {platform.python_version()}",
+        "system": platform.system(), "build": f"Python {platform.python_version()}",
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
@@ -217,7 +217,7 @@ def main():
     if options.seconds <= 0 or options.rounds < 1:
         parser.error("--seconds and --rounds are positive")
     rows = [row(source, target, options) for source, target in options.rates]
-    json.dump({"version": 1, "machine": machine(), "rows": rows}, sys.stdout, ensure_ascii=False, indent=2)
+    json.dump({"version": 2, "machine": machine(), "rows": rows}, sys.stdout, ensure_ascii=False, indent=2)
     print()
 
 

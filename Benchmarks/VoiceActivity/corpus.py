@@ -1,12 +1,15 @@
-"""Labelled telephone speech in noise, made here: espeak-ng speaks, numpy makes the noises. The same on every machine.
+"""Labelled telephone speech in noise, made here: espeak-ng speaks, numpy makes the noises. The same on every
+machine that has the same versions of the two and of sox: `fingerprint` tells.
 
 A track is one voice that says five things with pauses of 0.9 to 3 s between them. Its labels come from its own clean
 waveform. Every track is then mixed with every noise at every signal-to-noise ratio, put through the telephone band
 (300 to 3400 Hz) and G.711 µ-law, and written at 8 kHz. For each noise there is one track without speech.
 """
 
+import hashlib
 import json
 import pathlib
+import re
 import struct
 import subprocess
 
@@ -224,6 +227,25 @@ def build(folder):
     return index
 
 
+def fingerprint(folder, index):
+    """SHA-256 over all sound and all labels, in the order of the index."""
+    digest = hashlib.sha256()
+    for entry in index:
+        digest.update(json.dumps(entry, sort_keys=True).encode())
+        digest.update((folder / entry["file"]).read_bytes())
+    return digest.hexdigest()
+
+
+def versions():
+    """Of everything that the sound of the corpus depends on, as installed now."""
+    def first(*command):
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return re.search(r"\d+(\.\d+)+", text).group()
+
+    return f"espeak-ng {first('espeak-ng', '--version')}, sox {first('sox', '--version')}, numpy {np.__version__}"
+
+
 if __name__ == "__main__":
     folder = pathlib.Path(__file__).parent / "corpus"
-    print(f"{len(build(folder))} files in {folder}")
+    index = build(folder)
+    print(f"{len(index)} files in {folder}: {fingerprint(folder, index)}, made with {versions()}")

@@ -33,8 +33,13 @@ def build(source, target):
         # The header written by corpus.py has 46 bytes.
         samples = table[np.frombuffer((source / entry["file"]).read_bytes()[46:], np.uint8)].copy()
         state = library.speex_preprocess_state_init(FRAME, corpus.RATE)
-        for start in range(0, len(samples) - FRAME + 1, FRAME):
-            library.speex_preprocess_run(state, samples[start:].ctypes.data)
+        # What it gives out is the frame before, because it works on overlapping halves. A frame of silence more pushes the end
+        # out, and without the first frame every sample is back in its place.
+        frames = np.zeros((len(samples) // FRAME + 1) * FRAME, np.int16)
+        frames[:len(frames) - FRAME] = samples[:len(frames) - FRAME]
+        for start in range(0, len(frames), FRAME):
+            library.speex_preprocess_run(state, frames[start:].ctypes.data)
+        samples = frames[FRAME:]
         library.speex_preprocess_state_destroy(state)
         write_wav(path, samples)
 

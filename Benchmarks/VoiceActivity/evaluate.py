@@ -70,20 +70,20 @@ class Figures:
         self.stretches += len(truth)
         self.pauses += max(0, len(truth) - 1)
         for number, (start, end) in enumerate(truth):
-            over = [s for s in found if s["start"] < end and s["end"] > start]
+            over = [s for s in found if s["startSample"] < end and s["endSample"] > start]
             if not over:
                 self.missed += 1
                 continue
             before = truth[number - 1][1] if number else 0
-            if number and over[0]["start"] < before:
+            if number and over[0]["startSample"] < before:
                 self.bridged += 1
             else:
-                self.onsets.append(over[0]["start"] - start)
-                self.noticed.append(over[0]["startNoticed"] - start)
+                self.onsets.append(over[0]["startSample"] - start)
+                self.noticed.append(over[0]["startNoticedSample"] - start)
             after = truth[number + 1][0] if number + 1 < len(truth) else len(labels) / 100
-            if over[-1]["end"] < after:
-                self.offsets.append(over[-1]["end"] - end)
-        self.starts += sum(all(s["end"] <= start or s["start"] >= end for start, end in truth) for s in found)
+            if over[-1]["endSample"] < after:
+                self.offsets.append(over[-1]["endSample"] - end)
+        self.starts += sum(all(s["endSample"] <= start or s["startSample"] >= end for start, end in truth) for s in found)
 
     def auc(self):
         """The probability that a frame of speech scores above one without; ties count half."""
@@ -191,6 +191,7 @@ def main():
     if arguments.denoise:
         denoise.build(folder, folder / "denoised")
         folders.append(("The same behind speex_preprocess", folder / "denoised"))
+    print(f"Corpus {corpus.fingerprint(folder, index)[:16]}, made with {corpus.versions()}.\n")
     for title, source in folders:
         judged = []
         for name, options, threshold in ENGINES:

@@ -17,9 +17,6 @@ public struct AudioFormat: Hashable, Sendable {
         /// Opus (RFC 6716). One payload is one packet; its length says nothing of its duration.
         case opus
 
-        /// Whether the bytes of a payload tell how many samples it holds. In Opus they do not.
-        public var hasConstantRate: Bool { self != .opus }
-
         /// The byte that repeats to make silence, for encodings that have one: 0 for linear samples, 0xFF for µ-law, 0xD5 for
         /// A-law. A G.722 decoder remembers, so no byte of it is silence; 0xFA is what its encoder settles at.
         public var silenceByte: UInt8 {

@@ -16,10 +16,21 @@ public struct DynamicLibrary: Sendable {
     /// - Throws: ``DynamicLibraryError`` when there is none, with what to install.
     public init(_ name: String, package: String) throws(DynamicLibraryError) {
         guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-            throw DynamicLibraryError("needs \(name), which is not installed: apt-get install \(package)")
+            let reason = dlerror().map { String(cString: $0) } ?? ""
+            throw DynamicLibraryError(Self.message(name, package, reason: reason))
         }
         self.name = name
         self.handle = UInt(bitPattern: handle)
+    }
+
+    /// What `dlopen` says tells a library that is not there from one that is there and cannot be loaded: of another processor,
+    /// damaged, or missing something itself.
+    static func message(_ name: String, _ package: String, reason: String) -> String {
+        // The loader begins with the file that it could not open: only if that is the library itself, it is absent.
+        guard !reason.isEmpty, !(reason.hasPrefix("\(name):") && reason.hasSuffix("No such file or directory")) else {
+            return "needs \(name), which is not installed: apt-get install \(package)"
+        }
+        return "needs \(name), which cannot be loaded (\(reason)): apt-get install --reinstall \(package)"
     }
 
     /// The function of that name, as the C type it is declared with: `library.function("f", as: (@convention(c) () -> Int32).self)`.

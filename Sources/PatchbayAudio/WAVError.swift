@@ -40,6 +40,17 @@ public struct WAVError: Error, Hashable, Sendable, CustomStringConvertible {
         self.offset = offset
     }
 
+    init(_ fault: FileFault) {
+        switch fault.kind {
+        case .unreadable: self.init(.unreadable, at: fault.offset, fault.message)
+        case .unwritable: self.init(.unwritable, at: fault.offset, fault.message)
+        case .tooLarge:
+            self.init(
+                .tooLarge, at: fault.offset,
+                "\(fault.message): sox in.wav out.wav trim 0 3600 : newfile : restart")
+        }
+    }
+
     func naming(_ path: String) -> WAVError {
         var copy = self
         copy.path = path

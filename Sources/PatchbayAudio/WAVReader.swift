@@ -1,5 +1,3 @@
-import Glibc
-
 extension WAVFile {
     /// Reads a file from its bytes.
     ///
@@ -18,9 +16,17 @@ extension WAVFile {
     /// - Throws: `WAVError`, with the path in it.
     public init(path: String, maximumBytes: Int = 1 << 30) throws(WAVError) {
         do throws(WAVError) {
-            self = try WAVReader(bytes: readFile(path, maximumBytes: maximumBytes)).read()
+            self = try WAVReader(bytes: Self.contents(of: path, maximumBytes: maximumBytes)).read()
         } catch {
             throw error.naming(path)
+        }
+    }
+
+    private static func contents(of path: String, maximumBytes: Int) throws(WAVError) -> [UInt8] {
+        do throws(FileFault) {
+            return try readBytes(path, maximumBytes: maximumBytes)
+        } catch {
+            throw WAVError(error)
         }
     }
 }
@@ -204,37 +210,3 @@ private struct WAVReader {
         String(identifier.unicodeScalars.map { (" "..."~").contains($0) ? Character($0) : "?" })
     }
 }
-
-private func readFile(_ path: String, maximumBytes: Int) throws(WAVError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-        throw WAVError(.unreadable, at: 0, "cannot open the file: \(systemErrorText(errno))")
-    }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var information = stat()
-    if fstat(descriptor, &information) == 0 {
-        // Only a hint: pipes have no size, and a file may still grow.
-        bytes.reserveCapacity(min(max(0, Int(information.st_size)), maximumBytes) + 1)
-    }
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
-    defer { piece.deallocate() }
-    while true {
-        let count = read(descriptor, piece.baseAddress, piece.count)
-        if count == 0 { return bytes }
-        guard count > 0 else {
-            if errno == EINTR { continue }
-            throw WAVError(.unreadable, at: bytes.count, "cannot read the file: \(systemErrorText(errno))")
-        }
-        guard bytes.count + count <= maximumBytes else {
-            throw WAVError(
-                .tooLarge, at: maximumBytes,
-                "larger than the \(maximumBytes) bytes that are read at once; "
-                    + "split it: sox in.wav out.wav trim 0 3600 : newfile : restart")
-        }
-        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece[..<count]))
-    }
-}
-
-/// The operating system's text for an error number.
-func systemErrorText(_ number: Int32) -> String { strerror(number).map { String(cString: $0) } ?? "error \(number)" }

@@ -1,5 +1,3 @@
-import Glibc
-
 extension WAVFile {
     /// The file as bytes: header, a `fact` chunk for G.711, and the samples.
     ///
@@ -67,7 +65,14 @@ extension WAVFile {
     /// - Throws: `WAVError`, with the path in it; the file may then be incomplete.
     public func write(to path: String) throws(WAVError) {
         do throws(WAVError) {
-            try writeFile(bytes(), to: path)
+            let bytes = try self.bytes()
+            do throws(FileFault) {
+                let file = try FileOutput(path: path)
+                try file.write(bytes)
+                try file.close()
+            } catch {
+                throw WAVError(error)
+            }
         } catch {
             throw error.naming(path)
         }
@@ -90,32 +95,5 @@ extension [UInt8] {
     /// Appends all bytes of an integer.
     fileprivate mutating func append(littleEndian value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
-    }
-}
-
-private func writeFile(_ bytes: [UInt8], to path: String) throws(WAVError) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-        throw WAVError(.unwritable, at: 0, "cannot open the file for writing: \(systemErrorText(errno))")
-    }
-    var offset = 0
-    var failure: Int32 = 0
-    bytes.withUnsafeBytes { bytes in
-        while offset < bytes.count && failure == 0 {
-            let count = write(descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
-            if count >= 0 {
-                offset += count
-            } else if errno != EINTR {
-                failure = errno
-            }
-        }
-    }
-    // Some file systems report a full disk only here.
-    if close(descriptor) != 0 && failure == 0 { failure = errno }
-    guard failure == 0 else {
-        throw WAVError(
-            .unwritable, at: offset,
-            "cannot write the file: \(systemErrorText(failure)); free some space, "
-                + "or choose another place")
     }
 }

@@ -17,6 +17,7 @@ struct CodecBench {
         encode.bytes = try HeapMeter.bytes {
             let pair = try contender.make()
             RoundTrip(pair, packetLength: length).feed(packets: 5)
+            try pair.check()
             return pair
         }
         return [encode, decode]
@@ -25,8 +26,10 @@ struct CodecBench {
     func measureQuality(into row: inout BenchRow) throws {
         let rate = contender.format.sampleRate
         let signal = Multitone.speechBand
-        let trip = RoundTrip(try contender.make(), packetLength: length)
+        let pair = try contender.make()
+        let trip = RoundTrip(pair, packetLength: length)
         let run = StreamRun(trip, signal.samples(seconds: 1.2, sampleRate: rate), from: rate, to: rate)
+        try pair.check()
         row.delayReported = run.reportedDelay
         if let window = AnalysisWindow.last(of: run.output, sampleRate: rate) {
             let fit = DelayFit(of: signal, in: window, startingAt: window.startIndex, sampleRate: rate)
@@ -55,6 +58,7 @@ struct CodecBench {
                 return meter.measure(milliseconds: milliseconds) { _ = encode($0) }
             }
         }
+        try encoder.check()
         let decoder = try contender.make()
         var samples = [Int16](repeating: 0, count: 2 * length)
         let decoding = samples.withUnsafeMutableBufferPointer { samples in
@@ -62,6 +66,7 @@ struct CodecBench {
                 payloads[number % count].withUnsafeBytes { _ = decoder.decode($0, into: samples) }
             }
         }
+        try decoder.check()
         return (encoding, decoding)
     }
 }

@@ -18,6 +18,11 @@ public struct PipelineReport: Codable, Sendable {
         public var delay: Double
         /// Heap of one instance.
         public var bytes: Int?
+
+        private enum CodingKeys: String, CodingKey {
+            case leg, type, address, takes, gives, cost, bytes
+            case delay = "delayMs"
+        }
     }
 
     /// All stages of one leg as one chain.
@@ -26,6 +31,11 @@ public struct PipelineReport: Codable, Sendable {
         public var cost: Cost
         /// In milliseconds.
         public var delay: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case leg, cost
+            case delay = "delayMs"
+        }
     }
 
     public var pipeline: String
@@ -60,7 +70,7 @@ public struct PipelineBench {
     public func run(progress: (_ stage: String) -> Void = { _ in }) throws -> PipelineReport {
         var report = PipelineReport(
             pipeline: plan.pipeline, file: plan.file, machine: .current, stages: [], legs: [])
-        let carrier = plan.transport.component.format
+        let carrier = plan.transport.component.format(plan.transport.settings)
         try measure(.toAgent, plan.stagesBefore, from: carrier, into: &report, progress)
         try measure(.toCaller, plan.stagesAfter, from: plan.agentFormat, into: &report, progress)
         return report

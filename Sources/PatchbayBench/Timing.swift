@@ -11,8 +11,21 @@ public struct Cost: Codable, Hashable, Sendable {
     /// Calls of the allocator; `nil` when nobody counts.
     public var allocations: Double?
 
+    private enum CodingKeys: String, CodingKey {
+        case p50 = "p50Us"
+        case p99 = "p99Us"
+        case cpu = "cpuUs"
+        case allocations
+    }
+
     /// How many such streams one core could run: 20 ms over the CPU time.
     public var timesRealTime: Double { cpu > 0 ? 20_000 / cpu : 0 }
+
+    /// From what a packet of so many milliseconds costs to what 20 ms do.
+    func scaled(fromMilliseconds milliseconds: Double) -> Cost {
+        let scale = 20 / milliseconds
+        return Cost(p50: p50 * scale, p99: p99 * scale, cpu: cpu * scale, allocations: allocations.map { $0 * scale })
+    }
 }
 
 /// Times one packet's work, many times.
@@ -70,10 +83,7 @@ public struct CostMeter: Sendable {
             best.p99 = min(best.p99, Double(times[min(groups - 1, groups * 99 / 100)]) * unit)
             best.cpu = min(best.cpu, Double(spent) / (1000 * Double(group * groups)))
         }
-        let scale = 20 / milliseconds
-        return Cost(
-            p50: best.p50 * scale, p99: best.p99 * scale, cpu: best.cpu * scale,
-            allocations: best.allocations.map { $0 * scale })
+        return best.scaled(fromMilliseconds: milliseconds)
     }
 }
 

@@ -91,20 +91,31 @@ struct BenchTable: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where that script is.", visibility: .hidden))
     var audioopScript = "Benchmarks/Audio/peers.py"
 
+    /// As its script names it.
+    private static let audioop = "audioop.ratecv"
+
+    func validate() throws {
+        guard (0...10_000).contains(tolerance) else {
+            throw ValidationError("--tolerance is \(tolerance); allowed are 0 to 10000 per cent")
+        }
+    }
+
     func run() async throws {
         let plan = try plan()
         // What can be refused is refused before a minute of work.
         let earlier = try compare.map { try BenchReport(contentsOf: $0) }
         let merged = try merge.flatMap { try BenchReport(contentsOf: $0).rows }
-        if withAudioop, !FileManager.default.isReadableFile(atPath: audioopScript) {
+        if let svg { try OutputFile.check(svg, option: "--svg") }
+        let measuresAudioop = withAudioop && plan.includes(.resampler, Self.audioop)
+        if measuresAudioop, !FileManager.default.isReadableFile(atPath: audioopScript) {
             throw ValidationError("\(audioopScript) is not here: run this in the project's folder")
         }
         options.warnOfDebugBuild()
         var report = plan.run { done, count, next in
             Terminal.progress("\(done + 1)/\(count)  \(next.name) \(next.path)")
         }
-        if withAudioop {
-            Terminal.progress("audioop.ratecv")
+        if measuresAudioop {
+            Terminal.progress(Self.audioop)
             report.rows += try PeerScript.audioop(script: audioopScript, plan: plan).run()
         }
         Terminal.endProgress()
@@ -125,14 +136,13 @@ struct BenchTable: AsyncParsableCommand {
         }
         let plan = BenchPlan(
             only: only, rates: rates, seconds: options.seconds, rounds: options.rounds, sileroModel: sileroModel)
-        let unknown = plan.unknownWords.filter { !withAudioop || !"audioop.ratecv".contains($0.lowercased()) }
+        let unknown = plan.unknownWords.filter { !withAudioop || !Self.audioop.contains($0.lowercased()) }
         if !unknown.isEmpty {
             let names = BenchPlan().cases.reduce(into: [String]()) { if !$0.contains($1.name) { $0.append($1.name) } }
             throw ValidationError(
                 "--only: nothing is called \(unknown.joined(separator: ", ")); there are resamplers, codecs, vad, "
                     + names.joined(separator: ", "))
         }
-        guard tolerance >= 0 else { throw ValidationError("--tolerance is 0 per cent or more") }
         return plan
     }
 
@@ -153,7 +163,7 @@ struct BenchTable: AsyncParsableCommand {
         }
         Terminal.note(
             worse.isEmpty
-                ? "nothing got worse than in \(compare ?? "") (times by more than \(Int(tolerance)) %)"
+                ? "nothing got worse than in \(compare ?? "") (times by more than \(String(format: "%g", tolerance)) %)"
                 : "worse than in \(compare ?? ""):\n" + worse.joined(separator: "\n"))
         if only.isEmpty, !comparison.missing.isEmpty {
             Terminal.note(

@@ -16,7 +16,9 @@ final class DemoTranscript: CallObserver {
         switch event {
         case .streamStarted: state.withLock { $0.start = time }
         case .interrupted(let cause, let heard):
-            enter("(interruption: \(cause); \(heard.duration.milliseconds) ms of the answer were heard: \(heard.text)…)", time)
+            enter(
+                "(interruption: \(cause); \(heard.duration.milliseconds) ms of the answer were heard: \(heard.text)…)",
+                time)
         case .ended(let reason): enter("(\(reason))", time)
         default: break
         }

@@ -149,6 +149,12 @@ private enum SileroPackage {
     private static func explanation(_ complaint: String, status: Int32) -> String {
         if status == 127 { return "python3 is not installed (apt-get install python3 python3-pip)" }
         if complaint.contains("No module named pip") { return "Python has no pip (apt-get install python3-pip)" }
+        // Of an index that it cannot reach, pip's last word is that the version does not exist.
+        let signs = [
+            "NewConnectionError", "Failed to establish", "NameResolution", "ConnectTimeout", "ReadTimeout",
+            "ProxyError",
+        ]
+        if signs.contains(where: complaint.contains) { return "the package index cannot be reached" }
         let lines = complaint.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
         return lines.last { $0.hasPrefix("ERROR") } ?? lines.last ?? "it ended with code \(status)"
     }

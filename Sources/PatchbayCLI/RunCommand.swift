@@ -37,22 +37,32 @@ struct RunCommand: AsyncParsableCommand {
     private static let callSid = "CA" + String(repeating: "0", count: 32)
 
     func validate() throws {
-        guard wait >= 0 else { throw ValidationError("--wait is \(wait); allowed is 0 or more") }
-        guard patience >= 1 else { throw ValidationError("--patience is \(patience); allowed is 1 second or more") }
-        guard limit >= 1 else { throw ValidationError("--limit is \(limit); allowed is 1 second or more") }
-        if let output, !Self.endings.contains(where: output.lowercased().hasSuffix) {
+        guard (0...3_600_000).contains(wait) else {
+            throw ValidationError("--wait is \(wait); allowed are 0 to 3600000 milliseconds")
+        }
+        guard (1...3600).contains(patience) else {
+            throw ValidationError("--patience is \(patience); allowed are 1 to 3600 seconds")
+        }
+        guard (1...86_400).contains(limit) else {
+            throw ValidationError("--limit is \(limit); allowed are 1 to 86400 seconds")
+        }
+        guard let output else { return }
+        guard Self.endings.contains(where: output.lowercased().hasSuffix) else {
             throw ValidationError("--output is \"\(output)\"; it ends in .wav, .opus or .ogg")
         }
+        try OutputFile.check(output, option: "--output")
     }
 
     func run() async throws {
         let environment = try await options.environment()
         let set = try options.pipelines([pipeline], try .standard(), environment)
-        var plan = try plan(in: set)
+        var (plan, called) = try plan(in: set)
         let carrierFormat = plan.transport.component.format(plan.transport.settings)
+        try checkOutputRate(carrierFormat.sampleRate)
         plan.transport.component = FileTransport(inPlaceOf: carrierFormat)
         let transcript = DemoTranscript()
-        let (sound, reason) = try await call(plan, speaking: try speech(at: carrierFormat.sampleRate), transcript)
+        let (sound, reason) = try await call(
+            plan, to: called, speaking: try speech(at: carrierFormat.sampleRate), transcript)
         RecordingWriter.shared.finish()
 
         if let output { try write(sound, to: output) }
@@ -68,24 +78,31 @@ struct RunCommand: AsyncParsableCommand {
         if reason.isFailure { throw CommandFailure(description: "the call failed: \(reason)") }
     }
 
+    /// Opus has five rates. The recording has that of the call.
+    private func checkOutputRate(_ rate: Int) throws {
+        guard let output, !output.lowercased().hasSuffix(".wav"), !AudioFormat.opusSampleRates.contains(rate) else {
+            return
+        }
+        throw ValidationError("--output: the call has \(rate) Hz, which Opus has not; end the name in .wav")
+    }
+
     /// The called number's pipeline, or the only one.
-    private func plan(in set: PipelineSet) throws -> PipelinePlan {
+    private func plan(in set: PipelineSet) throws -> (PipelinePlan, called: String) {
         if let number {
             guard let route = set.route(number) else {
                 throw CommandFailure(description: "\(pipeline) does not answer \(number)")
             }
-            return try route.plan(for: CallVariables(from: from, to: number, sid: Self.callSid))
+            return (try route.plan(for: CallVariables(from: from, to: number, sid: Self.callSid)), number)
         }
         guard let document = set.documents.first, set.documents.count == 1 else {
             throw ValidationError("\(pipeline) holds \(set.documents.count) pipelines; name one file, or a --number")
         }
-        return try document.plan(
-            for: CallVariables(from: from, to: called(document), sid: Self.callSid),
+        let called =
+            document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") } ?? "+15550100002"
+        let plan = try document.plan(
+            for: CallVariables(from: from, to: called, sid: Self.callSid),
             variables: document.numbers.first?.variables ?? [:])
-    }
-
-    private func called(_ document: PipelineDocument) -> String {
-        number ?? document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") } ?? "+15550100002"
+        return (plan, called)
     }
 
     /// The file, mono, at the rate of the call, with the silence before it.
@@ -103,12 +120,12 @@ struct RunCommand: AsyncParsableCommand {
         }
     }
 
-    private func call(_ plan: PipelinePlan, speaking speech: [Int16], _ transcript: DemoTranscript) async throws -> (
-        FileSound, EndReason
-    ) {
+    private func call(
+        _ plan: PipelinePlan, to called: String, speaking speech: [Int16], _ transcript: DemoTranscript
+    ) async throws -> (FileSound, EndReason) {
         let parts = try CallParts(plan)
         let info = CallInfo(
-            id: "run", callSid: Self.callSid, from: from, to: number ?? "", pipeline: plan.pipeline,
+            id: "run", callSid: Self.callSid, from: from, to: called, pipeline: plan.pipeline,
             version: plan.version)
         let format = plan.transport.component.format(plan.transport.settings)
         let (patience, limit) = (TimeSpan.seconds(Int64(patience)), TimeSpan.seconds(Int64(limit)))

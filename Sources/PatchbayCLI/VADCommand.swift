@@ -17,13 +17,13 @@ struct VADCommand: ParsableCommand {
 
     enum Engine: String, ExpressibleByArgument, CaseIterable { case energy, webrtc, silero }
 
-    @Argument(help: "WAV files; stereo is mixed down.") var files: [String]
+    @Argument(help: "WAV or Ogg Opus files; stereo is mixed down.") var files: [String]
     @Option(help: "energy, webrtc or silero") var engine = Engine.energy
     @Option(help: "What counts as speech: dB above the noise (energy, 9) or a probability (silero, 0.5).")
     var threshold: Double?
     @Option(help: "What speech may fall to: as --threshold (energy), or 0.15 less (silero).") var exitThreshold: Double?
-    @Option(help: "energy: dBFS below which nothing is speech.") var minimumLevel = EnergyDetector.defaultMinimumLevel
-    @Option(help: "webrtc: how strict it is, 0 to 3.") var mode = WebRTCDetector.defaultMode
+    @Option(help: "energy: dBFS below which nothing is speech. (default: -50)") var minimumLevel: Double?
+    @Option(help: "webrtc: how strict it is, 0 to 3. (default: 3)") var mode: Int?
     @Option(help: "silero: the model file. (default: where `patchbay model silero` puts it)") var model: String?
     @Option(help: "Milliseconds of speech before it counts.") var minimumSpeech = 100
     @Option(help: "Milliseconds of silence that end speech.") var minimumSilence = 500
@@ -38,6 +38,55 @@ struct VADCommand: ParsableCommand {
         guard minimumSpeech >= 0, minimumSilence >= 0, minimumSpeech <= 60_000, minimumSilence <= 60_000 else {
             throw ValidationError("--minimum-speech and --minimum-silence are 0 to 60000 milliseconds")
         }
+        try validateEngine()
+    }
+
+    /// As `lint` does for the stage: what the engine does not have is refused, and what is out of its range.
+    private func validateEngine() throws {
+        let owners: [(option: String, isSet: Bool, engines: [Engine])] = [
+            ("--threshold", threshold != nil, [.energy, .silero]),
+            ("--exit-threshold", exitThreshold != nil, [.energy, .silero]),
+            ("--minimum-level", minimumLevel != nil, [.energy]),
+            ("--mode", mode != nil, [.webrtc]),
+            ("--model", model != nil, [.silero]),
+        ]
+        for owner in owners where owner.isSet && !owner.engines.contains(engine) {
+            let engines = owner.engines.map(\.rawValue).joined(separator: " and ")
+            throw ValidationError(
+                "\(owner.option) belongs to --engine \(engines), but the engine is \(engine.rawValue)")
+        }
+        let range = engine == .silero ? 0.01...0.99 : 3...30
+        if let threshold, !range.contains(threshold) {
+            throw ValidationError(
+                "--threshold is \(threshold); \(engine.rawValue) takes \(range.lowerBound) to \(range.upperBound)")
+        }
+        let highest = parameters.threshold
+        if let exitThreshold, !(0.01...highest).contains(exitThreshold) {
+            throw ValidationError(
+                "--exit-threshold is \(exitThreshold); allowed are 0.01 to the threshold, which is \(highest)")
+        }
+        if let minimumLevel, !(-90 ... -10).contains(minimumLevel) {
+            throw ValidationError("--minimum-level is \(minimumLevel); allowed are -90 to -10 dBFS")
+        }
+        if let mode, !WebRTCDetector.modes.contains(mode) {
+            throw ValidationError("--mode is \(mode); allowed are 0 to 3")
+        }
+    }
+
+    /// What the options make of the engine's usual parameters.
+    private var parameters: SpeechSegmenter.Parameters {
+        var parameters: SpeechSegmenter.Parameters
+        switch engine {
+        case .energy:
+            parameters = .energy
+            if let threshold { (parameters.threshold, parameters.exitThreshold) = (threshold, threshold) }
+        case .webrtc: parameters = .webrtc
+        case .silero: parameters = threshold.map { .silero(threshold: $0) } ?? .silero
+        }
+        parameters.exitThreshold = exitThreshold ?? parameters.exitThreshold
+        parameters.minimumSpeech = minimumSpeech
+        parameters.minimumSilence = minimumSilence
+        return parameters
     }
 
     func run() throws {
@@ -57,20 +106,23 @@ struct VADCommand: ParsableCommand {
     }
 
     private func judge(_ file: String) throws -> VADReport {
-        let wav = try WAVFile(path: file)
-        let rate = self.rate ?? engineRate(for: wav.format.sampleRate)
+        let sound = try SoundFile(path: file)
+        let rate = self.rate ?? engineRate(for: sound.format.sampleRate)
         var samples: [Int16] = []
+        let wav = WAVFile(
+            samples: sound.samples, sampleRate: sound.format.sampleRate, channelCount: sound.format.channelCount)
         let audio = try wav.audio(in: .pcm(rate))
         audio.withUnsafeSamples(copyingInto: &samples) { _ in }
         switch engine {
         case .energy:
-            return report(EnergyDetector(sampleRate: rate, minimumLevel: minimumLevel), .energy, samples, file)
+            let level = minimumLevel ?? EnergyDetector.defaultMinimumLevel
+            return report(EnergyDetector(sampleRate: rate, minimumLevel: level), samples, file)
         case .webrtc:
-            return report(try WebRTCDetector(sampleRate: rate, mode: mode), .webrtc, samples, file)
+            let mode = mode ?? WebRTCDetector.defaultMode
+            return report(try WebRTCDetector(sampleRate: rate, mode: mode), samples, file)
         case .silero:
             let model = try SileroModel.shared(path: model ?? SileroModel.defaultPath)
-            let usual = threshold.map { SpeechSegmenter.Parameters.silero(threshold: $0) } ?? .silero
-            return report(try SileroDetector(model, sampleRate: rate), usual, samples, file)
+            return report(try SileroDetector(model, sampleRate: rate), samples, file)
         }
     }
 
@@ -86,32 +138,32 @@ struct VADCommand: ParsableCommand {
     }
 
     private func report<Detector: VoiceActivityDetector>(
-        _ detector: Detector, _ usual: SpeechSegmenter.Parameters, _ samples: [Int16], _ file: String
+        _ detector: Detector, _ samples: [Int16], _ file: String
     ) -> VADReport {
-        var parameters = usual
-        if let threshold, engine != .silero {
-            parameters.threshold = threshold
-            parameters.exitThreshold = threshold
-        }
-        parameters.exitThreshold = exitThreshold ?? parameters.exitThreshold
-        parameters.minimumSpeech = minimumSpeech
-        parameters.minimumSilence = minimumSilence
         var report = VADReport(
-            file: file, engine: engine.rawValue, sampleRate: detector.sampleRate, samples: samples.count,
+            file: file, engine: engine.rawValue, sampleRateHz: detector.sampleRate, samples: samples.count,
             windowSamples: detector.windowLength)
         var speech = SpeechDetector(detector, parameters)
+        var edges: [SpeechEdge] = []
+        // There is room for all of them, so that keeping them is not what is timed.
+        var kept: [Double] = []
+        if scores { kept.reserveCapacity(samples.count / detector.windowLength + 1) }
         let start = ContinuousClock.now
         samples.withUnsafeBufferPointer { samples in
             // In packets, as on a call.
             let packet = max(1, detector.sampleRate / 50)
             for start in stride(from: 0, to: samples.count, by: packet) {
                 speech.process(UnsafeBufferPointer(rebasing: samples[start..<min(samples.count, start + packet)])) {
-                    report.add(score: $0.score, edge: $0.edge, keepingScore: scores)
+                    if scores { kept.append($0.score) }
+                    if let edge = $0.edge { edges.append(edge) }
                 }
             }
         }
+        let spent = ContinuousClock.now - start
         let packets = Double(samples.count) / Double(detector.sampleRate) * 50
-        report.microsecondsPer20Ms = packets > 0 ? (ContinuousClock.now - start) / .microseconds(1) / packets : 0
+        report.microsecondsPer20Ms = packets > 0 ? spent / .microseconds(1) / packets : 0
+        for edge in edges { report.add(edge) }
+        if scores { report.scores = kept }
         return report
     }
 }
@@ -120,16 +172,16 @@ struct VADCommand: ParsableCommand {
 struct VADReport: Encodable {
     /// Offsets in samples from the start of the file.
     struct Segment: Encodable {
-        var start: Int
+        var startSample: Int
         /// The file's end when nothing else ended the speech.
-        var end: Int
+        var endSample: Int
         /// How much had been heard when the start and the end were noticed.
-        var startNoticed: Int
-        var endNoticed: Int?
+        var startNoticedSample: Int
+        var endNoticedSample: Int?
     }
 
     var file, engine: String
-    var sampleRate: Int
+    var sampleRateHz: Int
     var samples: Int
     /// How many samples one score is for.
     var windowSamples: Int
@@ -138,35 +190,35 @@ struct VADReport: Encodable {
     var microsecondsPer20Ms = 0.0
     var scores: [Double]?
 
-    init(file: String, engine: String, sampleRate: Int, samples: Int, windowSamples: Int) {
+    init(file: String, engine: String, sampleRateHz: Int, samples: Int, windowSamples: Int) {
         self.file = file
         self.engine = engine
-        self.sampleRate = sampleRate
+        self.sampleRateHz = sampleRateHz
         self.samples = samples
         self.windowSamples = windowSamples
     }
 
-    mutating func add(score: Double, edge: SpeechEdge?, keepingScore: Bool) {
-        if keepingScore { scores = (scores ?? []) + [score] }
-        guard let edge else { return }
+    mutating func add(_ edge: SpeechEdge) {
         switch edge.kind {
         case .speechStarted:
-            segments.append(Segment(start: edge.offset, end: samples, startNoticed: edge.decidedAt))
+            segments.append(
+                Segment(startSample: edge.offset, endSample: samples, startNoticedSample: edge.decidedAt))
         case .speechStopped:
-            segments[segments.count - 1].end = edge.offset
-            segments[segments.count - 1].endNoticed = edge.decidedAt
+            // None stops that has not started.
+            segments[segments.count - 1].endSample = edge.offset
+            segments[segments.count - 1].endNoticedSample = edge.decidedAt
         }
     }
 
     var text: String {
-        func seconds(_ samples: Int) -> String { String(format: "%8.3f s", Double(samples) / Double(sampleRate)) }
-        let total = segments.reduce(0) { $0 + $1.end - $1.start }
+        func seconds(_ samples: Int) -> String { String(format: "%8.3f s", Double(samples) / Double(sampleRateHz)) }
+        let total = segments.reduce(0) { $0 + $1.endSample - $1.startSample }
         var lines = [
             "\(file): speech in \(segments.count) stretch\(segments.count == 1 ? "" : "es"), "
-                + "\(seconds(total).trimmed) of \(seconds(samples).trimmed) (\(engine) at \(sampleRate) Hz)"
+                + "\(seconds(total).trimmed) of \(seconds(samples).trimmed) (\(engine) at \(sampleRateHz) Hz)"
         ]
         for segment in segments {
-            lines.append("\(seconds(segment.start)) to\(seconds(segment.end))")
+            lines.append("\(seconds(segment.startSample)) to\(seconds(segment.endSample))")
         }
         for (window, score) in (scores ?? []).enumerated() {
             lines.append("\(seconds(window * windowSamples))  \(String(format: "%.6f", score))")

@@ -57,7 +57,8 @@ def run(cache, *arguments):
 @pytest.fixture(scope="module")
 def model(cache):
     result = run(cache, "model", "silero")
-    if "pip could not download" in result.stderr:
+    # Only this: a version that is gone or a file with another hash is a failure.
+    if "the package index cannot be reached" in result.stderr:
         pytest.skip(result.stderr.strip())
     assert result.returncode == 0, result.stderr
     path = cache / "patchbay" / "silero_vad.onnx"

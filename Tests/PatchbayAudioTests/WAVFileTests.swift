@@ -207,7 +207,8 @@ struct RawWAV {
             bytes.removeLast(Int.random(in: 0...3, using: &generator))
             if let file = try? WAVFile(bytes: bytes) {
                 read += 1
-                #expect(file.data.count == file.sampleFrameCount * file.format.byteCount(sampleFrames: 1), "seed \(seed)")
+                #expect(
+                    file.data.count == file.sampleFrameCount * file.format.byteCount(sampleFrames: 1), "seed \(seed)")
                 #expect(file.samples().count == file.sampleFrameCount * file.format.channelCount, "seed \(seed)")
             }
         }

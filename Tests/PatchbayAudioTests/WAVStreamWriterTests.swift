@@ -61,7 +61,7 @@ import Testing
         #expect(WAVStreamWriter.largestData + 36 == Int(UInt32.max))
     }
 
-    @Test func aFullDiskIsAnErrorAndLeavesWhatWasFlushed() throws {
+    @Test func aFullDiskIsAnError() throws {
         let full = open("/dev/full", O_WRONLY)
         try #require(full >= 0)
         let error = #expect(throws: WAVError.self) {
@@ -70,13 +70,58 @@ import Testing
         #expect(error?.code == .unwritable)
         #expect(error?.message.contains("space") == true)
 
-        // A file that may not grow beyond a limit, as on a full disk: reading side only, so every write fails.
-        let place = Place()
-        close(place.descriptor)
-        let readOnly = open(place.path, O_RDONLY)
-        #expect(throws: WAVError.self) {
-            try WAVStreamWriter(descriptor: readOnly, sampleRate: 8000, channelCount: 1)
+    }
+
+    /// A disk that is full from the moment it is told so: for what is written at offsets of a range, half of which still fits.
+    private final class Disk {
+        var full: Range<Int>?
+
+        func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int) -> Int {
+            guard full?.contains(offset) == true else {
+                return pwrite(descriptor, bytes.baseAddress, bytes.count, off_t(offset))
+            }
+            if bytes.count > 8 { return pwrite(descriptor, bytes.baseAddress, bytes.count / 2, off_t(offset)) }
+            errno = ENOSPC
+            return -1
         }
+    }
+
+    /// What fails: the samples, the size of their chunk, the size of the file.
+    @Test(arguments: [44..<100_000, 40..<44, 4..<8])
+    func aDiskThatFillsLaterLeavesWhatWasFlushedAndTheRestFollows(full: Range<Int>) throws {
+        let place = Place(), disk = Disk()
+        let writer = try WAVStreamWriter(
+            descriptor: place.descriptor, sampleRate: 8000, channelCount: 1, write: disk.write)
+        try writer.append(ramp(160))
+        try writer.flush()
+        disk.full = full
+        try writer.append(Array(ramp(320)[160...]))
+        let error = #expect(throws: WAVError.self) { try writer.flush() }
+        #expect(error?.code == .unwritable && error?.message.contains("space") == true)
+        let left = try WAVFile(bytes: place.bytes).samples()
+        #expect(left == ramp(full.lowerBound == 4 ? 320 : 160), "the size of the file is not what readers go by")
+        disk.full = nil
+        try writer.flush()
+        #expect(try place.bytes == WAVFile(samples: ramp(320), sampleRate: 8000).bytes())
+        try writer.append(Array(ramp(480)[320...]))
+        try writer.close()
+        #expect(try place.bytes == WAVFile(samples: ramp(480), sampleRate: 8000).bytes())
+    }
+
+    @Test(arguments: [44..<100_000, 40..<44])
+    func aDiskThatStaysFullIsSaidWhenTheFileIsClosed(full: Range<Int>) throws {
+        let place = Place(), disk = Disk()
+        let writer = try WAVStreamWriter(
+            descriptor: place.descriptor, sampleRate: 8000, channelCount: 1, write: disk.write)
+        try writer.append(ramp(160))
+        try writer.flush()
+        disk.full = full
+        try writer.append(ramp(160))
+        #expect(throws: WAVError.self) { try writer.flush() }
+        let error = #expect(throws: WAVError.self) { try writer.close() }
+        #expect(error?.code == .unwritable)
+        #expect(try WAVFile(bytes: place.bytes).samples() == ramp(160))
+        try writer.close()
     }
 
     @Test(arguments: [(8000, 0), (8000, 3), (3999, 1), (192_001, 2)])

@@ -40,10 +40,22 @@ import Testing
         }
     }
 
-    private func report(_ stages: String) throws -> PipelineReport {
+    /// A carrier that sends what its settings say.
+    private struct Trunk: TransportComponent {
+        let spec = ComponentSpec(
+            "trunk", .transport, summary: "Linear or µ-law.",
+            fields: [Field("wide", .boolean, default: false, "Whether it sends 16 kHz.")])
+        let format = AudioFormat.telephony
+        func format(_ settings: Settings) -> AudioFormat {
+            settings.bool("wide") == true ? AudioFormat(.l16, sampleRate: 16_000) : format
+        }
+    }
+
+    private func report(_ stages: String, transport: String = #""line""#) throws -> PipelineReport {
         let registry = try ComponentRegistry(
-            transports: [Line()], stages: [Decoder(), Encoder(), Resampler(), VAD(), Fuse()], agents: [Nobody()])
-        let text = #"{"name": "p", "numbers": ["*"], "transport": "line", "stages": [\#(stages)]}"#
+            transports: [Line(), Trunk()], stages: [Decoder(), Encoder(), Resampler(), VAD(), Fuse()],
+            agents: [Nobody()])
+        let text = #"{"name": "p", "numbers": ["*"], "transport": \#(transport), "stages": [\#(stages)]}"#
         let (set, diagnostics) = PipelineSet.load(
             sources: [SourceText(file: "p.json", text)], registry: registry, environment: [:])
         let document = try #require(set?.documents.first, "\(diagnostics.rendered())")
@@ -65,6 +77,14 @@ import Testing
         #expect(report.callsPerCore > 0)
         let table = report.table(.text)
         #expect(table.contains("all stages") && table.contains("mulaw 8000 Hz mono"))
+    }
+
+    @Test(arguments: [(false, "mulaw 8000 Hz mono"), (true, "l16 16000 Hz mono")])
+    func theCarriersFormatIsThatOfItsSettings(isWide: Bool, format: String) throws {
+        let report = try report(
+            #""decoder", "nobody", "encoder""#, transport: #"{"type": "trunk", "wide": \#(isWide)}"#)
+        #expect(report.stages.first?.takes == format)
+        #expect(report.stages.last?.gives == format)
     }
 
     @Test func aPipelineWithoutStagesCostsNextToNothing() throws {

@@ -115,7 +115,8 @@ import Testing
             call.advance(20)
         }
         let dropped = call.call.counters.lateDropped
-        #expect(dropped > .zero && dropped <= .milliseconds(1040), "a second, and then the clock is set anew: \(dropped)")
+        #expect(
+            dropped > .zero && dropped <= .milliseconds(1040), "a second, and then the clock is set anew: \(dropped)")
         #expect(call.agentTexts("heard 160").count >= 148)
     }
 

@@ -17,6 +17,11 @@ func readBytes(_ path: String, maximumBytes: Int) throws(FileFault) -> [UInt8] {
     }
     defer { close(descriptor) }
     var bytes: [UInt8] = []
+    var information = stat()
+    if fstat(descriptor, &information) == 0 {
+        // Only a hint: pipes have no size, and a file may still grow.
+        bytes.reserveCapacity(min(max(0, Int(information.st_size)), maximumBytes) + 1)
+    }
     let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
     defer { piece.deallocate() }
     while true {
@@ -36,9 +41,12 @@ func readBytes(_ path: String, maximumBytes: Int) throws(FileFault) -> [UInt8] {
     }
 }
 
-/// A file that is written from start to end. Closed when it goes.
+/// The operating system's text for an error number.
+func systemErrorText(_ number: Int32) -> String { strerror(number).map { String(cString: $0) } ?? "error \(number)" }
+
+/// A file that is written from start to end. Closed when it goes, if it was not before.
 final class FileOutput {
-    private let descriptor: Int32
+    private var descriptor: Int32
     private var offset = 0
 
     /// Makes the file, replacing what is there.
@@ -50,7 +58,17 @@ final class FileOutput {
         }
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit { if descriptor >= 0 { _ = Glibc.close(descriptor) } }
+
+    /// Some file systems report a full disk only here. Closing again does nothing.
+    func close() throws(FileFault) {
+        guard descriptor >= 0 else { return }
+        defer { descriptor = -1 }
+        guard Glibc.close(descriptor) == 0 else {
+            throw FileFault(
+                kind: .unwritable, message: "cannot close the file: \(systemErrorText(errno))", offset: offset)
+        }
+    }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(FileFault) {
         var rest = bytes
@@ -67,5 +85,9 @@ final class FileOutput {
             offset += count
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
+    }
+
+    func write(_ bytes: [UInt8]) throws(FileFault) {
+        try bytes.withUnsafeBufferPointer { (bytes) throws(FileFault) in try write(UnsafeRawBufferPointer(bytes)) }
     }
 }

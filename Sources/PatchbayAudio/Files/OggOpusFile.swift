@@ -1,6 +1,6 @@
 /// An Ogg Opus file (RFC 7845) in memory, decoded.
 ///
-/// Read are streams of one or two channels (mapping family 0). Pages of other streams in the file are passed over. A file
+/// Read are streams of one or two channels (mapping family 0). Pages of other streams beside it are passed over; of several Opus streams the first is read. A file
 /// whose end is missing, as a process leaves it that died, is read as far as it goes; a damaged page is an error; a packet
 /// that makes no sense on a sound page is concealed and counted.
 public struct OggOpusFile: Sendable {

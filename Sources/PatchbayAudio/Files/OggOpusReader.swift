@@ -101,9 +101,16 @@ final class OggOpusReader {
     private func take(_ page: inout ogg_page) throws(OggOpusError) -> Bool {
         let number = ogg_page_serialno(&page)
         if serialNumber == nil {
+            // All streams begin before any goes on (RFC 3533, section 4), so there is another chance up to here.
+            guard ogg_page_bos(&page) != 0 else {
+                throw OggOpusError(
+                    .notOggOpus, at: 0,
+                    "none of the streams in the file is Opus; convert it: ffmpeg -i in -c:a libopus out.opus")
+            }
+            guard Self.beginsOpus(page) else { return false }
             serialNumber = number
-            guard ogg_page_bos(&page) != 0, ogg_stream_init(stream, number) == 0 else {
-                throw OggOpusError(.notOggOpus, at: 0, "the first page does not begin a stream; copy the file again")
+            guard ogg_stream_init(stream, number) == 0 else {
+                throw OggOpusError(.codecFailed, at: offset, "libogg could not start a stream: no memory")
             }
         }
         guard number == serialNumber else { return false }
@@ -121,6 +128,11 @@ final class OggOpusReader {
             try take(packet)
         }
         return ogg_page_eos(&page) != 0
+    }
+
+    /// Whether a first page is that of an Opus stream: its body begins with the identification header (RFC 7845, section 5.1).
+    private static func beginsOpus(_ page: ogg_page) -> Bool {
+        UnsafeRawBufferPointer(start: page.body, count: page.body_len).starts(with: "OpusHead".utf8)
     }
 
     private func take(_ packet: ogg_packet) throws(OggOpusError) {
@@ -181,9 +193,10 @@ final class OggOpusReader {
     private func trim(_ header: OggOpusHeader, _ format: AudioFormat) {
         let ratio = 48_000 / format.sampleRate
         if let lastPosition, let firstPosition {
-            let (frames, overflow) = lastPosition.subtractingReportingOverflow(firstPosition)
-            let kept = overflow ? 0 : max(0, frames) / ratio * format.channelCount
-            if kept < samples.count { samples.removeLast(samples.count - kept) }
+            // Neither is negative. What the last claims may be far beyond what there is.
+            let present = samples.count / format.channelCount
+            let kept = min(max(0, lastPosition - firstPosition) / ratio, present)
+            samples.removeLast(samples.count - kept * format.channelCount)
         }
         samples.removeFirst(min(samples.count, header.preSkip / ratio * format.channelCount))
     }

@@ -27,7 +27,10 @@ public final class OggOpusWriter {
     private var granulePosition = 0
     /// Where the page that is being filled begins.
     private var pageStart = 0
+    /// Nothing is taken any more: it was finished, or what follows would stand behind a torn page.
     private var isFinished = false
+    /// Closes what `output` writes to, where that is the writer's own.
+    private var close: (() throws(OggOpusError) -> Void)?
 
     /// Writes the headers at once.
     ///
@@ -74,11 +77,16 @@ public final class OggOpusWriter {
     }
 
     /// Takes interleaved samples, any number of whole sample frames. Encodes every packet that is full and gives out a page
-    /// a second. Takes nothing after ``finish()``.
+    /// a second. Takes nothing after ``finish()``, nor after an error, since what came then would stand behind a torn page.
     public func append(_ samples: UnsafeBufferPointer<Int16>) throws(OggOpusError) {
         guard !isFinished else { return }
         sampleFrameCount += samples.count / format.channelCount
-        try encode(samples)
+        do throws(OggOpusError) {
+            try encode(samples)
+        } catch {
+            isFinished = true
+            throw error
+        }
     }
 
     /// Takes interleaved samples, any number of whole sample frames.
@@ -87,7 +95,7 @@ public final class OggOpusWriter {
     }
 
     /// Gives out the encoder's tail and the last page, which notes where the sound ends to the sample. Does nothing the
-    /// second time.
+    /// second time, nor after an error.
     public func finish() throws(OggOpusError) {
         guard !isFinished else { return }
         isFinished = true
@@ -110,6 +118,7 @@ public final class OggOpusWriter {
         let end = (sampleFrameCount + encoder.lookahead) * 48_000 / format.sampleRate
         put(latest, endingAt: end, isLast: true)
         try writePages()
+        try close?()
     }
 
     private func encode(_ samples: UnsafeBufferPointer<Int16>) throws(OggOpusError) {
@@ -172,7 +181,7 @@ public final class OggOpusWriter {
 extension OggOpusWriter {
     /// Writes to a file on disk, replacing what is there, blocking the calling thread once a second.
     ///
-    /// The file is closed when the writer goes. Parameters as for ``init(sampleRate:channelCount:packetMilliseconds:options:comments:serialNumber:to:)``.
+    /// ``finish()`` closes the file; without it, it is closed when the writer goes. Parameters as for ``init(sampleRate:channelCount:packetMilliseconds:options:comments:serialNumber:to:)``.
     public convenience init(
         path: String, sampleRate: Int, channelCount: Int = 1, packetMilliseconds: Double = 20,
         options: OpusOptions = OpusOptions(), comments: [String] = []
@@ -190,6 +199,13 @@ extension OggOpusWriter {
         ) { (bytes) throws(OggOpusError) in
             do throws(FileFault) {
                 try file.write(bytes)
+            } catch {
+                throw OggOpusError(error).naming(path)
+            }
+        }
+        close = { () throws(OggOpusError) in
+            do throws(FileFault) {
+                try file.close()
             } catch {
                 throw OggOpusError(error).naming(path)
             }

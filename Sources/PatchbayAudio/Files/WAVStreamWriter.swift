@@ -20,10 +20,16 @@ public final class WAVStreamWriter {
     /// Sample frames taken so far, written or waiting.
     public var sampleFrameCount: Int { (writtenBytes + waiting.count) / bytesPerFrame }
 
+    /// Writes at an offset of a file, as `pwrite` does: gives the bytes written, or -1 and `errno`.
+    typealias Write = (_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int) -> Int
+
     private let maximumDataBytes: Int
+    private let systemWrite: Write
     private var descriptor: Int32
     /// Sample bytes that are in the file.
     private var writtenBytes = 0
+    /// Sample bytes that the header counts; fewer than there are while its last update failed.
+    private var countedBytes = 0
     private var waiting: [UInt8] = []
 
     private var bytesPerFrame: Int { 2 * channelCount }
@@ -57,8 +63,13 @@ public final class WAVStreamWriter {
         }
     }
 
-    init(descriptor: Int32, sampleRate: Int, channelCount: Int, maximumDataBytes: Int) throws(WAVError) {
+    /// - Parameter write: What stands in for the operating system.
+    init(
+        descriptor: Int32, sampleRate: Int, channelCount: Int, maximumDataBytes: Int = largestData,
+        write: @escaping Write = { pwrite($0, $1.baseAddress, $1.count, off_t($2)) }
+    ) throws(WAVError) {
         self.descriptor = descriptor
+        systemWrite = write
         self.sampleRate = sampleRate
         self.channelCount = channelCount
         self.maximumDataBytes = maximumDataBytes
@@ -68,7 +79,7 @@ public final class WAVStreamWriter {
                 "cannot write \(channelCount) channels at \(sampleRate) Hz: 1 or 2 channels and 4000 to 192000 Hz are "
                     + "possible; resample or mix down first")
         }
-        try write(header(), at: 0)
+        try self.write(header(), at: 0)
     }
 
     deinit {
@@ -105,14 +116,21 @@ public final class WAVStreamWriter {
 
     /// Brings what was taken into the file and the header up to date. Does not force it onto the disk itself.
     ///
-    /// - Throws: ``WAVError/Code/unwritable``. The samples still wait then, and the file is valid up to the flush before.
+    /// - Throws: ``WAVError/Code/unwritable``. What is missing in the file is written by the next flush then, and the file is
+    ///   valid up to the flush before.
     public func flush() throws(WAVError) {
-        guard descriptor >= 0, !waiting.isEmpty else { return }
-        try write(waiting, at: Self.headerBytes + writtenBytes)
-        writtenBytes += waiting.count
-        waiting.removeAll(keepingCapacity: true)
-        try write(Array(header().prefix(8)), at: 0)
-        try write(Array(header().suffix(8)), at: Self.headerBytes - 8)
+        guard descriptor >= 0 else { return }
+        if !waiting.isEmpty {
+            try write(waiting, at: Self.headerBytes + writtenBytes)
+            writtenBytes += waiting.count
+            waiting.removeAll(keepingCapacity: true)
+        }
+        guard countedBytes != writtenBytes else { return }
+        // The size of `data` first: that is the one readers go by.
+        let header = header()
+        try write(Array(header.suffix(4)), at: Self.headerBytes - 4)
+        try write(Array(header[4..<8]), at: 4)
+        countedBytes = writtenBytes
     }
 
     /// Flushes and closes the file. Nothing can be written afterwards; closing again does nothing.
@@ -159,8 +177,8 @@ public final class WAVStreamWriter {
         var failure: Int32 = 0
         bytes.withUnsafeBytes { bytes in
             while offset < bytes.count && failure == 0 {
-                let count = pwrite(
-                    descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, off_t(start + offset))
+                let count = systemWrite(
+                    descriptor, UnsafeRawBufferPointer(rebasing: bytes[offset...]), start + offset)
                 if count > 0 {
                     offset += count
                 } else if count == 0 {

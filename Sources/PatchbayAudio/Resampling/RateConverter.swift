@@ -15,7 +15,7 @@ protocol RateConverter: AnyObject {
     func reset()
 }
 
-func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }
+package func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }
 
 /// The most sample frames that come out for `count` that go in, wherever between two samples the last one ended.
 func maximumFrames(forInput count: Int, from inputRate: Int, to outputRate: Int) -> Int {

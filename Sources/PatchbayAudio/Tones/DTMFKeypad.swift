@@ -13,7 +13,15 @@ public enum DTMFKeypad {
 
     /// The two frequencies of a key, in Hz; `nil` for anything that is no key. Letters may be small.
     public static func frequencies(of digit: Character) -> (low: Double, high: Double)? {
-        guard let index = digits.firstIndex(of: Character(digit.uppercased())) else { return nil }
+        let key: Character =
+            switch digit {
+            case "a": "A"
+            case "b": "B"
+            case "c": "C"
+            case "d": "D"
+            default: digit
+            }
+        guard let index = digits.firstIndex(of: key) else { return nil }
         return (lowFrequencies[index / 4], highFrequencies[index % 4])
     }
 

@@ -7,7 +7,7 @@ import CPatchbayKernels
 /// measure energy do not. The threshold its authors recommend is 0.5 to enter and 0.15 less to leave (`VADIterator` of
 /// <https://github.com/snakers4/silero-vad>). The same samples give the same bits on every processor.
 ///
-/// Allocates nothing after `init`; keeps 15 kB (25 kB at 16 kHz) besides the shared ``SileroModel``. Not `Sendable`: a
+/// Allocates nothing after `init`; keeps 13 kB (19 kB at 16 kHz) besides the shared ``SileroModel``. Not `Sendable`: a
 /// detector belongs to one stream.
 public final class SileroDetector: VoiceActivityDetector {
     /// Rates that there are networks for, in Hz.

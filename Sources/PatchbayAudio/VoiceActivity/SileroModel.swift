@@ -77,25 +77,13 @@ public final class SileroModel: Sendable {
     }
 
     private static func read(_ path: String) throws(VoiceActivityError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw VoiceActivityError(.modelUnreadable, "cannot open the file: \(systemErrorText(errno))")
+        do throws(FileFault) {
+            return try readBytes(path, maximumBytes: maximumBytes)
+        } catch {
+            guard error.kind == .tooLarge else { throw VoiceActivityError(.modelUnreadable, error.message) }
+            throw VoiceActivityError(
+                .modelTooLarge, "larger than \(maximumBytes) bytes; silero_vad.onnx has some 2.3 million")
         }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { piece.deallocate() }
-        while bytes.count <= maximumBytes {
-            let count = Glibc.read(descriptor, piece.baseAddress, piece.count)
-            if count == 0 { return bytes }
-            if count > 0 {
-                bytes.append(contentsOf: piece[..<count])
-            } else if errno != EINTR {
-                throw VoiceActivityError(.modelUnreadable, "cannot read the file: \(systemErrorText(errno))")
-            }
-        }
-        throw VoiceActivityError(
-            .modelTooLarge, "larger than \(maximumBytes) bytes; silero_vad.onnx has some 2.3 million")
     }
 }
 

@@ -5,13 +5,21 @@ public struct CodecContender: Sendable {
     /// As the table shows it.
     public let name: String
     public let format: AudioFormat
-    public let options: OpusOptions
+    /// Makes both ends. Throws with what to install when a library is not there.
+    let make: @Sendable () throws -> CodecPair
 
     /// - Parameter options: For Opus; the others have none.
     public init(_ name: String, _ format: AudioFormat, _ options: OpusOptions = OpusOptions()) {
+        self.init(name, format) {
+            CodecPair(
+                try AudioCodecs.encoder(for: format, options: options), try AudioCodecs.decoder(for: format))
+        }
+    }
+
+    init(_ name: String, _ format: AudioFormat, make: @escaping @Sendable () throws -> CodecPair) {
         self.name = name
         self.format = format
-        self.options = options
+        self.make = make
     }
 
     /// Everyone, in the order of the table.
@@ -37,9 +45,6 @@ public struct CodecContender: Sendable {
         let packet = format.packetMilliseconds == 20 ? "" : " \(fixed(format.packetMilliseconds, 0)) ms"
         return "\(format.sampleRate) Hz\(packet)"
     }
-
-    /// Both ends. Throws with what to install when a library is not there.
-    func make() throws -> CodecPair { try CodecPair(self) }
 }
 
 /// Both ends of a codec.
@@ -48,25 +53,42 @@ final class CodecPair {
     private let decoder: any AudioDecoder
     /// Bytes that a packet can take.
     let maximumPayload: Int
+    /// The first error of either end.
+    private var failure: CodecError?
 
-    fileprivate init(_ contender: CodecContender) throws {
-        encoder = try AudioCodecs.encoder(for: contender.format, options: contender.options)
-        decoder = try AudioCodecs.decoder(for: contender.format)
-        maximumPayload = encoder.maximumPayload(forSamples: contender.format.sampleFramesPerPacket)
+    init(_ encoder: any AudioEncoder, _ decoder: any AudioDecoder) {
+        self.encoder = encoder
+        self.decoder = decoder
+        maximumPayload = encoder.maximumPayload(forSamples: encoder.format.sampleFramesPerPacket)
+    }
+
+    /// Throws if anything failed so far: a codec that does nothing is very fast.
+    func check() throws(CodecError) {
+        if let failure { throw failure }
     }
 
     /// What both claim together, in milliseconds.
     var reportedDelay: Double { Double(encoder.delayNanoseconds + decoder.delayNanoseconds) / 1e6 }
 
     /// Encodes one packet.
-    /// - Returns: How many bytes were written.
+    /// - Returns: How many bytes were written; 0 after an error, which ``check()`` throws.
     func encode(_ samples: UnsafeBufferPointer<Int16>, into payload: UnsafeMutableRawBufferPointer) -> Int {
-        (try? encoder.encode(samples, into: payload))?.byteCount ?? 0
+        do throws(CodecError) {
+            return try encoder.encode(samples, into: payload).byteCount
+        } catch {
+            failure = failure ?? error
+            return 0
+        }
     }
 
     /// Decodes one packet.
-    /// - Returns: How many samples were written.
+    /// - Returns: How many samples were written; 0 after an error, which ``check()`` throws.
     func decode(_ payload: UnsafeRawBufferPointer, into samples: UnsafeMutableBufferPointer<Int16>) -> Int {
-        (try? decoder.decode(payload, into: samples)) ?? 0
+        do throws(CodecError) {
+            return try decoder.decode(payload, into: samples)
+        } catch {
+            failure = failure ?? error
+            return 0
+        }
     }
 }

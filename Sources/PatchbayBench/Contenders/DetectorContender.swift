@@ -9,18 +9,14 @@ public struct DetectorContender: Sendable {
     /// Throws with what to install when its library or model is not there.
     let make: @Sendable () throws -> any SpeechListener
 
-    /// - Parameters:
-    ///   - threshold: Score from which a window is speech, in the engine's unit.
-    ///   - exitThreshold: Score down to which speech lasts; `threshold` if not given.
+    /// - Parameter parameters: What of the engine's scores counts as speech.
     public init<Engine: VoiceActivityDetector & SendableMetatype>(
-        _ name: String, sampleRate: Int, threshold: Double, exitThreshold: Double? = nil,
+        _ name: String, sampleRate: Int, parameters: SpeechSegmenter.Parameters,
         engine: @escaping @Sendable () throws -> Engine
     ) {
         self.name = name
         self.sampleRate = sampleRate
-        make = {
-            Listener(try engine(), SpeechSegmenter.Parameters(threshold: threshold, exitThreshold: exitThreshold))
-        }
+        make = { Listener(try engine(), parameters) }
     }
 
     /// Everyone, in the order of the table, with the thresholds of the `vad` stage.
@@ -29,11 +25,11 @@ public struct DetectorContender: Sendable {
     public static func all(sileroModel: String = SileroModel.defaultPath) -> [DetectorContender] {
         [8000, 16000].flatMap { rate in
             [
-                DetectorContender("energy", sampleRate: rate, threshold: 9) { EnergyDetector(sampleRate: rate) },
-                DetectorContender("webrtc", sampleRate: rate, threshold: 0.5) {
-                    try WebRTCDetector(sampleRate: rate, mode: 3)
+                DetectorContender("energy", sampleRate: rate, parameters: .energy) { EnergyDetector(sampleRate: rate) },
+                DetectorContender("webrtc", sampleRate: rate, parameters: .webrtc) {
+                    try WebRTCDetector(sampleRate: rate)
                 },
-                DetectorContender("silero", sampleRate: rate, threshold: 0.5, exitThreshold: 0.35) {
+                DetectorContender("silero", sampleRate: rate, parameters: .silero) {
                     try SileroDetector(SileroModel.shared(path: sileroModel), sampleRate: rate)
                 },
             ]

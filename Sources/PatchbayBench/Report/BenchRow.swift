@@ -44,6 +44,16 @@ public struct BenchRow: Codable, Hashable, Sendable {
         self.note = note
     }
 
+    private enum CodingKeys: String, CodingKey {
+        case family, name, path, cost, bytes, note
+        case delayReported = "delayReportedMs"
+        case delayMeasured = "delayMeasuredMs"
+        case signalToNoise = "signalToNoiseDb"
+        case rejection = "rejectionDb"
+        case ripple = "rippleDb"
+        case gain3400 = "gain3400Db"
+    }
+
     /// What tells rows apart from one run to the next.
     public var key: String { "\(family.rawValue)/\(name)/\(path)" }
 
@@ -65,8 +75,8 @@ public struct BenchRow: Codable, Hashable, Sendable {
 
 /// Everything that one run found.
 public struct BenchReport: Codable, Sendable {
-    /// Grows when the meaning of a figure changes.
-    public static let currentVersion = 1
+    /// Grows when the meaning of a figure or the name of a key changes.
+    public static let currentVersion = 2
 
     public var version = BenchReport.currentVersion
     public var machine: Machine

@@ -22,7 +22,9 @@ public struct Chart: Sendable {
     public init(_ report: BenchReport) {
         var panels: [Panel] = []
         for row in report.rows where row.family != .vad {
-            guard let cost = row.cost?.cpu, let delay = row.delayMeasured, cost > 0 else { continue }
+            // Whatever a stored run says, the axes have room for what a machine can measure.
+            guard let cost = row.cost?.cpu, let delay = row.delayMeasured, (1e-6...1e9).contains(cost), abs(delay) < 1e9
+            else { continue }
             let isResampler = row.family == .resampler
             let title = isResampler ? "\(row.family.plural) \(row.path) Hz" : row.family.plural
             let point = Point(

@@ -33,7 +33,6 @@ public struct Comparison: Sendable {
         missing = earlier.rows.filter { !present.contains($0.key) }
         let differences = report.machine.differences(from: earlier.machine)
         warnings = differences.isEmpty ? [] : ["measured on another machine: " + differences.joined(separator: "; ")]
-        if earlier.version != report.version { warnings.append("the earlier file is of another version of this table") }
     }
 
     /// The rows in which something got worse.
@@ -41,25 +40,25 @@ public struct Comparison: Sendable {
 
     /// Quality does not depend on the day: it may vary by what rounding and dither do, and no more.
     private static func losses(_ now: BenchRow, _ then: BenchRow, ratio: Double?, tolerance: Double) -> [String] {
+        // Nothing else is left to compare of one that could not take part.
+        if then.cost != nil && now.cost == nil { return ["gone"] }
         var found: [String] = []
         if let ratio, ratio > 1 + tolerance { found.append("slower") }
-        if then.cost != nil && now.cost == nil { found.append("gone") }
-        let dropped = { (now: Double?, then: Double?, allowed: Double) -> Bool in
-            guard let now, let then else { return false }
-            return now < then - allowed
+        func compare(_ name: String, _ now: Double?, _ then: Double?, isWorse: (_ now: Double, _ then: Double) -> Bool)
+        {
+            guard let then else { return }
+            guard let now else { return found.append("\(name) gone") }
+            if isWorse(now, then) { found.append(name) }
         }
-        if dropped(now.signalToNoise, then.signalToNoise, 0.5) { found.append("SNR") }
+        compare("SNR", now.signalToNoise, then.signalToNoise) { $0 < $1 - 0.5 }
         // Beyond this it is the rounding of 16 bits, and with soxr its dither, which is never the same twice.
-        let audible = { (rejection: Double?) in rejection.map { min($0, 95) } }
-        if dropped(audible(now.rejection), audible(then.rejection), 1) { found.append("rejection") }
-        // Smaller is better for these.
-        if dropped(then.ripple, now.ripple, 0.02) { found.append("ripple") }
-        if dropped(then.delayMeasured, now.delayMeasured, 0.05) { found.append("delay") }
+        compare("rejection", now.rejection, then.rejection) { min($0, 95) < min($1, 95) - 1 }
+        compare("ripple", now.ripple, then.ripple) { $0 > $1 + 0.02 }
+        compare("delay", now.delayMeasured, then.delayMeasured) { $0 > $1 + 0.05 }
+        compare("memory", now.bytes.map(Double.init), then.bytes.map(Double.init)) { $0 > $1 + max(256, $1 / 10) }
+        // They are counted only where the counter was preloaded, so none is no news.
         if let allocations = now.cost?.allocations, let before = then.cost?.allocations, allocations > before + 0.01 {
             found.append("allocations")
-        }
-        if let bytes = now.bytes, let before = then.bytes, bytes > before + max(256, before / 10) {
-            found.append("memory")
         }
         return found
     }

@@ -7,7 +7,7 @@ public struct Machine: Codable, Hashable, Sendable {
     public var cores: Int
     /// `x86_64`, `aarch64`.
     public var architecture: String
-    /// Kernel and release.
+    /// The operating system's name: `Linux`.
     public var system: String
     /// `release` or `debug`; for scripts the interpreter.
     public var build: String
@@ -32,7 +32,7 @@ public struct Machine: Codable, Hashable, Sendable {
         let processor = model?.split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces)
         return Machine(
             processor: processor ?? "unknown", cores: ProcessInfo.processInfo.activeProcessorCount,
-            architecture: text(name.machine), system: "\(text(name.sysname)) \(text(name.release))",
+            architecture: text(name.machine), system: text(name.sysname),
             build: isDebugBuild ? "debug" : "release", date: ISO8601DateFormatter().string(from: Date()))
     }
 

@@ -27,14 +27,20 @@ extension BenchReport {
 
     /// - Parameter source: Where the bytes come from, for the message.
     public init(_ data: Data, from source: String) throws(StoredReportError) {
+        struct Version: Decodable { var version: Int }
+        let decoder = JSONDecoder()
+        // Other versions may have other keys.
+        if let version = try? decoder.decode(Version.self, from: data).version, version != Self.currentVersion {
+            let age = version < Self.currentVersion ? "an older" : "a newer"
+            throw StoredReportError(
+                "\(source) was written by \(age) patchbay: version \(version) of the table, and \(Self.currentVersion) is "
+                    + "read; store it anew with `patchbay bench --format json > FILE`")
+        }
         do {
-            self = try JSONDecoder().decode(BenchReport.self, from: data)
+            self = try decoder.decode(BenchReport.self, from: data)
         } catch {
             throw StoredReportError(
                 "\(source) is no table of `patchbay bench`; store one with `patchbay bench --format json > FILE`")
-        }
-        guard version <= Self.currentVersion else {
-            throw StoredReportError("\(source) was written by a newer patchbay: version \(version) of the table")
         }
     }
 }

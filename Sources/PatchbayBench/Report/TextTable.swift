@@ -57,8 +57,8 @@ func fixed(_ value: Double, _ digits: Int) -> String {
     var scale = 1.0
     for _ in 0..<digits { scale *= 10 }
     let scaled = (abs(value) * scale).rounded()
-    // Beyond this the digits mean nothing and the integer could not hold them.
-    guard scaled < 1e15 else { return "–" }
+    // Beyond this the digits mean nothing and the integers could not hold them.
+    guard scaled < 1e15, scale < 1e18 else { return "–" }
     let units = Int(scaled)
     let sign = value < 0 && units > 0 ? "-" : ""
     guard digits > 0 else { return "\(sign)\(units)" }

@@ -1,3 +1,5 @@
+import PatchbayAudio
+
 /// What a change of rate does to tones: how level the pass band is, and how far down everything lies that was not there.
 ///
 /// Bands are those of the lower of the two rates: the pass band ends at 0.425 of it, the stop band begins at 0.575, so that
@@ -76,10 +78,6 @@ struct FilterSweep: Sendable {
     private static func folded(_ frequency: Double, _ rate: Double) -> Double {
         let rest = frequency.truncatingRemainder(dividingBy: rate)
         return min(rest, rate - rest)
-    }
-
-    private static func greatestCommonDivisor(_ first: Int, _ second: Int) -> Int {
-        second == 0 ? first : greatestCommonDivisor(second, first % second)
     }
 
     /// Multiples of 5 Hz, both ends among them, rounded away from the middle band: the end of a pass band down, the begin of a

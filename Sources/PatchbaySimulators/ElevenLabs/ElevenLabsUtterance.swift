@@ -44,7 +44,8 @@ struct ElevenLabsVoice: Sendable {
     }
 
     private func convert(_ audio: ByteBuffer) throws(PipelineError) -> ByteBuffer {
-        var converter = try FormatConverter(from: SpokenText.format, to: format.audioFormat, engine: .libsamplerate(.best))
+        var converter = try FormatConverter(
+            from: SpokenText.format, to: format.audioFormat, engine: .libsamplerate(.best))
         var converted = ByteBuffer()
         converted.writeImmutableBuffer(converter.convert(audio))
         converted.writeImmutableBuffer(converter.flush())

@@ -141,6 +141,30 @@ final class PageCollector {
         #expect(error?.code == .unsupportedLayout)
     }
 
+    @Test func otherStreamsThatBeginFirstArePassedOver() throws {
+        let pages = try written(tone(500, amplitude: 8000, sampleRate: 16_000, count: 20_000)).pages
+        var skeleton = pages[0]
+        skeleton.replaceSubrange(28..<36, with: Array("fishead\u{0}".utf8))
+        skeleton[14] = 99
+        skeleton = Ogg.checked(skeleton)
+        #expect(try OggOpusFile(bytes: skeleton + pages.flatMap { $0 }).sampleFrameCount == 20_000)
+        let error = #expect(throws: OggOpusError.self) { try OggOpusFile(bytes: skeleton) }
+        #expect(error?.code == .truncated)
+    }
+
+    /// A first page of sound that is also the last and claims to end after the end of time.
+    @Test(arguments: [(48_000, 2), (48_000, 1), (8000, 2)])
+    func aLastPositionBeyondTheSoundKeepsAllOfIt(rate: Int, channels: Int) throws {
+        let sound = tone(500, amplitude: 8000, sampleRate: rate, count: rate / 10 * channels)
+        let pages = try written(sound, rate: rate, channels: channels).pages
+        try #require(pages.count == 3)
+        for position in [Int.max, Int.max - 1, 1 << 62] {
+            let moved = Ogg.checked(Ogg.moved(pages[2], by: position - self.position(pages[2])))
+            let file = try OggOpusFile(bytes: pages[0] + pages[1] + moved)
+            #expect(file.sampleFrameCount >= rate / 10 && file.sampleFrameCount < rate / 10 + rate / 25)
+        }
+    }
+
     @Test func damageIsNamedWithItsPlace() throws {
         let pages = try written(tone(500, amplitude: 8000, sampleRate: 16_000, count: 40_000), comments: ["A=1"]).pages
         func bytes(_ change: (inout [[UInt8]]) -> Void) -> [UInt8] {
@@ -220,10 +244,12 @@ final class PageCollector {
         #expect(long?.code == .tooLarge)
     }
 
-    @Test func damagedFilesAreReadOrRefusedButNeverTrap() throws {
+    @Test(arguments: [(8000, 1), (48_000, 2)])
+    func damagedFilesAreReadOrRefusedButNeverTrap(rate: Int, channels: Int) throws {
         let seed: UInt64 = 7845
         var generator = SeededGenerator(seed: seed)
-        let pages = try written(tone(500, amplitude: 8000, sampleRate: 8000, count: 900), rate: 8000).pages
+        let sound = tone(500, amplitude: 8000, sampleRate: rate, count: rate / 9 * channels)
+        let pages = try written(sound, rate: rate, channels: channels).pages
         var read = 0
         for _ in 0..<300 {
             var copy = pages
@@ -243,6 +269,28 @@ final class PageCollector {
             }
         }
         #expect(read > 30 && read < 290, "\(read) of 300 read: too mild or too wild to test anything, seed \(seed)")
+    }
+
+    @Test func afterATornPageNothingIsWritten() throws {
+        let pages = PageCollector()
+        let writer = try OggOpusWriter(sampleRate: 8000, options: OpusOptions(complexity: 1)) {
+            bytes throws(OggOpusError) in
+            guard pages.pages.count < 3 else {
+                pages.pages.append(Array(bytes.prefix(20)))
+                // Any error will do.
+                _ = try OggOpusFile(bytes: [])
+                return
+            }
+            pages.pages.append(Array(bytes))
+        }
+        let second = tone(500, amplitude: 8000, sampleRate: 8000, count: 8000)
+        try writer.append(second)
+        try writer.append(Array(second[..<400]))
+        #expect(throws: OggOpusError.self) { try writer.append(second) }
+        #expect(pages.pages.count == 4)
+        try writer.append(second)
+        try writer.finish()
+        #expect(pages.pages.count == 4, "a page behind a torn one would make the file unreadable")
     }
 
     @Test func whatTheOutputThrowsComesOut() throws {

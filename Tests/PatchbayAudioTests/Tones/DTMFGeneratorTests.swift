@@ -56,6 +56,18 @@ import Testing
         #expect(pieces == whole && generator.isIdle)
     }
 
+    @Test(arguments: Array("ßﬁée 👍１"))
+    func whatIsNoKeyHasNoTones(digit: Character) {
+        #expect(DTMFKeypad.frequencies(of: digit) == nil)
+    }
+
+    @Test func lettersMayBeSmall() {
+        for (small, large) in zip("abcd", "ABCD") {
+            let found = DTMFKeypad.frequencies(of: small), expected = DTMFKeypad.frequencies(of: large)
+            #expect(found?.low == expected?.low && found?.high == 1633)
+        }
+    }
+
     @Test func onlyKeysAreTaken() throws {
         var generator = try DTMFGenerator(sampleRate: 8000)
         let taken = "xE +d".filter { generator.append($0) }

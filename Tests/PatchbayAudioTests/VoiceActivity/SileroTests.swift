@@ -156,8 +156,13 @@ import Testing
     }
 
     @Test func aFileIsReadOnceUntilItChanges() throws {
-        let path = "/tmp/patchbay-silero-\(getpid()).onnx"
-        defer { unlink(path) }
+        var template = Array("/tmp/patchbay-silero-XXXXXX".utf8CString)
+        let folder = String(cString: try #require(mkdtemp(&template)))
+        let path = folder + "/silero_vad.onnx"
+        defer {
+            unlink(path)
+            rmdir(folder)
+        }
         func write(_ bytes: [UInt8]) {
             let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
             _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

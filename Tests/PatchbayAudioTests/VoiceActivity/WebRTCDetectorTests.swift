@@ -1,7 +1,8 @@
 import PatchbayAudio
 import Testing
 
-@Suite struct WebRTCDetectorTests {
+@Suite(.enabled(if: (try? WebRTCDetector.checkAvailability()) != nil, "needs libwebrtc-audio-processing1"))
+struct WebRTCDetectorTests {
     /// Decisions over `buzzInNoise` at 8 kHz, made with the library's own C interface: value and count of each run.
     struct Golden: Sendable, CustomStringConvertible {
         var milliseconds: Int
