@@ -47,12 +47,14 @@ interop: unit venv
 
 test: unit interop
 	$(BUILD)/debug/patchbay lint Pipelines
+	$(PYTHON) Sources/PatchbayAudio/Resampling/design.py --check >/dev/null
 
 bench: setup
 	$(SWIFT) build -j $(JOBS) -c release --product patchbay
 	$(SWIFT) build -j $(JOBS) -c release --product PatchbayFrames
 	$(MAKE) -s -C Benchmarks/Allocations check
 	LD_PRELOAD=$(CURDIR)/Benchmarks/Allocations/build/libpatchbay-allocations.so $(BUILD)/release/PatchbayFrames
+	$(BUILD)/release/patchbay bench --with-audioop --compare Benchmarks/Audio/baseline.json
 	$(PYTHON) Benchmarks/Load/run.py
 
 format:

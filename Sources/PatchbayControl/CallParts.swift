@@ -30,7 +30,7 @@ public struct CallParts: Sendable {
             guard let words = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
                 try SpeechLibrary.shared.spoken(words.text, voice: words.voice, directory: stage.settings.directory)
-                    .audio(in: carrier.format(plan.transport.settings)))
+                    .audio(in: plan.agentFormat))
         }
         self.tapMakers = tapMakers
         self.announcement = announcement

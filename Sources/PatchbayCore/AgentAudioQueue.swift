@@ -73,14 +73,17 @@ struct AgentAudioQueue {
     }
 
     /// Forgets the audio. Points that survive an interruption become due at once.
-    mutating func interrupt() {
+    ///
+    /// - Parameter isReplaced: Whether another agent takes over, for whom the former one's locks mean nothing.
+    mutating func interrupt(isReplaced: Bool = false) {
         bytes.empty(keepingCapacity: Self.retainedCapacity)
         taken = 0
         points = Deque(
             points.compactMap { entry in
                 switch entry.point {
                 case .turnEnded, .pause: nil
-                case .hangup, .interruptible: (0, entry.point)
+                case .interruptible: isReplaced ? nil : (0, entry.point)
+                case .hangup: (0, entry.point)
                 }
             })
     }

@@ -32,7 +32,7 @@ struct AgentStage {
 
     /// Takes the next backend. What the former one left to be played is dropped: it is in the former's format.
     mutating func replace(_ next: any AgentConversation) {
-        queue.interrupt()
+        queue.interrupt(isReplaced: true)
         conversation = next
         formats = nil
         toAgent = nil

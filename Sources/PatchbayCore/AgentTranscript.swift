@@ -10,6 +10,9 @@ struct AgentTranscript {
     /// Texts kept; the oldest are forgotten first. A turn has a few.
     static let limit = 200
 
+    /// A passage counts as complete this much before its end: filters hold something back, packets are filled up.
+    static let tolerance = TimeSpan.milliseconds(40)
+
     private struct Passage {
         var text: String
         var start: TimeSpan
@@ -24,10 +27,15 @@ struct AgentTranscript {
     private var turnStart = TimeSpan.zero
     /// Audio that has been taken to be played.
     private var taken = TimeSpan.zero
+    /// What of the turn was left out instead of played.
+    private var skipped = TimeSpan.zero
 
     mutating func audioCame(_ duration: TimeSpan) { received = received + duration }
 
     mutating func audioTaken(_ duration: TimeSpan) { taken = taken + duration }
+
+    /// Silence that has been taken was left out instead of played.
+    mutating func audioSkipped(_ duration: TimeSpan) { skipped = skipped + duration }
 
     mutating func textCame(_ text: String) {
         closePassage()
@@ -41,6 +49,7 @@ struct AgentTranscript {
     /// What is taken from here on belongs to the next turn.
     mutating func startTurn() {
         turnStart = taken
+        skipped = .zero
         while let first = passages.first, let end = first.end, end <= turnStart { passages.removeFirst() }
     }
 
@@ -49,11 +58,17 @@ struct AgentTranscript {
 
     /// The words within the first `duration` of the turn that is played.
     func words(in duration: TimeSpan) -> String {
-        let until = turnStart + duration
+        words(until: turnStart + duration + skipped)
+    }
+
+    /// The words of everything that was taken of the turn.
+    var wordsTaken: String { words(until: taken) }
+
+    private func words(until: TimeSpan) -> String {
         var words = ""
         for passage in passages where passage.start < until {
             let end = end(of: passage)
-            let text = end <= until ? passage.text : part(of: passage, until, end)
+            let text = end - until <= Self.tolerance ? passage.text : part(of: passage, until, end)
             guard !text.isEmpty else { continue }
             if !words.isEmpty, words.last?.isWhitespace == false, text.first?.isWhitespace == false { words += " " }
             words += text

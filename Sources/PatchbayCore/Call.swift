@@ -152,7 +152,8 @@ public actor Call {
     /// - Returns: False when the call records nothing.
     public func recording(_ command: RecordingCommand) -> Bool {
         guard let core, !core.taps.isEmpty else { return false }
-        self.core?.recording(command, at: .now())
+        self.core?.recording(command, at: .now(), into: &output)
+        perform()
         return true
     }
 

@@ -81,6 +81,7 @@ extension CallCore {
         var failure = error
         if isAnotherTryPossible(after: error) {
             endUtterance(at: now, into: &output)
+            forgetWords(at: now)
             do {
                 try openAgent(at: now, into: &output)
                 return
@@ -183,7 +184,7 @@ extension CallCore {
             }
             switch text.speaker {
             case .agent: transcript.textCame(text.text)
-            case .caller: sendToAgent(.userTurnEnded(.agent), at: now, into: &output)
+            case .caller: sendToAgent(.userTurnEnded(TurnEnd(.agent)), at: now, into: &output)
             }
         }
         var text = text

@@ -57,7 +57,7 @@ extension CallCore {
         state = .streaming
         callStart = start
         counters.streamStartedAt = now
-        callerTrack = CallerTrack(start: now)
+        callerTrack = CallerTrack(start: now, limit: limits.callerLateness)
         note(.streamStarted(start), at: now)
         sendToAgent(.callStarted(start), at: now, into: &output)
         sendToCaller(.callStarted(start), at: now, into: &output)

@@ -39,7 +39,7 @@ extension CallCore {
         }
         if let paused, now - paused.since >= limits.bargeIn { resumePlayback(at: now, into: &output) }
         // Nothing waits here and nothing is ahead at the carrier: whatever delay there was is gone.
-        if ledger.debt > .zero, agent.isRunDry, ledger.unplayed(at: now) == .zero { ledger.repay(ledger.debt) }
+        if ledger.debt > .zero, agent.isRunDry, ledger.speechEnd <= now { ledger.repay(ledger.debt) }
         pump(at: now, into: &output)
         noticeSpeaking(at: now, into: &output)
     }
@@ -47,7 +47,11 @@ extension CallCore {
     /// Tells the caller's leg when the agent becomes audible and when it has been played to its end.
     private mutating func noticeSpeaking(at now: MediaTime, into output: inout CallOutput) {
         guard case .streaming = state else { return }
-        let isSpeaking = paused != nil || isUtteranceOpen || speechPlayedBy > now || !agent.queue.isEmpty
+        // An announcement is nobody's turn.
+        let isAnnounced = !isAnnouncing && ledger.played(at: now) >= announcementEnd
+        let isSpeaking =
+            paused != nil
+            || isAnnounced && (isUtteranceOpen || ledger.speechEnd > now || !agent.queue.isEmpty)
         if !isSpeaking { turnHeard(at: now, into: &output) }
         guard isSpeaking != isAgentSpeaking else { return }
         isAgentSpeaking = isSpeaking
@@ -119,6 +123,8 @@ extension CallCore {
     mutating func beginDraining(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
         guard case .streaming = state else { return }
         note(.hangingUp(reason), at: now)
+        // What waits for a decision is not said any more.
+        paused = nil
         padLastPacket(at: now, into: &output)
         let mark = ledger.placeMark()
         carrier.mark(mark, into: &output.carrier)

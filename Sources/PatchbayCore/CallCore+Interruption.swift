@@ -7,17 +7,24 @@ struct Interruptibility {
     var byAgent = true
     /// By the word of a stage that takes turns.
     var byStage = true
-    /// What must not be cut is played until then.
-    var protectedUntil = MediaTime.zero
+    /// What must not be cut ends there, on the scale of the ledger's played audio.
+    var protectedEnd = TimeSpan.zero
 
-    func allows(at now: MediaTime) -> Bool { byAgent && byStage && now >= protectedUntil }
+    func allows(played: TimeSpan) -> Bool { byAgent && byStage && played >= protectedEnd }
 }
 
 /// Playback that stopped because the caller may want to speak.
 struct PausedPlayback {
+    /// Frames that a stage may give out while playback is paused; more are dropped.
+    static let heldLimit = 500
+
     /// What the carrier threw away unheard, in its format.
     var unheard: ByteBuffer
     var since: MediaTime
+    /// What left the agent's leg meanwhile, in order.
+    var held: [Frame] = []
+
+    mutating func hold(_ frame: Frame) { if held.count < Self.heldLimit { held.append(frame) } }
 }
 
 /// Cutting the agent's turn: at once, or on trial.
@@ -30,20 +37,23 @@ extension CallCore {
         case .bargeIn(.confirmed): interruptAgent("the caller spoke", at: now, into: &output)
         case .bargeIn(.dismissed): resumePlayback(at: now, into: &output)
         case .interruptible(let isAllowed):
-            if isAllowed, !interruptibility.byStage {
-                interruptibility.protectedUntil = max(interruptibility.protectedUntil, speechPlayedBy)
-            }
+            if isAllowed, !interruptibility.byStage { interruptibility.protectedEnd = ledger.end }
             interruptibility.byStage = isAllowed
-        case .recording(let command): recording(command, at: now)
+        case .recording(let command): recording(command, at: now, into: &output)
         default: break
         }
     }
 
     /// Tells the recordings of this call to pause or to go on.
-    public mutating func recording(_ command: RecordingCommand, at now: MediaTime) {
+    ///
+    /// Both legs hear of it too, so that whoever asks by a key knows what the state is.
+    public mutating func recording(_ command: RecordingCommand, at now: MediaTime, into output: inout CallOutput) {
         guard !taps.isEmpty else { return }
+        if case .ended = state { return }
         for tap in taps { tap.recording(command, at: callerTrack.position(of: now)) }
         note(.recording(command), at: now)
+        sendToAgent(.recording(command), at: now, into: &output)
+        sendToCaller(.recording(command), at: now, into: &output)
     }
 
     /// We cut the agent's turn, and tell it so.
@@ -62,12 +72,12 @@ extension CallCore {
             transcript.reset()
             return nil
         }
-        guard interruptibility.allows(at: now) else {
+        guard interruptibility.allows(played: ledger.played(at: now)) else {
             counters.interruptionsRefused += 1
             return nil
         }
         // The order matters: new generation, our own queue, the carrier's.
-        let cutsSomething = isUtteranceOpen || !agent.queue.isEmpty || speechPlayedBy > now || paused != nil
+        let cutsSomething = isUtteranceOpen || !agent.queue.isEmpty || ledger.speechEnd > now || paused != nil
         let duration = ledger.interrupt(at: now)
         let heard = Heard(text: transcript.words(in: duration), duration: duration, isComplete: false)
         forgetTurn(at: now)
@@ -93,9 +103,17 @@ extension CallCore {
         return Heard(text: transcript.words(in: duration), duration: duration, isComplete: false)
     }
 
+    /// Another agent takes over: what the former one said has been heard as far as it got.
+    mutating func forgetWords(at now: MediaTime) {
+        counters.heard = heardNow(at: now) ?? counters.heard
+        transcript.reset()
+        isTurnOpen = false
+        isTurnEnding = false
+        interruptibility.byAgent = true
+    }
+
     private mutating func forgetTurn(at now: MediaTime) {
         releasedUntil = now
-        speechPlayedBy = min(speechPlayedBy, now)
         packetizer.reset()
         silenceSkipper.reset()
         isUtteranceOpen = false
@@ -107,36 +125,50 @@ extension CallCore {
 
     /// The caller may want to speak: the agent falls silent, and nothing is lost yet.
     private mutating func pausePlayback(at now: MediaTime, into output: inout CallOutput) {
-        guard case .streaming = state, paused == nil, isAgentSpeaking, interruptibility.allows(at: now) else { return }
-        let unplayed = ledger.unplayed(at: now)
-        let bytes = carrierFormat.byteCount(
-            sampleFrames: Int(unplayed.nanoseconds * Int64(carrierFormat.sampleRate) / 1_000_000_000))
-        let position = callerTrack.position(of: now)
-        paused = PausedPlayback(unheard: history.last(bytes), since: now)
+        guard case .streaming = state, paused == nil, isAgentSpeaking,
+            interruptibility.allows(played: ledger.played(at: now))
+        else { return }
+        let unheard = byteCount(of: ledger.speechEnd - now)
+        // Background behind the last word is not worth keeping.
+        var kept = history.last(byteCount(of: ledger.unplayed(at: now)))
+        kept = kept.readSlice(length: min(unheard, kept.readableBytes)) ?? ByteBuffer()
+        paused = PausedPlayback(unheard: kept, since: now)
         ledger.pause(at: now)
-        speechPlayedBy = min(speechPlayedBy, now)
         carrier.clear(into: &output.carrier)
-        for tap in taps { tap.agentCut(at: position) }
+        for tap in taps { tap.agentCut(at: callerTrack.position(of: now)) }
         sendToCaller(.bargeIn(.started), at: now, into: &output)
         note(.playbackPaused(heard: ledger.heardInTurn(at: now)), at: now)
     }
 
     /// It was nothing: the agent goes on where the caller stopped hearing it.
     mutating func resumePlayback(at now: MediaTime, into output: inout CallOutput) {
-        guard case .streaming = state, var unheard = paused?.unheard else { return }
-        paused = nil
+        guard case .streaming = state, let paused else { return }
+        self.paused = nil
         counters.falseInterruptions += 1
         sendToCaller(.bargeIn(.dismissed), at: now, into: &output)
         note(.playbackResumed, at: now)
         ledger.resume(at: now)
-        while unheard.readableBytes > 0 {
-            let size = min(unheard.readableBytes, carrierFormat.bytesPerPacket)
-            packet.clear()
-            if var piece = unheard.readSlice(length: size) { packet.writeBuffer(&piece) }
-            // A packet may have been cut in its middle.
-            packet.writeRepeatingByte(carrierFormat.encoding.silenceByte, count: carrierFormat.bytesPerPacket - size)
-            sendPacket(isSpeech: true, at: now, into: &output)
-        }
+        resend(paused.unheard, at: now, into: &output)
+        for frame in paused.held { leave(frame, at: now, into: &output) }
         pump(at: now, into: &output)
+    }
+
+    private mutating func resend(_ unheard: ByteBuffer, at now: MediaTime, into output: inout CallOutput) {
+        var unheard = unheard
+        let size = carrierFormat.bytesPerPacket
+        // A packet may have been cut in its middle. Silence goes in front of the rest, where there is silence already.
+        var missing = (size - unheard.readableBytes % size) % size
+        while unheard.readableBytes > 0 {
+            packet.clear()
+            packet.writeRepeatingByte(carrierFormat.encoding.silenceByte, count: missing)
+            if var piece = unheard.readSlice(length: size - missing) { packet.writeBuffer(&piece) }
+            missing = 0
+            sendPacket(.again, at: now, into: &output)
+        }
+    }
+
+    private func byteCount(of span: TimeSpan) -> Int {
+        let nanoseconds = max(0, span.nanoseconds)
+        return carrierFormat.byteCount(sampleFrames: Int(nanoseconds * Int64(carrierFormat.sampleRate) / 1_000_000_000))
     }
 }

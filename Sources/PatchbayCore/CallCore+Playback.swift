@@ -14,15 +14,13 @@ extension CallCore {
                 reach(point, at: now, into: &output)
                 continue
             }
-            let ahead = hasBackground ? speechPlayedBy - now : ledger.unplayed(at: now)
-            guard max(ahead, releasedUntil - now) + packetDuration <= lead else { return }
+            guard mayRelease(packetDuration, within: lead, at: now) else { return }
             guard let audio = agent.takePacket(generation: ledger.generation) else { return }
             transcript.audioTaken(audio.duration)
             // Only what is too far ahead is left out: a packet that is awaited would be missed, and make a new gap.
-            if ledger.debt > .zero, ledger.unplayed(at: now) > packetDuration,
-                silenceSkipper.canSkip(audio)
-            {
+            if ledger.debt > .zero, ledger.speechEnd - now > packetDuration, silenceSkipper.canSkip(audio) {
                 ledger.repay(audio.duration)
+                transcript.audioSkipped(audio.duration)
                 counters.silenceSkipped = counters.silenceSkipped + audio.duration
                 continue
             }
@@ -30,6 +28,12 @@ extension CallCore {
             if !isTurnOpen { startTurn(at: now, into: &output) }
             sendToCaller(.audio(audio), at: now, into: &output)
         }
+    }
+
+    /// Whether another packet keeps within the lead. Background that is ahead of the agent does not hold it back.
+    private func mayRelease(_ packetDuration: TimeSpan, within lead: TimeSpan, at now: MediaTime) -> Bool {
+        let ahead = hasBackground ? ledger.speechEnd - now : ledger.unplayed(at: now)
+        return max(ahead, releasedUntil - now) + packetDuration <= lead
     }
 
     private mutating func startTurn(at now: MediaTime, into output: inout CallOutput) {
@@ -50,7 +54,7 @@ extension CallCore {
             isTurnEnding = isTurnEnding || isTurnOpen
             isTurnOpen = false
         case .interruptible(let isAllowed):
-            if isAllowed { interruptibility.protectedUntil = max(interruptibility.protectedUntil, speechPlayedBy) }
+            if isAllowed, !interruptibility.byAgent { interruptibility.protectedEnd = ledger.end }
             interruptibility.byAgent = isAllowed
         case .hangup(let reason):
             endUtterance(at: now, into: &output)
@@ -62,8 +66,8 @@ extension CallCore {
     mutating func turnHeard(at now: MediaTime, into output: inout CallOutput) {
         guard isTurnEnding else { return }
         isTurnEnding = false
-        let duration = ledger.heardInTurn(at: now)
-        let heard = Heard(text: transcript.words(in: duration), duration: duration, isComplete: true)
+        // The next turn may begin while the end of this one is still with the carrier: it will be heard.
+        let heard = Heard(text: transcript.wordsTaken, duration: ledger.sentInTurn, isComplete: true)
         counters.heard = heard
         agent.receive(.heard(heard), at: now, into: &output.agent)
         note(.turnHeard(heard), at: now)
@@ -75,19 +79,22 @@ extension CallCore {
     private mutating func announce(
         _ lead: TimeSpan, _ packetDuration: TimeSpan, at now: MediaTime, into output: inout CallOutput
     ) -> Bool {
-        while announcement.readableBytes > 0 {
-            guard ledger.unplayed(at: now) + packetDuration <= lead else { return false }
-            packet.clear()
-            let size = min(announcement.readableBytes, carrierFormat.bytesPerPacket)
-            if var piece = announcement.readSlice(length: size) { packet.writeBuffer(&piece) }
-            packet.writeRepeatingByte(carrierFormat.encoding.silenceByte, count: carrierFormat.bytesPerPacket - size)
-            sendPacket(isSpeech: true, at: now, into: &output)
-            interruptibility.protectedUntil = ledger.playedBy
-            guard announcement.readableBytes == 0 else { continue }
-            // Given back: it is played once.
-            announcement = ByteBuffer()
-            hasSentOfUtterance = false
+        guard isAnnouncing else { return true }
+        let size = agent.joint.bytesPerPacket
+        while size > 0, announcement.readableBytes > 0 {
+            guard mayRelease(packetDuration, within: lead, at: now) else { return false }
+            let chunk = announcement.readSlice(length: min(size, announcement.readableBytes)) ?? ByteBuffer()
+            let audio = AudioFrame(chunk, format: agent.joint, generation: ledger.generation)
+            releasedUntil = max(releasedUntil, now) + audio.duration
+            sendToCaller(.audio(audio), at: now, into: &output)
+            interruptibility.protectedEnd = ledger.end
         }
+        sendToCaller(.utteranceEnded(generation: ledger.generation), at: now, into: &output)
+        interruptibility.protectedEnd = ledger.end
+        announcementEnd = ledger.end
+        // Given back: it is played once.
+        announcement = ByteBuffer()
+        isAnnouncing = false
         return true
     }
 
@@ -116,29 +123,44 @@ extension CallCore {
     mutating func collectForCaller(at now: MediaTime, into output: inout CallOutput) {
         var frames = borrowScratch()
         toCaller.takeExits(into: &frames)
-        for frame in frames {
-            switch frame {
-            case .audio(let audio):
-                send(audio, at: now, into: &output)
-            case .utteranceEnded:
-                padLastPacket(at: now, into: &output)
-                placeMark(into: &output)
-                hasSentOfUtterance = false
-                note(.utteranceSent, at: now)
-            case .hangup(let reason):
-                beginDraining(reason, at: now, into: &output)
-            default:
-                break
-            }
-        }
+        for frame in frames { leave(frame, at: now, into: &output) }
         toCaller.takeReturns(into: &frames)
         for frame in frames { act(on: frame, at: now, into: &output) }
         giveBack(&frames)
     }
 
+    /// Does what a frame at the end of the agent's leg stands for.
+    mutating func leave(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+        switch frame {
+        case .audio(let audio):
+            if paused != nil, !audio.isBackground {
+                paused?.hold(frame)
+                return
+            }
+            send(audio, at: now, into: &output)
+        case .utteranceEnded:
+            if paused != nil {
+                paused?.hold(frame)
+                return
+            }
+            padLastPacket(at: now, into: &output)
+            placeMark(into: &output)
+            hasSentOfUtterance = false
+            if !isAnnouncing { note(.utteranceSent, at: now) }
+        case .hangup(let reason):
+            if paused != nil {
+                paused?.hold(frame)
+                return
+            }
+            beginDraining(reason, at: now, into: &output)
+        default:
+            break
+        }
+    }
+
     private mutating func send(_ audio: AudioFrame, at now: MediaTime, into output: inout CallOutput) {
         audio.payload.withUnsafeReadableBytes { packetizer.append($0) }
-        while takePacket() { sendPacket(isSpeech: !audio.isBackground, at: now, into: &output) }
+        while takePacket() { sendPacket(audio.isBackground ? .background : .speech, at: now, into: &output) }
         if ledger.sinceLastMark >= limits.markInterval { placeMark(into: &output) }
     }
 
@@ -150,32 +172,41 @@ extension CallCore {
         } > 0
     }
 
+    /// What a packet is to the books.
+    enum PacketKind {
+        case speech
+        /// Speech that was sent before and thrown away unheard.
+        case again
+        case background
+    }
+
     /// Hands ``packet`` to the carrier and enters it in the books.
-    mutating func sendPacket(isSpeech: Bool, at now: MediaTime, into output: inout CallOutput) {
+    mutating func sendPacket(_ kind: PacketKind, at now: MediaTime, into output: inout CallOutput) {
         carrier.audio(packet, into: &output.carrier)
         history.append(packet)
         if !taps.isEmpty {
-            let position = callerTrack.position(of: max(now, ledger.playedBy))
+            let position = callerTrack.position(of: now + ledger.unplayed(at: now))
             for tap in taps { tap.agentAudio(packet, at: position) }
         }
         let duration = TimeSpan(nanoseconds: carrierFormat.nanoseconds(byteCount: packet.readableBytes))
-        ledger.send(duration, at: now, continuesUtterance: isSpeech && hasSentOfUtterance)
+        ledger.send(
+            duration, at: now, isSpeech: kind != .background,
+            continuesUtterance: kind == .speech && hasSentOfUtterance)
         counters.packetsSent += 1
-        guard isSpeech else {
-            hasBackground = true
-            return
-        }
-        speechPlayedBy = ledger.playedBy
-        if !hasSentOfUtterance {
+        switch kind {
+        case .background: hasBackground = true
+        case .again: break
+        case .speech where !hasSentOfUtterance && !isAnnouncing:
             hasSentOfUtterance = true
             counters.agentAudible(at: now)
             note(.agentAudible(generation: ledger.generation), at: now)
+        case .speech: break
         }
     }
 
     mutating func padLastPacket(at now: MediaTime, into output: inout CallOutput) {
         packetizer.flush(padding: carrierFormat.encoding.silenceByte)
-        while takePacket() { sendPacket(isSpeech: true, at: now, into: &output) }
+        while takePacket() { sendPacket(.speech, at: now, into: &output) }
     }
 
     mutating func placeMark(into output: inout CallOutput) {

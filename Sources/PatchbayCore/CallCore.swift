@@ -43,7 +43,7 @@ public struct CallPlan {
     public var toCaller: Chain
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
-    /// Played first, in the carrier's format, whatever the caller does: for instance that the call is recorded.
+    /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
     public var announcement: ByteBuffer
 
     public init(
@@ -113,8 +113,6 @@ public struct CallCore {
     var isTurnEnding = false
     /// The agent's turn can be heard, or will be at once.
     var isAgentSpeaking = false
-    /// When the last of the agent's own speech will have been played. Background goes on after it.
-    var speechPlayedBy = MediaTime.zero
     /// A stage plays background; what it is ahead must not hold the agent back.
     var hasBackground = false
     var transcript = AgentTranscript()
@@ -124,6 +122,9 @@ public struct CallCore {
     var paused: PausedPlayback?
     var silenceSkipper = SilenceSkipper()
     var announcement: ByteBuffer
+    var isAnnouncing: Bool
+    /// Where the announcement ends, on the scale of the ledger's played audio.
+    var announcementEnd = TimeSpan.zero
     var callerTrack: CallerTrack
     var concealer: GapConcealer
     let taps: [any MediaTap]
@@ -156,10 +157,11 @@ public struct CallCore {
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
         announcement = plan.announcement
-        // The lead and a little more: beyond that nothing is ever unplayed.
+        isAnnouncing = plan.announcement.readableBytes > 0
+        // The longest lead, of the pump or of a stage that speaks itself, and a key's tone: more is never unplayed.
         history = SentHistory(
-            capacity: plan.carrierFormat.byteCount(milliseconds: Int(plan.limits.lead.milliseconds) + 100))
-        callerTrack = CallerTrack(start: now)
+            capacity: plan.carrierFormat.byteCount(milliseconds: max(450, Int(plan.limits.lead.milliseconds)) + 250))
+        callerTrack = CallerTrack(start: now, limit: plan.limits.callerLateness)
         concealer = GapConcealer(format: plan.carrierFormat)
         createdAt = now
         lastCarrierMessage = now
@@ -206,7 +208,9 @@ public struct CallCore {
         toAgent.takeExits(into: &frames)
         for frame in frames {
             switch frame {
-            case .speechStopped, .userTurnEnded: counters.speechStoppedAt = now
+            case .speechStopped: counters.speechStoppedAt = now
+            case .userTurnEnded(let end):
+                counters.speechStoppedAt = end.speechStoppedAt ?? counters.speechStoppedAt ?? now
             default: break
             }
             if case .ended = state { break }

@@ -58,7 +58,7 @@ public struct CallLimits: Sendable {
     /// Missing audio of the caller that is filled in; a longer hole is only counted.
     public var concealment = TimeSpan.milliseconds(200)
     /// The longest that a barge-in may stay undecided; then playback resumes.
-    public var bargeIn = TimeSpan.seconds(5)
+    public var bargeIn = TimeSpan.seconds(20)
     /// Unusable carrier messages after which the call is given up.
     public var carrierFaults = 500
 
@@ -71,7 +71,7 @@ public enum CallEvent: Sendable {
     case agentConnecting(backend: String)
     case agentReady(backend: String, input: AudioFormat, output: AudioFormat)
     case conversationStarted(id: String)
-    /// The first packet of a turn has been handed to the carrier.
+    /// The first packet of an utterance has been handed to the carrier.
     case agentAudible(generation: UInt32)
     /// The agent's turn was cut after this much of it.
     case interrupted(cause: String, heard: Heard)

@@ -17,13 +17,25 @@ struct CallerTrack {
     /// Timestamps are whole milliseconds, packets need not be.
     static let tolerance = TimeSpan.milliseconds(5)
 
+    /// A backlog is read in far less time than this.
+    static let patience = TimeSpan.seconds(1)
+
     /// When the stream's position 0 was, by the packet that came with the least delay.
     private(set) var origin: MediaTime
     private var next = TimeSpan.zero
     /// What to add to the carrier's timestamps.
     private var offset = TimeSpan.zero
 
-    init(start: MediaTime) { origin = start }
+    /// Since when every packet has been later than `limit`.
+    private var lateSince: MediaTime?
+    private let limit: TimeSpan
+
+    /// - Parameter limit: Lateness that can be a stall for a moment. Where it lasts, the carrier's clock stands elsewhere
+    ///   than it did, because it left something out without saying so.
+    init(start: MediaTime, limit: TimeSpan = .seconds(2)) {
+        origin = start
+        self.limit = limit
+    }
 
     mutating func place(_ timestampMilliseconds: Int64, lasting duration: TimeSpan, at now: MediaTime) -> Placement {
         // The number is the carrier's: whatever it is, it must not stop the process.
@@ -38,6 +50,14 @@ struct CallerTrack {
         next = position + duration
         // A packet is sent when its last sample has been spoken.
         let origin = now - next
+        if origin - self.origin <= limit {
+            lateSince = nil
+        } else if now - (lateSince ?? now) >= Self.patience {
+            self.origin = origin
+            lateSince = nil
+        } else {
+            lateSince = lateSince ?? now
+        }
         self.origin = min(self.origin, origin)
         return Placement(position: position, gap: gap, lateness: origin - self.origin)
     }

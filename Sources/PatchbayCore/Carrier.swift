@@ -49,7 +49,7 @@ public struct CarrierPosition: Sendable, Equatable {
 
 /// A point in the audio that was sent to the caller.
 public struct PlaybackMark: Hashable, Sendable {
-    /// The agent's turn that was current.
+    /// How often audio had been thrown away before; see ``PlaybackLedger/generation``.
     public var generation: UInt32
     /// Milliseconds of audio sent before it since the stream began.
     public var offsetMilliseconds: Int64

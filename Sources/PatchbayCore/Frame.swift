@@ -20,6 +20,10 @@ public enum Frame: Sendable {
     case speechStarted
     /// The caller stopped speaking, as a VAD heard it.
     case speechStopped
+    /// The caller fell silent for a moment; ``speechStopped`` follows if it lasts.
+    case speechPaused
+    /// The caller goes on before ``speechStopped``.
+    case speechResumed
     /// The caller's turn began: they speak, and mean it.
     case userTurnStarted
     /// The caller's turn is over; an agent that leaves turn-taking to the pipeline answers now.
@@ -63,7 +67,8 @@ public enum Frame: Sendable {
     /// Which rules of order the frame follows.
     public var family: Family {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .speechPaused,
+            .speechResumed, .userTurnStarted,
             .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
             .failure:
             .system
@@ -76,7 +81,8 @@ public enum Frame: Sendable {
     /// Whether an interruption discards this frame where it waits.
     public var isDroppedByInterruption: Bool {
         switch self {
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .speechPaused,
+            .speechResumed, .userTurnStarted,
             .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
             .failure:
             false
@@ -93,7 +99,8 @@ public enum Frame: Sendable {
         case .text(let text): text.generation
         case .agentTurnStarted(let generation), .utteranceEnded(let generation): generation
         case .custom(let frame): frame.generation
-        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .userTurnStarted,
+        case .callStarted, .callEnded, .interruption, .dtmf, .speechStarted, .speechStopped, .speechPaused,
+            .speechResumed, .userTurnStarted,
             .userTurnEnded, .agentStartedSpeaking, .agentStoppedSpeaking, .heard, .bargeIn, .interruptible, .recording,
             .failure, .hangup:
             nil
@@ -174,12 +181,24 @@ public struct Interruption: Sendable, Equatable {
     }
 }
 
-/// How the end of the caller's turn was found.
-public enum TurnEnd: String, Sendable {
-    /// By silence after speech.
-    case silence
-    /// By the agent: it transcribed the turn, or began to answer.
-    case agent
+/// The end of the caller's turn.
+public struct TurnEnd: Sendable, Equatable {
+    /// How it was found.
+    public enum Cause: String, Sendable {
+        /// By silence after speech.
+        case silence
+        /// By the agent: it transcribed the turn, or began to answer.
+        case agent
+    }
+
+    public var cause: Cause
+    /// When the VAD heard the caller stop; `nil` where nobody listened for that.
+    public var speechStoppedAt: MediaTime?
+
+    public init(_ cause: Cause, speechStoppedAt: MediaTime? = nil) {
+        self.cause = cause
+        self.speechStoppedAt = speechStoppedAt
+    }
 }
 
 /// What the caller has really heard of one turn of the agent.

@@ -30,7 +30,7 @@ public enum RecordingCommand: String, Hashable, Sendable {
     case resume
 }
 
-/// Makes the tap of one call. On the call's event loop.
+/// Makes the tap of one call. On the call's event loop; starts nothing that takes time.
 public typealias MediaTapMaker =
     @Sendable (_ call: CallInfo, _ carrierFormat: AudioFormat) throws(PipelineError) ->
     any MediaTap

@@ -28,9 +28,18 @@ public struct PlaybackLedger: Sendable {
     /// Silence that stalls have put into the agent's speech and that no pause has made up for yet.
     public private(set) var debt = TimeSpan.zero
 
+    /// When the last of the agent's own speech will have been played; background may go on after it.
+    public private(set) var speechEnd = MediaTime.zero
+
     /// When the carrier will have played everything sent so far.
     private var bufferEnd = MediaTime.zero
+    /// Speech handed to the carrier, less what was thrown away.
+    private var speechSent = TimeSpan.zero
+    /// ``speechSent`` where the turn begins.
     private var turnStart = TimeSpan.zero
+    /// The last that was sent, as runs of speech and of background; more than the carrier can hold.
+    private var runs: Deque<(isSpeech: Bool, duration: TimeSpan)> = []
+    private static let maximumRuns = 64
     private var pending: Deque<PlaybackMark> = []
     private var lastMark = TimeSpan.zero
 
@@ -38,25 +47,35 @@ public struct PlaybackLedger: Sendable {
 
     /// Enters audio that has just been handed to the carrier. O(1).
     ///
-    /// - Parameter continuesUtterance: Whether the utterance was already running, so that silence before it was a gap.
-    public mutating func send(_ duration: TimeSpan, at now: MediaTime, continuesUtterance: Bool) {
-        if bufferEnd < now {
-            if continuesUtterance && sent > .zero {
+    /// - Parameters:
+    ///   - isSpeech: Whether it is the agent's; background is played and is nobody's turn.
+    ///   - continuesUtterance: Whether the utterance was already running, so that what lies between was a gap.
+    public mutating func send(
+        _ duration: TimeSpan, at now: MediaTime, isSpeech: Bool = true, continuesUtterance: Bool
+    ) {
+        bufferEnd = max(bufferEnd, now)
+        if isSpeech {
+            let gap = bufferEnd - speechEnd
+            if continuesUtterance, gap > .zero, speechSent > .zero {
                 underruns += 1
                 // What jitter does to a carrier's buffer is not worth a pause of speech.
-                if now - bufferEnd >= Self.stall { debt = debt + (now - bufferEnd) }
+                if gap >= Self.stall { debt = debt + gap }
             }
-            bufferEnd = now
+            speechSent = speechSent + duration
+            speechEnd = bufferEnd + duration
         }
         bufferEnd = bufferEnd + duration
         sent = sent + duration
+        if let last = runs.indices.last, runs[last].isSpeech == isSpeech {
+            runs[last].duration = runs[last].duration + duration
+        } else {
+            if runs.count == Self.maximumRuns { runs.removeFirst() }
+            runs.append((isSpeech, duration))
+        }
     }
 
     /// Silence of the agent's was left out instead of sent, or there is no delay left to make up for.
     public mutating func repay(_ duration: TimeSpan) { debt = max(.zero, debt - duration) }
-
-    /// When the carrier will have played everything sent so far; in the past when it has run dry.
-    public var playedBy: MediaTime { bufferEnd }
 
     /// Audio that the carrier holds and has not played yet.
     public func unplayed(at now: MediaTime) -> TimeSpan { max(.zero, bufferEnd - now) }
@@ -65,7 +84,26 @@ public struct PlaybackLedger: Sendable {
     public func played(at now: MediaTime) -> TimeSpan { max(confirmed, sent - discarded - unplayed(at: now)) }
 
     /// What the caller has heard of the current turn.
-    public func heardInTurn(at now: MediaTime) -> TimeSpan { max(.zero, played(at: now) - turnStart) }
+    public func heardInTurn(at now: MediaTime) -> TimeSpan {
+        max(.zero, speechSent - unplayedSpeech(at: now) - turnStart)
+    }
+
+    /// What has been sent of the current turn, heard or not.
+    public var sentInTurn: TimeSpan { max(.zero, speechSent - turnStart) }
+
+    /// Position behind everything sent so far, on the scale of ``played(at:)``.
+    public var end: TimeSpan { sent - discarded }
+
+    /// The speech in what the carrier holds.
+    private func unplayedSpeech(at now: MediaTime) -> TimeSpan {
+        var rest = unplayed(at: now), speech = TimeSpan.zero
+        for run in runs.reversed() where rest > .zero {
+            let part = min(run.duration, rest)
+            if run.isSpeech { speech = speech + part }
+            rest = rest - part
+        }
+        return speech
+    }
 
     /// Audio sent since the last mark.
     public var sinceLastMark: TimeSpan { sent - lastMark }
@@ -74,7 +112,7 @@ public struct PlaybackLedger: Sendable {
     public var pendingMarkCount: Int { pending.count }
 
     /// Begins a turn: what is sent from here on belongs to it.
-    public mutating func startTurn() { turnStart = sent - discarded }
+    public mutating func startTurn() { turnStart = speechSent }
 
     /// Places a mark after everything sent so far.
     public mutating func placeMark() -> PlaybackMark {
@@ -97,7 +135,10 @@ public struct PlaybackLedger: Sendable {
             let offset = TimeSpan.milliseconds(mark.offsetMilliseconds)
             confirmed = max(confirmed, offset)
             let end = now + (sent - discarded - offset)
-            if end - bufferEnd > Self.markTolerance { bufferEnd = end }
+            if end - bufferEnd > Self.markTolerance {
+                speechEnd = speechEnd + (end - bufferEnd)
+                bufferEnd = end
+            }
         }
         return true
     }
@@ -114,12 +155,24 @@ public struct PlaybackLedger: Sendable {
     }
 
     /// The turn goes on; the silence since it was paused was meant and is no under-run.
-    public mutating func resume(at now: MediaTime) { bufferEnd = max(bufferEnd, now) }
+    public mutating func resume(at now: MediaTime) {
+        bufferEnd = max(bufferEnd, now)
+        speechEnd = bufferEnd
+    }
 
     /// Everything unplayed has been thrown away; the turn may go on later. Marks from before prove nothing any more.
     public mutating func pause(at now: MediaTime) {
+        speechSent = speechSent - unplayedSpeech(at: now)
+        var rest = unplayed(at: now)
+        while rest > .zero, let last = runs.indices.last {
+            let part = min(runs[last].duration, rest)
+            runs[last].duration = runs[last].duration - part
+            rest = rest - part
+            if runs[last].duration == .zero { runs.removeLast() }
+        }
         discarded = sent - played(at: now)
         bufferEnd = min(bufferEnd, now)
+        speechEnd = min(speechEnd, now)
         generation &+= 1
     }
 }

@@ -55,7 +55,8 @@ public struct FrameOutput {
     /// Hands a frame to the next stage, towards the agent before the agent and towards the caller's ear after it.
     public mutating func emit(_ frame: Frame) { downstream.append(frame) }
 
-    /// Asks the call for something: an ``Frame/interruption(_:)`` cuts the agent's turn. Other frames are ignored.
+    /// Asks the call for something: ``Frame/interruption(_:)`` cuts the agent's turn, ``Frame/bargeIn(_:)`` does so on trial,
+    /// ``Frame/interruptible(_:)`` forbids it, ``Frame/recording(_:)`` pauses recordings. Other frames are ignored.
     public mutating func emitUpstream(_ frame: Frame) { upstream.append(frame) }
 
     /// Takes what was emitted downstream so far. For harnesses and hosts of single stages.

@@ -110,11 +110,15 @@ struct TurnStage: Processor {
 
     private let rules: TurnRules
     private var isAgentSpeaking = false
+    /// Between the VAD's edges, silence that it waits out included.
     private var isCallerSpeaking = false
+    /// Right now.
+    private var isVoiced = false
     private var isTurnOpen = false
     private var isLocked = false
     private var trial = Trial.none
     private var turnEnd: MediaTime?
+    private var speechStoppedAt: MediaTime?
 
     init(_ rules: TurnRules) { self.rules = rules }
 
@@ -131,7 +135,9 @@ struct TurnStage: Processor {
         switch frame {
         case .speechStarted: return speechStarted(at: now, into: &output)
         case .speechStopped: return speechStopped(at: now, into: &output)
-        case .userTurnEnded(.agent): return agentHeardTurn(at: now, into: &output)
+        case .speechPaused: return voiceStopped(at: now)
+        case .speechResumed: return voiceStarted(at: now)
+        case .userTurnEnded(let end) where end.cause == .agent: return agentHeardTurn(at: now, into: &output)
         case .callStarted:
             output.emit(frame)
             if rules.uninterruptible != .nothing { lock(true, into: &output) }
@@ -140,7 +146,7 @@ struct TurnStage: Processor {
             isAgentSpeaking = true
             if rules.end != .silence { endTurn(.agent, into: &output) }
             // It speaks over the caller, who has to be able to say so.
-            if isCallerSpeaking, !isLocked { trial = .waiting(until: now + rules.minimumBargeIn) }
+            if isVoiced, !isLocked { trial = .waiting(until: now + rules.minimumBargeIn) }
         case .agentStoppedSpeaking:
             output.emit(frame)
             agentStoppedSpeaking(into: &output)
@@ -153,10 +159,10 @@ struct TurnStage: Processor {
         case .waiting(let until) where until <= now:
             output.emitUpstream(.bargeIn(.started))
             trial = .paused(until: now + rules.confirmation, spoken: .zero, since: now)
-            if rules.resumption == .zero { confirm(into: &output) }
+            if rules.resumption == .zero { confirm(at: now, into: &output) }
         case .paused(let until, _, _) where until <= now:
-            if isCallerSpeaking {
-                confirm(into: &output)
+            if isVoiced {
+                confirm(at: now, into: &output)
             } else {
                 output.emitUpstream(.bargeIn(.dismissed))
                 trial = .none
@@ -169,34 +175,44 @@ struct TurnStage: Processor {
     private mutating func speechStarted(at now: MediaTime, into output: inout FrameOutput) {
         isCallerSpeaking = true
         turnEnd = nil
-        switch trial {
-        case .paused(_, let spoken, _):
+        speechStoppedAt = nil
+        if !isAgentSpeaking, case .none = trial { startTurn(into: &output) }
+        voiceStarted(at: now)
+    }
+
+    private mutating func voiceStarted(at now: MediaTime) {
+        guard !isVoiced else { return }
+        isVoiced = true
+        if case .paused(_, let spoken, _) = trial {
             trial = .paused(until: now + max(.zero, rules.confirmation - spoken), spoken: spoken, since: now)
-        case .none, .waiting:
-            if !isAgentSpeaking {
-                startTurn(into: &output)
-            } else if !isLocked {
-                trial = .waiting(until: now + rules.minimumBargeIn)
-            }
+        } else if isAgentSpeaking, !isLocked {
+            trial = .waiting(until: now + rules.minimumBargeIn)
         }
     }
 
-    private mutating func speechStopped(at now: MediaTime, into output: inout FrameOutput) {
-        isCallerSpeaking = false
+    private mutating func voiceStopped(at now: MediaTime) {
+        guard isVoiced else { return }
+        isVoiced = false
         switch trial {
         case .waiting: trial = .none
         case .paused(_, let spoken, let since):
             trial = .paused(until: now + rules.resumption, spoken: spoken + (now - since), since: now)
         case .none: break
         }
+    }
+
+    private mutating func speechStopped(at now: MediaTime, into output: inout FrameOutput) {
+        isCallerSpeaking = false
+        voiceStopped(at: now)
+        speechStoppedAt = now
         guard isTurnOpen else { return }
-        turnEnd = now + (rules.end == .agent ? rules.maximumWait : rules.pause)
+        awaitEnd(at: now)
         if rules.end != .agent, rules.pause == .zero { endTurn(.silence, into: &output) }
     }
 
     /// The agent has transcribed a turn of the caller.
     private mutating func agentHeardTurn(at now: MediaTime, into output: inout FrameOutput) {
-        if case .paused = trial { confirm(into: &output) }
+        if case .paused = trial { confirm(at: now, into: &output) }
         if rules.end != .silence { endTurn(.agent, into: &output) }
     }
 
@@ -208,10 +224,15 @@ struct TurnStage: Processor {
         if isCallerSpeaking { startTurn(into: &output) }
     }
 
-    private mutating func confirm(into output: inout FrameOutput) {
+    private mutating func confirm(at now: MediaTime, into output: inout FrameOutput) {
         trial = .none
         output.emitUpstream(.bargeIn(.confirmed))
         startTurn(into: &output)
+        if !isCallerSpeaking { awaitEnd(at: now) }
+    }
+
+    private mutating func awaitEnd(at now: MediaTime) {
+        turnEnd = now + (rules.end == .agent ? rules.maximumWait : rules.pause)
     }
 
     private mutating func startTurn(into output: inout FrameOutput) {
@@ -220,11 +241,11 @@ struct TurnStage: Processor {
         output.emit(.userTurnStarted)
     }
 
-    private mutating func endTurn(_ end: TurnEnd, into output: inout FrameOutput) {
+    private mutating func endTurn(_ cause: TurnEnd.Cause, into output: inout FrameOutput) {
         turnEnd = nil
         guard isTurnOpen else { return }
         isTurnOpen = false
-        output.emit(.userTurnEnded(end))
+        output.emit(.userTurnEnded(TurnEnd(cause, speechStoppedAt: speechStoppedAt)))
         // The agent let the caller speak first: what it says from now on is no greeting.
         if rules.uninterruptible == .greeting { lock(false, into: &output) }
     }

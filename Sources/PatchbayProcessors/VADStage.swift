@@ -8,9 +8,12 @@ struct VADStage<Engine: VoiceActivityDetector>: Processor {
     private var gate: SpeechGate?
     private var samples: [Int16] = []
     private var gated = ByteBuffer()
+    private var voice: VoicePauses
 
     init(_ engine: Engine, _ parameters: SpeechSegmenter.Parameters, _ gate: SpeechGate?) {
         detector = SpeechDetector(engine, parameters)
+        let window = Double(engine.windowLength) * 1000 / Double(engine.sampleRate)
+        voice = VoicePauses(threshold: parameters.exitThreshold, windowMilliseconds: window)
         self.gate = gate
     }
 
@@ -55,6 +58,7 @@ struct VADStage<Engine: VoiceActivityDetector>: Processor {
     }
 
     private mutating func judge(_ payload: ByteBuffer, into output: inout FrameOutput) {
+        var voice = voice
         payload.withUnsafeSamples(copyingInto: &samples) { samples in
             detector.process(samples) { window in
                 switch window.edge?.kind {
@@ -62,8 +66,10 @@ struct VADStage<Engine: VoiceActivityDetector>: Processor {
                 case .speechStopped: output.emit(.speechStopped)
                 case nil: break
                 }
+                if let change = voice.hear(window.score, window.edge?.kind) { output.emit(change) }
             }
         }
+        self.voice = voice
     }
 
     /// Sends the first `count` of the samples through the gate, into `gated`.
@@ -86,6 +92,51 @@ struct VADStage<Engine: VoiceActivityDetector>: Processor {
     private mutating func forget(into output: inout FrameOutput) {
         if detector.isSpeaking { output.emit(.speechStopped) }
         detector.reset()
+        voice.reset()
         gate?.reset()
+    }
+}
+
+/// Finds the moments of silence within speech: long before the VAD calls it over, somebody who takes turns wants to know that
+/// a "mhm" was all.
+struct VoicePauses {
+    /// Silence that is a pause and no stop consonant.
+    static let milliseconds = 80.0
+
+    private let threshold: Double
+    private let windowMilliseconds: Double
+    private var isSpeaking = false
+    private var isPaused = false
+    private var quiet = 0.0
+
+    init(threshold: Double, windowMilliseconds: Double) {
+        self.threshold = threshold
+        self.windowMilliseconds = windowMilliseconds
+    }
+
+    /// Takes a window's score, and the edge it brought.
+    mutating func hear(_ score: Double, _ edge: SpeechEdge.Kind?) -> Frame? {
+        if let edge {
+            reset()
+            isSpeaking = edge == .speechStarted
+            return nil
+        }
+        guard isSpeaking else { return nil }
+        if score >= threshold {
+            quiet = 0
+            guard isPaused else { return nil }
+            isPaused = false
+            return .speechResumed
+        }
+        quiet += windowMilliseconds
+        guard !isPaused, quiet >= Self.milliseconds else { return nil }
+        isPaused = true
+        return .speechPaused
+    }
+
+    mutating func reset() {
+        isSpeaking = false
+        isPaused = false
+        quiet = 0
     }
 }

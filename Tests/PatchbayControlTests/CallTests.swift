@@ -163,7 +163,7 @@ import Testing
             #expect(!detail.contains("really not"))
             #expect(events.contains { $0["event"] as? String == "playback paused" })
             let heard = try #require(call["heard"] as? [String: Any])
-            #expect(heard["text"] as? String == "Yes?" && heard["complete"] as? Bool == true, "the answer to it")
+            #expect(heard["text"] as? String == "Yes?" && heard["complete"] as? Bool == true, "\(heard), \(events)")
         }
     }
 

@@ -62,6 +62,86 @@ private var asking: Stage {
         #expect(call.call.ledger.underruns == 0, "silence that was meant is no under-run")
     }
 
+    @Test(arguments: [501, 507, 519]) func aPauseBetweenTwoPacketsLeavesNoHoleInAWord(milliseconds: Int64) throws {
+        var call = try counting()
+        call.advance(milliseconds)
+        let before = call.carrierMessages.count
+        call.carrier("dtmf 1")
+        call.advance(600) { $0.carrier("audio 7f 160") }
+        call.carrier("dtmf 3")
+        call.advance(200)
+        let resumed = call.carrierMessages[(before + 1)...].map(\.text).filter { $0.hasPrefix("audio") }
+        #expect(resumed.first?.hasPrefix("audio ff") == true, "the cut packet is filled in front")
+        #expect(!resumed.dropFirst().contains { $0.contains("ff") }, "and nowhere else: \(resumed.prefix(4))")
+    }
+
+    @Test func aPauseInTheLastWordsLeavesNoDebt() throws {
+        let log = EventLog()
+        var call = try makeHarness(toAgent: [asking], observers: [log])
+        call.begin()
+        call.agent("audio 40 8000")
+        call.agent("end")
+        call.advance(900)
+        call.carrier("dtmf 1")
+        call.advance(500) { $0.carrier("audio 7f 160") }
+        call.carrier("dtmf 3")
+        call.advance(6000) { $0.carrier("audio 7f 160") }
+        call.agent("audio 41 8000")
+        call.agent("end")
+        call.advance(1200) { $0.carrier("audio 7f 160") }
+        #expect(call.call.ledger.underruns == 0 && call.call.ledger.debt == .zero)
+        #expect(call.carrierTexts("audio 41").count == 50)
+        let audible = log.events.filter { if case .agentAudible = $0 { true } else { false } }
+        #expect(audible.count == 2, "once an answer")
+    }
+
+    @Test func aPauseBetweenTheAgentsChunksIsNoUnderrun() throws {
+        var call = try makeHarness(toAgent: [asking])
+        call.begin()
+        call.agent("audio 40 160")
+        call.advance(20)
+        call.carrier("dtmf 1")
+        call.advance(400) { $0.carrier("audio 7f 160") }
+        call.carrier("dtmf 3")
+        call.agent("audio 40 160")
+        #expect(call.call.ledger.underruns == 0 && call.call.ledger.debt == .zero)
+    }
+
+    @Test func whatAStageSaysInThePauseComesAfterWhatWasNotHeard() throws {
+        var call = try counting()
+        call.advance(500)
+        call.carrier("dtmf 1")
+        let before = call.carrierMessages.count
+        call.deliver(
+            [.audio(AudioFrame(ByteBuffer(repeating: 0x77, count: 160), format: .telephony, generation: 9))],
+            behind: Joint(.toCaller, 0))
+        #expect(call.carrierMessages.count == before, "nothing is said in the pause")
+        call.carrier("dtmf 3")
+        let texts = call.carrierMessages[before...].map(\.text).filter { $0.hasPrefix("audio") }
+        let late = try #require(texts.firstIndex { $0.hasPrefix("audio 77") })
+        #expect(late == 10, "behind the 200 ms that were thrown away")
+    }
+
+    @Test func whatASuccessorSaysIsItsOwn() throws {
+        var call = try makeHarness(backends: [PuppetAgent("a"), PuppetAgent("b")], toAgent: [asking])
+        call.begin()
+        call.agent("says I am the first and I will fail")
+        call.agent("locks")
+        call.agent("audio 40 64000")
+        call.advance(1000)
+        call.agent("fail")
+        call.agentConnected()
+        call.agent("ready")
+        call.agent("says hello from the second")
+        call.agent("audio 41 16000")
+        call.agent("end")
+        call.advance(1000)
+        call.carrier("dtmf 1")
+        call.carrier("dtmf 2")
+        let cut = try #require(call.agentTexts("cut").last)
+        #expect(cut.contains("hello") && !cut.contains("first"), "\(cut)")
+    }
+
     @Test func aConfirmedBargeInCutsTheTurnAndSaysWhatWasHeard() throws {
         var call = try makeHarness(toAgent: [asking])
         call.begin()

@@ -101,6 +101,24 @@ import Testing
         #expect(absurd.position == .milliseconds(140) && absurd.gap == .zero)
     }
 
+    @Test func aCarrierThatLeavesOutSilenceDoesNotMakeTheAgentDeaf() throws {
+        var call = try makeHarness()
+        call.begin()
+        // No timestamps, and five seconds of silence that are not sent.
+        for tick in 0..<50 {
+            call.carrier("audio 7f 160 \(tick + 1)")
+            call.advance(20)
+        }
+        call.advance(5000)
+        for tick in 50..<200 {
+            call.carrier("audio 7f 160 \(tick + 1)")
+            call.advance(20)
+        }
+        let dropped = call.call.counters.lateDropped
+        #expect(dropped > .zero && dropped <= .milliseconds(1040), "a second, and then the clock is set anew: \(dropped)")
+        #expect(call.agentTexts("heard 160").count >= 148)
+    }
+
     @Test func tapsHearBothSidesOnOneClock() throws {
         let tap = TapLog()
         var call = try makeHarness(taps: [tap])

@@ -6,7 +6,7 @@ import Testing
 
 /// Timelines: one character is 20 ms.
 ///
-/// In: `S`/`s` speech starts and stops, `A`/`a` the agent's, `t` the agent has transcribed the caller.
+/// In: `S`/`s` speech starts and stops, `p`/`r` it pauses and goes on meanwhile, `A`/`a` the agent's, `t` the agent has transcribed the caller.
 /// Out: `U` the caller's turn starts, `u`/`v` ends by silence or by the agent; `P` playback pauses, `C` the turn is cut, `R`
 /// playback resumes; `L`/`l` the agent cannot be interrupted, can be again. Several at once stand in one bracket.
 private func expectTimeline(
@@ -28,9 +28,11 @@ private func expectTimeline(
             switch character {
             case "S": .speechStarted
             case "s": .speechStopped
+            case "p": .speechPaused
+            case "r": .speechResumed
             case "A": .agentStartedSpeaking
             case "a": .agentStoppedSpeaking
-            case "t": .userTurnEnded(.agent)
+            case "t": .userTurnEnded(TurnEnd(.agent))
             default: nil
             }
         var seen: [Frame] = []
@@ -44,14 +46,13 @@ private func expectTimeline(
 private func letter(_ frame: Frame) -> String? {
     switch frame {
     case .userTurnStarted: "U"
-    case .userTurnEnded(.silence): "u"
-    case .userTurnEnded(.agent): "v"
+    case .userTurnEnded(let end): end.cause == .silence ? "u" : "v"
     case .bargeIn(.started): "P"
     case .bargeIn(.confirmed): "C"
     case .bargeIn(.dismissed): "R"
     case .interruptible(false): "L"
     case .interruptible(true): "l"
-    case .speechStarted, .speechStopped: "!"
+    case .speechStarted, .speechStopped, .speechPaused, .speechResumed: "!"
     default: nil
     }
 }
@@ -101,6 +102,17 @@ private func letter(_ frame: Frame) -> String? {
         try expectTimeline(rules, "A..S.s......a..", "...............")
     }
 
+    @Test func aBackChannelIsShortHoweverLongTheVADWaits() throws {
+        try expectTimeline(rules, "A..S.p...........s......a..", "...........................")
+        // Two of them are two.
+        try expectTimeline(rules, "A..S.p...r.p.....s......a..", "...........................")
+    }
+
+    @Test func silenceWithinTheVADsPatienceTakesABargeInBack() throws {
+        try expectTimeline(rules, "A..S...p...........s.a", ".....P.....R..........")
+        try expectTimeline(rules, "A..S...p..r.........s.", ".....P......[CU].......u.")
+    }
+
     @Test func aBargeInStopsTheAgentAndIsConfirmedBySpeech() throws {
         try expectTimeline(rules, "A..S............s..", ".....P...[CU]......u..")
     }
@@ -115,7 +127,7 @@ private func letter(_ frame: Frame) -> String? {
     }
 
     @Test func aTranscriptConfirms() throws {
-        try expectTimeline(rules, "A..S...s.t....", ".....P...[CU]....")
+        try expectTimeline(rules, "A..S...s.t....", ".....P...[CUu]....")
     }
 
     @Test func withoutResumptionTheFirstWordIsFinal() throws {

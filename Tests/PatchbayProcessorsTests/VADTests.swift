@@ -2,7 +2,7 @@ import NIOCore
 import PatchbayAudio
 import PatchbayConfig
 import PatchbayCore
-import PatchbayProcessors
+@testable import PatchbayProcessors
 import PatchbayTesting
 import Testing
 
@@ -34,6 +34,7 @@ import Testing
                 case .audio(let audio): out += self.samples(audio)
                 case .speechStarted: edges.append("start@\(packet)")
                 case .speechStopped: edges.append("stop@\(packet)")
+                case .speechPaused, .speechResumed: break
                 default: Issue.record("unexpected \(frame)")
                 }
             }
@@ -158,5 +159,19 @@ import Testing
         #expect(
             VAD().problems(in: settings(["engine": "silero", "model": "${model}"])).isEmpty,
             "what a call decides cannot be looked for")
+    }
+
+    @Test func aMomentOfSilenceIsToldBeforeSpeechIsOver() {
+        var voice = VoicePauses(threshold: 0.5, windowMilliseconds: 20)
+        let scores = [0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1]
+        var told = ""
+        for (index, score) in scores.enumerated() {
+            switch voice.hear(score, index == 0 ? .speechStarted : index == 11 ? .speechStopped : nil) {
+            case .speechPaused: told += "p"
+            case .speechResumed: told += "r"
+            default: told += "."
+            }
+        }
+        #expect(told == "........p.r.", "80 ms are a pause, 60 are a consonant")
     }
 }
