@@ -21,6 +21,8 @@ struct DTMFGeneratorStage: Processor {
     private var sent: [(digit: Character, start: MediaTime)] = []
     /// When all that was handed on will have been played.
     private var sentUntil = MediaTime.zero
+    /// When all of it that is no background will have been.
+    private var spokenUntil = MediaTime.zero
     /// While the call holds the agent back: since when, and how much of what was handed on it keeps to play it later.
     private var pause: (since: MediaTime, keptBack: TimeSpan)?
     private var generation: UInt32 = 0
@@ -55,7 +57,7 @@ struct DTMFGeneratorStage: Processor {
             output.emit(frame)
             interrupt(at: now, into: &output)
         case .bargeIn(.started):
-            if pause == nil { pause = (now, max(.zero, sentUntil - now)) }
+            if pause == nil { pause = (now, max(.zero, spokenUntil - now)) }
             sentUntil = now
             deadline = nil
             output.emit(frame)
@@ -113,6 +115,7 @@ struct DTMFGeneratorStage: Processor {
             self.pause = (pause.since, pause.keptBack + audio.duration)
         } else {
             sentUntil = max(sentUntil, now) + audio.duration
+            if !audio.isBackground { spokenUntil = sentUntil }
         }
     }
 
@@ -123,6 +126,7 @@ struct DTMFGeneratorStage: Processor {
         let start = max(sentUntil, now)
         for index in sent.indices { sent[index].start = sent[index].start + (start - pause.since) }
         sentUntil = start + pause.keptBack
+        spokenUntil = sentUntil
         sendDue(at: now, into: &output)
     }
 
@@ -131,6 +135,7 @@ struct DTMFGeneratorStage: Processor {
         let wasSounding = (pause.map { $0.keptBack > .zero } ?? (sentUntil > now)) && !sent.isEmpty
         pause = nil
         sentUntil = now
+        spokenUntil = now
         let cut = sent.filter { $0.start + Self.shortestTone > cutAt }
         sent.removeAll(keepingCapacity: true)
         waiting.insert(contentsOf: cut.map { Key(digit: $0.digit, isRepeated: true) }, at: 0)

@@ -86,6 +86,8 @@ struct MixerStage: Processor {
     private var background: [Int16] = []
     /// When all that was handed on will have been played.
     private var sentUntil = MediaTime.zero
+    /// When the last word of it will have been.
+    private var spokenUntil = MediaTime.zero
     private var generation: UInt32 = 0
     private var isUtteranceOpen = false
     /// While the call holds the agent back: how much of what was handed on it keeps, to play it when the agent goes on.
@@ -125,18 +127,26 @@ struct MixerStage: Processor {
         case .interruption(let interruption):
             generation = max(generation, interruption.generation)
             carrierCleared(at: now)
+            spokenUntil = now
             keptBack = nil
             isUtteranceOpen = false
             remainder = 0
             output.emit(frame)
             if deadline != nil { fill(at: now, into: &output) }
         case .bargeIn(.started):
-            if keptBack == nil { keptBack = carrierCleared(at: now) }
+            if keptBack == nil {
+                // Background behind the last word is not kept.
+                keptBack = max(.zero, spokenUntil - now)
+                carrierCleared(at: now)
+            }
             output.emit(frame)
             if deadline != nil { fill(at: now, into: &output) }
         case .bargeIn(.dismissed):
             // The call hands the carrier what it kept itself; it does not come by here again.
-            if let keptBack { sentUntil = max(sentUntil, now) + keptBack }
+            if let keptBack {
+                sentUntil = max(sentUntil, now) + keptBack
+                spokenUntil = sentUntil
+            }
             keptBack = nil
             output.emit(frame)
         case .hangup, .callEnded:
@@ -155,14 +165,10 @@ struct MixerStage: Processor {
     }
 
     /// The carrier has thrown away what was not played; the background goes on from where it was cut.
-    ///
-    /// - Returns: How much that was.
-    @discardableResult
-    private mutating func carrierCleared(at now: MediaTime) -> TimeSpan {
+    private mutating func carrierCleared(at now: MediaTime) {
         let unplayed = max(.zero, sentUntil - now)
         loop.rewind(by: Int(unplayed.nanoseconds * Int64(format.sampleRate) / 1_000_000_000))
         sentUntil = now
-        return unplayed
     }
 
     /// Gives background packets until the carrier has enough.
@@ -198,6 +204,7 @@ struct MixerStage: Processor {
             self.keptBack = keptBack + audio.duration
         } else {
             sentUntil = max(sentUntil, now) + audio.duration
+            if !audio.isBackground { spokenUntil = sentUntil }
         }
         remainder = (remainder + audio.payload.readableBytes / 2) % packetLength
     }

@@ -181,6 +181,23 @@ import Testing
         #expect(after.audio.count == 60 && after.audio.allSatisfy { !$0.isBackground })
     }
 
+    /// The call does not keep the background behind the last word; what follows comes in time all the same.
+    @Test func aBargeInOnTheLastWordLeavesNoHole() throws {
+        let (file, _) = try ramp()
+        var harness = try mixer.harness(values(file))
+        _ = try harness.push(callStart)
+        _ = try harness.push(audio([Int16](repeating: 0, count: 160)))
+        _ = try harness.push(.utteranceEnded(generation: 0))
+        _ = try harness.advance(by: .milliseconds(70))
+        // The word ends in 10 ms, 60 to 80 ms are ahead.
+        _ = try harness.push(.bargeIn(.started))
+        let resumed = try harness.push(.bargeIn(.dismissed))
+        #expect(resumed.audio.isEmpty)
+        var background = 0
+        for _ in 0..<20 { background += try harness.advance(by: .milliseconds(20)).audio.count }
+        #expect((19...20).contains(background))
+    }
+
     @Test func aConfirmedBargeInLeavesNothingBehind() throws {
         let (file, _) = try ramp()
         var harness = try mixer.harness(values(file))
