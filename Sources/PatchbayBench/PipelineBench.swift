@@ -143,14 +143,7 @@ private struct Line {
     private var exits: [Frame] = []
 
     init(_ leg: Leg, _ planned: [PlannedStage], _ packets: Packets) throws(PipelineError) {
-        var stages: [Stage] = []
-        for stage in planned {
-            stages.append(
-                Stage(
-                    stage.component.spec.type, address: stage.index.map { "stages[\($0)]" } ?? "inserted",
-                    takes: stage.input, gives: stage.output, processor: try stage.makeProcessor()))
-        }
-        chain = Chain(leg, stages)
+        chain = Chain(leg, try planned.makeStages())
         milliseconds = packets.milliseconds
         step = TimeSpan(nanoseconds: Int64(milliseconds * 1e6))
         try chain.send(.callStarted(CallStart(callSid: "CA", streamSid: "MZ")), at: now)

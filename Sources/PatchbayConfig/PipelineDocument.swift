@@ -147,6 +147,18 @@ public struct PlannedStage: Sendable {
 }
 
 extension [PlannedStage] {
+    /// Makes the stages of one leg of one call, with their addresses in the document.
+    public func makeStages() throws(PipelineError) -> [Stage] {
+        var stages: [Stage] = []
+        for stage in self {
+            stages.append(
+                Stage(
+                    stage.component.spec.type, address: stage.index.map { "stages[\($0)]" } ?? "inserted",
+                    takes: stage.input, gives: stage.output, processor: try stage.makeProcessor()))
+        }
+        return stages
+    }
+
     fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> [PlannedStage] {
         var stages = self
         for index in stages.indices { stages[index].settings = try stages[index].settings.resolved(in: scope) }

@@ -44,20 +44,9 @@ public struct CallParts: Sendable {
         return CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
             carrierFormat: carrierFormat,
-            toAgent: Chain(.toAgent, try stages(plan.stagesBefore)),
+            toAgent: Chain(.toAgent, try plan.stagesBefore.makeStages()),
             joint: plan.agentFormat,
-            backends: backends, toCaller: Chain(.toCaller, try stages(plan.stagesAfter)), taps: taps,
+            backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()), taps: taps,
             announcement: announcement)
-    }
-
-    private func stages(_ planned: [PlannedStage]) throws(PipelineError) -> [Stage] {
-        var stages: [Stage] = []
-        for stage in planned {
-            stages.append(
-                Stage(
-                    stage.component.spec.type, address: stage.index.map { "stages[\($0)]" } ?? "inserted",
-                    takes: stage.input, gives: stage.output, processor: try stage.makeProcessor()))
-        }
-        return stages
     }
 }

@@ -11,6 +11,12 @@ struct Interruptibility {
     var protectedEnd = TimeSpan.zero
 
     func allows(played: TimeSpan) -> Bool { byAgent && byStage && played >= protectedEnd }
+
+    /// One of the two takes its protection back, or gives it. What has been sent under protection, up to `end`, keeps it.
+    mutating func allow(_ isAllowed: Bool, by word: WritableKeyPath<Self, Bool>, after end: TimeSpan) {
+        if isAllowed, !self[keyPath: word] { protectedEnd = end }
+        self[keyPath: word] = isAllowed
+    }
 }
 
 /// Playback that stopped because the caller may want to speak.
@@ -23,6 +29,15 @@ struct PausedPlayback {
     var since: MediaTime
     /// What left the agent's leg meanwhile, in order.
     var held: [Frame] = []
+
+    /// Whether a frame has to wait for the decision. Background goes on.
+    static func holds(_ frame: Frame) -> Bool {
+        switch frame {
+        case .audio(let audio): !audio.isBackground
+        case .utteranceEnded, .hangup: true
+        default: false
+        }
+    }
 
     mutating func hold(_ frame: Frame) { if held.count < Self.heldLimit { held.append(frame) } }
 }
@@ -37,8 +52,7 @@ extension CallCore {
         case .bargeIn(.confirmed): interruptAgent("the caller spoke", at: now, into: &output)
         case .bargeIn(.dismissed): resumePlayback(at: now, into: &output)
         case .interruptible(let isAllowed):
-            if isAllowed, !interruptibility.byStage { interruptibility.protectedEnd = ledger.end }
-            interruptibility.byStage = isAllowed
+            interruptibility.allow(isAllowed, by: \.byStage, after: ledger.end)
         case .recording(let command): recording(command, at: now, into: &output)
         default: break
         }

@@ -54,8 +54,7 @@ extension CallCore {
             isTurnEnding = isTurnEnding || isTurnOpen
             isTurnOpen = false
         case .interruptible(let isAllowed):
-            if isAllowed, !interruptibility.byAgent { interruptibility.protectedEnd = ledger.end }
-            interruptibility.byAgent = isAllowed
+            interruptibility.allow(isAllowed, by: \.byAgent, after: ledger.end)
         case .hangup(let reason):
             endUtterance(at: now, into: &output)
             sendToCaller(.hangup(reason), at: now, into: &output)
@@ -131,27 +130,19 @@ extension CallCore {
 
     /// Does what a frame at the end of the agent's leg stands for.
     mutating func leave(_ frame: Frame, at now: MediaTime, into output: inout CallOutput) {
+        if paused != nil, PausedPlayback.holds(frame) {
+            paused?.hold(frame)
+            return
+        }
         switch frame {
         case .audio(let audio):
-            if paused != nil, !audio.isBackground {
-                paused?.hold(frame)
-                return
-            }
             send(audio, at: now, into: &output)
         case .utteranceEnded:
-            if paused != nil {
-                paused?.hold(frame)
-                return
-            }
             padLastPacket(at: now, into: &output)
             placeMark(into: &output)
             hasSentOfUtterance = false
             if !isAnnouncing { note(.utteranceSent, at: now) }
         case .hangup(let reason):
-            if paused != nil {
-                paused?.hold(frame)
-                return
-            }
             beginDraining(reason, at: now, into: &output)
         default:
             break
