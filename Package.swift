@@ -77,6 +77,9 @@ let package = Package(
                 nio("NIOPosix"), tls,
             ], swiftSettings: strict),
         .target(
+            name: "PatchbayScenarios",
+            dependencies: ["PatchbayControl", "PatchbayTesting"], swiftSettings: strict),
+        .target(
             name: "PatchbaySimulators",
             dependencies: [
                 "PatchbayTransports", httpClient,
@@ -96,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "PatchbayCLI",
             dependencies: [
-                "Patchbay", "PatchbaySimulators", "PatchbayBench", nio("NIOPosix"), httpClient,
+                "Patchbay", "PatchbaySimulators", "PatchbayScenarios", "PatchbayBench", nio("NIOPosix"), httpClient,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -123,6 +126,17 @@ let package = Package(
             name: "PatchbayControlTests",
             dependencies: [
                 "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), httpClient,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayScenariosTests", dependencies: ["PatchbayScenarios", "Patchbay"], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayTestingTests", dependencies: ["PatchbayTesting", "Patchbay"], swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayTests",
+            dependencies: [
+                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .testTarget(name: "PatchbayBenchTests", dependencies: ["PatchbayBench"], swiftSettings: strict),

@@ -96,7 +96,7 @@ public struct PipelineBench {
             report.stages.append(
                 PipelineReport.Stage(
                     leg: leg.rawValue, type: stage.component.spec.type,
-                    address: stage.index.map { "stages[\($0)]" } ?? "inserted", takes: "\(stage.input)",
+                    address: stage.place ?? "inserted", takes: "\(stage.input)",
                     gives: "\(stage.output)", cost: try made.cost(of: packets, meter), delay: made.delay,
                     bytes: bytes.map { max(0, $0 - (frame ?? 0)) }))
             packets = outputs

@@ -74,6 +74,9 @@ public protocol StageComponent: Component {
     /// Whether it would hand on every byte of `input` unchanged and do nothing else. Such a stage is left out of calls.
     func isIdentity(for input: AudioFormat, settings: Settings) -> Bool
 
+    /// Audio that it holds back, for the latency that a chain declares. By default it makes the stage and asks it.
+    func delay(taking input: AudioFormat, giving output: AudioFormat, settings: Settings) -> TimeSpan
+
     /// Makes the stage for one call.
     func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor
 
@@ -143,6 +146,10 @@ extension StageComponent {
         try makeProcessor(taking: input, settings: settings)
     }
 
+    public func delay(taking input: AudioFormat, giving output: AudioFormat, settings: Settings) -> TimeSpan {
+        (try? makeProcessor(taking: input, giving: output, settings: settings))?.delay ?? .zero
+    }
+
     public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] { [] }
 
     public var marksSpeech: Bool { false }
@@ -152,8 +159,37 @@ extension StageComponent {
 
 /// A kind of agent.
 public protocol AgentComponent: Component {
+    /// What it may announce when it connects, for a joint in that format: every format that the settings leave possible.
+    ///
+    /// Each is checked while documents are checked, so that a call never finds at connect that nothing can be converted.
+    func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats
+
+    /// Whether it always answers: nothing listed behind it is ever tried.
+    var neverFails: Bool { get }
+
     /// Makes the backend for one call. Does no I/O.
     func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend
+}
+
+/// The formats that an agent may announce.
+public struct AgentFormats: Sendable, Equatable {
+    /// What it may want to take.
+    public var inputs: [AudioFormat]
+    /// What it may give.
+    public var outputs: [AudioFormat]
+
+    public init(inputs: [AudioFormat], outputs: [AudioFormat]) {
+        self.inputs = inputs
+        self.outputs = outputs
+    }
+}
+
+extension AgentComponent {
+    public func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats {
+        AgentFormats(inputs: [joint], outputs: [joint])
+    }
+
+    public var neverFails: Bool { false }
 }
 
 /// Why a stage cannot take the audio that arrives.

@@ -25,6 +25,12 @@ public struct Field: Sendable {
         case object([Field])
         /// A list of objects with fields of their own.
         case objects([Field])
+        /// A list of stages, as under `stages` of a document.
+        case stages
+        /// An object whose values are lists of stages.
+        case branches
+        /// A list of agents, in the order in which they are tried.
+        case agents
         /// Any JSON, handed on as it stands.
         case json
     }

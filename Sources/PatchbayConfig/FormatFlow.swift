@@ -77,8 +77,8 @@ struct FormatFlow {
         if !isUseless {
             planned.append(
                 PlannedStage(
-                    component: choice.component, settings: choice.settings, input: current, output: output, index: index
-                ))
+                    component: choice.component, settings: choice.settings, input: current, output: output,
+                    place: index.map { "stages[\($0)]" }))
         }
         current = output
     }

@@ -243,6 +243,8 @@ extension Field.Kind {
         case .strings: "[\"…\"]"
         case .variables, .headers, .object, .json: "{ … }"
         case .objects: "[{ … }]"
+        case .stages, .agents: "[ … ]"
+        case .branches: "{ \"…\": [ … ] }"
         }
     }
 }

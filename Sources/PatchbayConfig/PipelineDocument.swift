@@ -31,6 +31,8 @@ public struct PipelineDocument: Sendable {
     public var limits: CallLimits
     /// Longest declared latency of the chain in milliseconds, `nil` for any.
     public var latencyBudgetMs: Int?
+    /// What goes before the stages, in order; the first rule that holds decides.
+    public var rules: [CallRule] = []
     /// The document's values for ``ComponentRegistry/documentFields``, texts as written.
     public var options: Settings
 
@@ -134,15 +136,30 @@ public struct PlannedStage: Sendable {
     public var input: AudioFormat
     /// What it gives.
     public var output: AudioFormat
-    /// Its place in `stages`; `nil` when it was inserted because its neighbours did not agree.
-    public var index: Int?
+    /// Its place in the document, for instance `stages[2]`; `nil` when it was inserted because its neighbours did not agree.
+    public var place: String?
+    /// What runs beside it or inside it: the side chain of a `tee`, the cases of a `switch` on keys.
+    public var branches: [PlannedBranch] = []
 
     /// Whether it is not in the document.
-    public var isInserted: Bool { index == nil }
+    public var isInserted: Bool { place == nil }
 
     /// Makes the stage for one call.
     public func makeProcessor() throws(PipelineError) -> any Processor {
         try component.makeProcessor(taking: input, giving: output, settings: settings)
+    }
+}
+
+/// Stages beside the main chain.
+public struct PlannedBranch: Sendable {
+    /// The key of the case; `side` for a side chain, `otherwise` for what runs until a key is pressed.
+    public var label: String
+    /// The stages in order; may be empty.
+    public var stages: [PlannedStage]
+
+    public init(label: String, stages: [PlannedStage]) {
+        self.label = label
+        self.stages = stages
     }
 }
 
@@ -153,7 +170,7 @@ extension [PlannedStage] {
         for stage in self {
             stages.append(
                 Stage(
-                    stage.component.spec.type, address: stage.index.map { "stages[\($0)]" } ?? "inserted",
+                    stage.component.spec.type, address: stage.place ?? "inserted",
                     takes: stage.input, gives: stage.output, processor: try stage.makeProcessor()))
         }
         return stages

@@ -37,7 +37,7 @@ extension Field {
             members += ["\"minimum\": \(range.lowerBound.plain)", "\"maximum\": \(range.upperBound.plain)"]
         case .choice(let words): members.append("\"choices\": [\(words.map(jsonQuoted).joined(separator: ", "))]")
         case .object(let fields), .objects(let fields): members.append("\"fields\": \(fields.json)")
-        case .string, .boolean, .secret, .strings, .variables, .headers, .json: break
+        case .string, .boolean, .secret, .strings, .variables, .headers, .stages, .branches, .agents, .json: break
         }
         members += ["\"required\": \(isRequired)", "\"advanced\": \(isAdvanced)"]
         if let defaultValue { members.append("\"default\": \(defaultValue.json)") }
@@ -76,6 +76,9 @@ extension Field.Kind {
         case .headers: "headers"
         case .object: "object"
         case .objects: "objects"
+        case .stages: "stages"
+        case .branches: "branches"
+        case .agents: "agents"
         case .json: "json"
         }
     }
@@ -94,6 +97,9 @@ extension Field.Kind {
         case .headers: "object of headers"
         case .object: "object"
         case .objects: "list of objects"
+        case .stages: "list of stages"
+        case .branches: "object of lists of stages"
+        case .agents: "list of agents"
         case .json: "any JSON"
         }
     }
@@ -112,6 +118,9 @@ extension Field.Kind {
         case .headers: "an object of strings and secrets"
         case .object: "an object"
         case .objects: "a list of objects"
+        case .stages: "a list of stages"
+        case .branches: "an object of lists of stages"
+        case .agents: "a list of agents"
         case .json: "JSON"
         }
     }

@@ -118,7 +118,7 @@ struct PipelineSetTests {
         #expect(plan.stagesBefore.map(\.input) == [.telephony, .pcm(8000), .pcm(16_000)])
         #expect(plan.agentFormat == .pcm(16_000))
         #expect(plan.stagesAfter.map(\.output) == [.pcm(8000), .telephony])
-        #expect(plan.stagesAfter.map(\.index) == [4, 5])
+        #expect(plan.stagesAfter.map(\.place) == ["stages[4]", "stages[5]"])
         #expect(plan.stagesBefore[2].settings.number("threshold") == 1)
         #expect(plan.stagesBefore[2].settings.bool("debug") == false)
     }

@@ -1,0 +1,2 @@
+import PatchbayScenarios
+import Testing

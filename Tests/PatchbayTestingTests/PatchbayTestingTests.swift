@@ -1,0 +1,2 @@
+import PatchbayTesting
+import Testing
