@@ -23,6 +23,7 @@ struct FileWatch {
 
     private let path: String
     private var known: [String: Stamp]
+    private var others: [String] = []
     /// The file whose changes need a restart.
     let serverSettings: String
 
@@ -36,6 +37,15 @@ struct FileWatch {
         known = [:]
         known = look()
     }
+
+    /// Watches these files too, and no longer those that were named so before: fragments from elsewhere.
+    mutating func watch(also files: [String]) {
+        for file in others where !isBelow(file) { known[file] = nil }
+        others = files.filter { !isBelow($0) }
+        for file in others { known[file] = Self.stamp(of: file) }
+    }
+
+    private func isBelow(_ file: String) -> Bool { file.hasPrefix("\(path)/") && !file.contains("/../") }
 
     /// Waits for changes and gives the files that are new, gone or other than before; `nil` when the task is cancelled.
     mutating func next() async -> Set<String>? {
@@ -62,7 +72,17 @@ struct FileWatch {
     private func look() -> [String: Stamp] {
         var files: [String: Stamp] = [:]
         look(in: path.isEmpty ? "." : path, depth: 1, &files)
+        for file in others { files[file] = Self.stamp(of: file) }
         return files
+    }
+
+    /// Through symbolic links: what they lead to is what is read. `nil` for anything but a regular file.
+    private static func stamp(of file: String) -> Stamp? {
+        var status = stat()
+        guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return Stamp(
+            device: status.st_dev, inode: status.st_ino, size: status.st_size, seconds: status.st_mtim.tv_sec,
+            nanoseconds: status.st_mtim.tv_nsec)
     }
 
     private func look(in folder: String, depth: Int, _ files: inout [String: Stamp]) {
@@ -78,11 +98,7 @@ struct FileWatch {
             let file = "\(folder)/\(name)"
             var status = stat()
             if name.hasSuffix(".json") {
-                // Through symbolic links: what they lead to is what is read.
-                guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-                files[file] = Stamp(
-                    device: status.st_dev, inode: status.st_ino, size: status.st_size, seconds: status.st_mtim.tv_sec,
-                    nanoseconds: status.st_mtim.tv_nsec)
+                files[file] = Self.stamp(of: file)
             } else if lstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
                 look(in: file, depth: depth + 1, &files)
             }

@@ -139,11 +139,14 @@ struct Serve: AsyncParsableCommand {
 
     private static func reload(_ switchboard: Switchboard, when watch: FileWatch) async {
         var watch = watch
+        watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
         while let changes = await watch.next() {
             if changes.contains(watch.serverSettings) {
                 Terminal.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
             }
-            if changes.contains(where: watch.isPipeline) { await switchboard.reload(.watch) }
+            guard changes.contains(where: watch.isPipeline) else { continue }
+            await switchboard.reload(.watch)
+            watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
         }
     }
 

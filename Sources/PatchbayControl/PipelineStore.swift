@@ -6,12 +6,12 @@ import Synchronization
 public struct PipelineSource: Sendable {
     /// Reads everything anew. Awaited on a thread of its own, never on an event loop.
     public var load: @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic])
-    /// Checks one document that is not in force, beside the pipelines of the names given.
-    public var check: @Sendable (SourceText, Set<String>) async -> [Diagnostic]
+    /// Checks one document that is not in force, beside the pipelines that are.
+    public var check: @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
 
     public init(
         load: @escaping @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic]),
-        check: @escaping @Sendable (SourceText, Set<String>) async -> [Diagnostic]
+        check: @escaping @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
     ) {
         self.load = load
         self.check = check
@@ -34,9 +34,11 @@ public struct PipelineSource: Sendable {
                     return (nil, [Diagnostic(file: "", .unreadableFile, "\(error)")])
                 }
             },
-            check: { source, others in
+            check: { source, set in
                 var options = options
-                options.otherPipelines.formUnion(others)
+                options.otherPipelines.formUnion(set.documents.map(\.name))
+                // A document that comes over the network may include what is included already, and read nothing else.
+                options.fragments = Set(set.documents.flatMap(\.fragments)).compactMap { try? SourceText.read($0).get() }
                 do {
                     return PipelineSet.load(
                         sources: [source], registry: registry, environment: try await environment(), options: options
@@ -156,8 +158,9 @@ public final class PipelineStore: Sendable {
     func check(_ bytes: [UInt8]) async -> [Diagnostic]? {
         guard let source else { return nil }
         let set = current.set
-        // A document that is in force under that name says where the files lie that it names.
-        var file = "document.json"
+        // A document that is in force under that name says where the files lie that it names; any other lies beside them.
+        let folder = set.documents.first.map { $0.file.prefix(upTo: $0.file.lastIndex(of: "/") ?? $0.file.startIndex) }
+        var file = folder.map { $0.isEmpty ? "document.json" : "\($0)/document.json" } ?? "document.json"
         if let root = try? SourceText(file: file, bytes: bytes).readJSON(), case .object(let members) = root.content,
             case .string(let name)? = members.first(where: { $0.key == "name" })?.value.content,
             let document = set.document(named: name)
@@ -165,8 +168,7 @@ public final class PipelineStore: Sendable {
             file = document.file
         }
         let text = SourceText(file: file, bytes: bytes)
-        let names = Set(set.documents.map(\.name))
-        return await Task(executorPreference: thread) { await source.check(text, names) }.value
+        return await Task(executorPreference: thread) { await source.check(text, set) }.value
     }
 
     // MARK: Changes

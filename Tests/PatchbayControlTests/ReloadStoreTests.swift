@@ -30,11 +30,11 @@ final class ShelfOfDocuments: Sendable {
     var source: PipelineSource {
         PipelineSource(
             load: { (try? self.load()) ?? (nil, []) },
-            check: { source, others in
+            check: { source, set in
                 guard let registry = try? ComponentRegistry.standard() else { return [] }
                 return PipelineSet.load(
                     sources: [source], registry: registry, environment: [:],
-                    options: LoadOptions(otherPipelines: others)
+                    options: LoadOptions(otherPipelines: Set(set.documents.map(\.name)))
                 ).diagnostics
             })
     }
