@@ -78,7 +78,7 @@ extension StageListReader {
                 .includeCycle, node.range, path, "fragments stand at most \(Self.maximumDepth) deep in one another")
             return nil
         }
-        switch SourceText.read(file) {
+        switch linter.surroundings.fragment(file) {
         case .success(let source):
             let bytes = linter.sources.entries.dropFirst().reduce(source.bytes.count) { $0 + $1.source.bytes.count }
             guard bytes <= SourceText.maximumBytes else {

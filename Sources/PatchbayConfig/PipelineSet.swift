@@ -6,12 +6,19 @@ public struct LoadOptions: Sendable {
     public var checkEnvironment: Bool
     /// The type of an agent that takes the place of every document's backends, with its default settings.
     public var agentOverride: String?
+    /// The fragments that documents may include, by their names as documents reach them; `nil` reads them from disk. For
+    /// documents of strangers, who must not have the server read its files for them.
+    public var fragments: [SourceText]?
     /// Names of pipelines that rules may lead to although they are not read now.
     public var otherPipelines: Set<String>
 
-    public init(checkEnvironment: Bool = true, agentOverride: String? = nil, otherPipelines: Set<String> = []) {
+    public init(
+        checkEnvironment: Bool = true, agentOverride: String? = nil, fragments: [SourceText]? = nil,
+        otherPipelines: Set<String> = []
+    ) {
         self.checkEnvironment = checkEnvironment
         self.agentOverride = agentOverride
+        self.fragments = fragments
         self.otherPipelines = otherPipelines
     }
 }
@@ -112,7 +119,8 @@ extension PipelineSet {
         options: LoadOptions = LoadOptions()
     ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
         var diagnostics: [Diagnostic] = []
-        let surroundings = Surroundings(variables: environment, isChecked: options.checkEnvironment)
+        let surroundings = Surroundings(
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
         var override: PipelineDocument.Choice<any AgentComponent>?
         if let type = options.agentOverride {
             switch overridingAgent(type, registry, surroundings) {
@@ -141,7 +149,13 @@ extension PipelineSet {
         ruleCheck.report(
             names: crossCheck.pipelines.union(options.otherPipelines),
             isComplete: crossCheck.pipelines.count == sources.count)
-        diagnostics += linters.flatMap { $0.finish() }
+        // A fragment's mistake is one mistake, however many documents include it.
+        var seen: Set<Diagnostic> = []
+        for diagnostic in linters.flatMap({ $0.finish() }) {
+            var known = diagnostic
+            known.includedFrom = nil
+            if seen.insert(known).inserted { diagnostics.append(diagnostic) }
+        }
         return (diagnostics.hasErrors ? nil : PipelineSet(documents), diagnostics)
     }
 
