@@ -27,7 +27,9 @@ final class Linter {
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
     private var syntaxFault: Diagnostic?
-    private var hidden: [Range<Int>] = []
+    /// Stretches of the source that no excerpt shows.
+    private(set) var hidden: [Range<Int>] = []
+    private var root: JSONNode?
     private(set) var errorCount = 0
 
     init(_ source: SourceText, _ surroundings: Surroundings) {
@@ -75,6 +77,7 @@ final class Linter {
     /// The findings in document order, with their source lines.
     func finish() -> [Diagnostic] {
         if let syntaxFault { return [syntaxFault] }
+        if let root { checkClearText(root) }
         guard !findings.isEmpty else { return [] }
         let hidden = hidden + source.credentialRanges()
         var result = findings.enumerated()
@@ -82,7 +85,7 @@ final class Linter {
             .map { entry in
                 var diagnostic = entry.element.diagnostic
                 diagnostic.excerpt = source.excerpt(of: entry.element.range, hiding: hidden)
-                return diagnostic
+                return diagnostic.withoutCredentials(of: source, at: entry.element.range, hidden)
             }
         if isFull {
             result.append(
@@ -96,8 +99,14 @@ final class Linter {
 // MARK: - Checks that any document needs
 
 extension Linter {
-    /// Reports every key that its object has already, anywhere below `node`.
-    func checkDuplicateKeys(_ node: JSONNode, _ path: DocumentPath = .root) {
+    /// Checks what any document must not have, anywhere in it: a key that its object has already, and, at the end,
+    /// credentials in clear text.
+    func checkDuplicateKeys(_ root: JSONNode) {
+        self.root = root
+        checkDuplicateKeys(root, .root)
+    }
+
+    private func checkDuplicateKeys(_ node: JSONNode, _ path: DocumentPath) {
         switch node.content {
         case .object(let members):
             var first: [String: Range<Int>] = [:]
