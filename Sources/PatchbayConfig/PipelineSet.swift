@@ -6,10 +6,14 @@ public struct LoadOptions: Sendable {
     public var checkEnvironment: Bool
     /// The type of an agent that takes the place of every document's backends, with its default settings.
     public var agentOverride: String?
+    /// The fragments that documents may include, by their names as documents reach them; `nil` reads them from disk. For
+    /// documents of strangers, who must not have the server read its files for them.
+    public var fragments: [SourceText]?
 
-    public init(checkEnvironment: Bool = true, agentOverride: String? = nil) {
+    public init(checkEnvironment: Bool = true, agentOverride: String? = nil, fragments: [SourceText]? = nil) {
         self.checkEnvironment = checkEnvironment
         self.agentOverride = agentOverride
+        self.fragments = fragments
     }
 }
 
@@ -107,7 +111,8 @@ extension PipelineSet {
         options: LoadOptions = LoadOptions()
     ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
         var diagnostics: [Diagnostic] = []
-        let surroundings = Surroundings(variables: environment, isChecked: options.checkEnvironment)
+        let surroundings = Surroundings(
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
         var override: PipelineDocument.Choice<any AgentComponent>?
         if let type = options.agentOverride {
             switch overridingAgent(type, registry, surroundings) {
@@ -130,7 +135,13 @@ extension PipelineSet {
                 linter.report(error)
             }
         }
-        diagnostics += linters.flatMap { $0.finish() }
+        // A fragment's mistake is one mistake, however many documents include it.
+        var seen: Set<Diagnostic> = []
+        for diagnostic in linters.flatMap({ $0.finish() }) {
+            var known = diagnostic
+            known.includedFrom = nil
+            if seen.insert(known).inserted { diagnostics.append(diagnostic) }
+        }
         return (diagnostics.hasErrors ? nil : PipelineSet(documents), diagnostics)
     }
 
