@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOEmbedded"), httpClient,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),

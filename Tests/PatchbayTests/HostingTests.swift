@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Hummingbird
 import HummingbirdCore
 import NIOCore
+import NIOEmbedded
 import NIOPosix
 import PatchbaySimulators
 import PatchbayTesting
@@ -39,13 +40,13 @@ import Testing
         }
     }
 
-    @Test func middlewareOfOursRunsAroundOurRoutesOnly() async throws {
+    @Test func middlewareOfTheInsideRunsBehindTheHosts() async throws {
         struct Mark: RouterMiddleware {
             func handle(
                 _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
             ) async throws -> Response {
                 var response = try await next(request, context)
-                response.headers[.server, default: ""] += "+"
+                response.headers[.server] = (response.headers[.server] ?? "") + "+"
                 return response
             }
         }
@@ -56,7 +57,7 @@ import Testing
         routes.get("after/:name") { _, context in context.parameters.get("name") ?? "" }
         let responder = router.buildResponder()
         let channel = NIOAsyncTestingChannel()
-        for (path, marks, body) in [("/before", nil, "1"), ("/after/x", "++", "x")] {
+        for (path, marks, body) in [("/before", nil, "1"), ("/after/x", "++", "x")] as [(String, String?, String)] {
             let request = Request(
                 head: .init(method: .get, scheme: "http", authority: "localhost", path: path),
                 body: .init(buffer: ByteBuffer()))

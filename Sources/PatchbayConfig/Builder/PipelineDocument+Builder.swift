@@ -30,11 +30,12 @@ extension PipelineDocument {
     /// - Throws: ``InvalidPipeline`` with everything that is wrong, each with its place.
     public init(
         _ name: String, description: String? = nil, numbers: [NumberClaim] = [],
-        variables: [String: VariableValue] = [:], rules: [SettingValue] = [], transport: PipelineTransport,
+        variables: [String: VariableValue] = [:], rules: [SettingValue] = [], transport: some TransportComponent,
         messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
         registry: ComponentRegistry, environment: [String: String] = [:], directory: String = ".",
         file: String = #fileID, @PipelineBuilder stages: () throws -> [PipelineStage]
     ) throws {
+        let transport = PipelineTransport(transport)
         var writer = PipelineWriter(registry)
         writer.begin([
             ("name", .string(name)), ("description", description.map { .string($0) }),
@@ -63,21 +64,6 @@ extension PipelineDocument {
         document.messages = messages
         document.limits = limits
         self = document
-    }
-
-    /// The same for a transport whose settings have their defaults.
-    public init(
-        _ name: String, description: String? = nil, numbers: [NumberClaim] = [],
-        variables: [String: VariableValue] = [:], rules: [SettingValue] = [], transport: some TransportComponent,
-        messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
-        registry: ComponentRegistry, environment: [String: String] = [:], directory: String = ".",
-        file: String = #fileID, @PipelineBuilder stages: () throws -> [PipelineStage]
-    ) throws {
-        try self.init(
-            name, description: description, numbers: numbers, variables: variables, rules: rules,
-            transport: PipelineTransport(transport), messages: messages, limits: limits,
-            latencyBudgetMs: latencyBudgetMs, registry: registry, environment: environment, directory: directory,
-            file: file, stages: stages)
     }
 }
 

@@ -1,3 +1,5 @@
+public import PatchbayAudio
+
 /// One entry of a pipeline that is written in Swift: a component with its settings, or a structure that holds others.
 ///
 /// Components stand in a ``PipelineBuilder`` as they are; ``with(_:_:)-swift.method`` gives them settings.
@@ -69,11 +71,22 @@ extension AgentComponent {
 }
 
 /// A transport with its settings, for a pipeline that is written in Swift.
-public struct PipelineTransport: Sendable {
+public struct PipelineTransport: TransportComponent {
     let component: any TransportComponent
     private(set) var values: [String: SettingValue] = [:]
 
-    public init(_ component: some TransportComponent) { self.component = component }
+    public init(_ component: some TransportComponent) {
+        if let configured = component as? PipelineTransport {
+            self = configured
+        } else {
+            self.component = component
+        }
+    }
+
+    public var spec: ComponentSpec { component.spec }
+    public var format: AudioFormat { component.format }
+    public func format(_ settings: Settings) -> AudioFormat { component.format(settings) }
+    public func problems(in settings: Settings) -> [SettingsProblem] { component.problems(in: settings) }
 
     /// Gives a setting its value; the last value that a setting is given holds.
     public func with(_ field: String, _ value: some SettingConvertible) -> PipelineTransport {
