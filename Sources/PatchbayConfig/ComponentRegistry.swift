@@ -61,7 +61,10 @@ public struct ComponentRegistry: Sendable {
     }
 
     /// The same with components that one document names in its own way, before those of that name here.
-    func naming(_ transport: any TransportComponent, _ stages: [String: any StageComponent], _ agents: [String: any AgentComponent])
+    func naming(
+        _ transport: any TransportComponent, _ stages: [String: any StageComponent],
+        _ agents: [String: any AgentComponent]
+    )
         -> ComponentRegistry
     {
         var registry = self

@@ -4,6 +4,7 @@ public import Hummingbird
 public import HummingbirdCore
 public import Logging
 public import NIOCore
+import NIOPosix
 public import NIOSSL
 public import PatchbayConfig
 public import PatchbayCore
@@ -14,15 +15,15 @@ extension Switchboard {
     /// A switchboard for a service that has a server of its own.
     ///
     /// - Parameters:
-    ///   - eventLoop: Where all calls live. The service's server must accept its connections there too, see
-    ///     ``HummingbirdCore/HTTPServerBuilder/patchbay(_:)``.
+    ///   - eventLoop: Where all calls live; one that the process shares when absent. The service's server must accept its
+    ///     connections there too, see ``HummingbirdCore/HTTPServerBuilder/patchbay(_:)``.
     ///   - options: Host and port in it are not used.
     ///   - tls: For agents behind `wss:`; made here when absent.
     ///   - httpClient: Completes calls over Twilio's REST API, when the options hold the credentials for it.
     ///   - observers: Makes additional watchers for each call.
     /// - Throws: When the machine's certificates cannot be read.
     public convenience init(
-        _ pipelines: PipelineSet, on eventLoop: any EventLoop, settings: ServerSettings = ServerSettings(),
+        _ pipelines: PipelineSet, on eventLoop: (any EventLoop)? = nil, settings: ServerSettings = ServerSettings(),
         options: ServerOptions = ServerOptions(), tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
         logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
     ) throws {
@@ -31,7 +32,8 @@ extension Switchboard {
             rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
         }
         self.init(
-            pipelines: pipelines, settings: settings, options: options, mediaLoop: MediaLoop(eventLoop),
+            pipelines: pipelines, settings: settings, options: options,
+            mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
             dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()), carrierREST: rest, logger: logger,
             observers: observers)
     }

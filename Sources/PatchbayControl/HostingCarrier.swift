@@ -146,7 +146,9 @@ public final class CarrierHandler: ChannelInboundHandler {
             return refuse("the channel is not on the event loop of the calls, switchboard.mediaLoop.eventLoop", context)
         }
         // Another channel announced the same call first; that one goes on.
-        guard call.attach(carrier: CarrierChannel(context.channel)) else { return refuse("the call has a channel", context) }
+        guard call.attach(carrier: CarrierChannel(context.channel)) else {
+            return refuse("the call has a channel", context)
+        }
         state = .attached(call)
         for message in waiting { call.carrierReceived(message) }
     }

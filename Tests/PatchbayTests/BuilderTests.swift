@@ -56,7 +56,9 @@ import Testing
         let stages = (plan.stagesBefore + plan.stagesAfter).map { stage in
             "\(stage.place ?? "-") \(stage.component.spec.type) \(stage.input) \(stage.output) \(stage.settings.integer("rateHz") ?? 0)"
         }
-        return stages + plan.backends.map { $0.component.spec.type } + ["\(plan.agentFormat)", plan.transport.component.spec.type]
+        return stages + plan.backends.map { $0.component.spec.type } + [
+            "\(plan.agentFormat)", plan.transport.component.spec.type,
+        ]
     }
 
     @Test func everyMistakeIsReportedAtOnceWithItsPlace() throws {
@@ -76,11 +78,11 @@ import Testing
         let findings = try #require(invalid).findings
         let seen = findings.map { "\($0.place): \($0.message) [\($0.code)]" }
         let expected = [
-            #": the name "front desk" is not made of 1 to 64 letters"#, #"numbers[0]: "555" is no number"#,
+            #": the name "front desk" is not made of 1 to 64 letters"#, #"numbers.555: "555" is no number"#,
             #"transport (twilio): transport "twilio" has no field "speed""#,
             #"stages[0] (decoder): stage "decoder" has no field "law""#,
             #"stages[1] (resampler): "rateHz" is 7; allowed 8000 to 48000 (hertz)"#,
-            #"stages[2] (gain): "gainDb" is a string; it must be a number, -60 to 40"#,
+            #"stages[2] (gain): "gainDb" is a string; it must be a number from -60 to 40"#,
             #"stages[3] (gain): stage "gain" needs "gainDb"; add "gainDb": 6"#,
             #"stages[4].backends[0] (elevenlabs): there is no variable "nobody""#,
             #"stages[4].backends[0] (elevenlabs): agent "elevenlabs" has its secret "apiKey" in clear text; give it as Secret(…)"#,
@@ -99,7 +101,9 @@ import Testing
 
     @Test func jointsThatDoNotFitAreNamedByTheirPlaces() throws {
         let invalid = #expect(throws: InvalidPipeline.self) {
-            _ = try PipelineDocument("wide", transport: TwilioTransport(), registry: .init(transports: [], stages: [], agents: [])) {
+            _ = try PipelineDocument(
+                "wide", transport: TwilioTransport(), registry: .init(transports: [], stages: [], agents: [])
+            ) {
                 Decoder()
                 EchoAgent()
                 Gain().with("gainDb", 3)
@@ -163,7 +167,49 @@ import Testing
         }
         #expect(try plan(.anything).stagesBefore.map(\.input) == [.telephony])
         #expect(try plan(.format(.telephony)).stagesBefore.map(\.output) == [.telephony])
-        #expect(throws: InvalidPipeline.self) { try plan(.format(.pcm(44100))) }
+        #expect(try plan(.linear).stagesBefore.map(\.isInserted) == [true, false], "a decoder appears before it")
+        #expect(throws: InvalidPipeline.self) {
+            try plan(.format(AudioFormat(.pcm16, sampleRate: 8000, channelCount: 2)))
+        }
+    }
+
+    @Test func sideChainsAndChoicesHoldPipelinesToo() throws {
+        let document = try PipelineDocument(
+            "choices", numbers: [NumberClaim("+15550100004", ["language": "de"])], variables: ["language": "en"],
+            transport: TwilioTransport()
+        ) {
+            Tee { VAD() }
+            Switch(on: "key") {
+                for key in ["1", "2"] { Case(key) { Transform("key \(key)", taking: .linear) { Halved() } } }
+                Otherwise { Mute() }
+            }
+            Switch(on: "${language}") {
+                Case("de") { ScriptAgent().with("say", Self.sound).with("silenceSeconds", 5) }
+                Otherwise { EchoAgent() }
+            }
+        }
+        let set = try PipelineSet(documents: [document])
+        let german = try #require(set.route("+15550100004")).plan(for: CallVariables())
+        #expect(german.backends.map(\.component.spec.type) == ["script"])
+        #expect(german.backends.first?.settings.integer("silenceSeconds") == 5)
+        #expect(try document.plan(for: CallVariables()).backends.map(\.component.spec.type) == ["echo"])
+        let structures = german.stagesBefore.filter { !$0.branches.isEmpty }
+        #expect(structures.map(\.component.spec.type) == ["tee", "switch"])
+        #expect(structures.last?.branches.map(\.label) == ["1", "2", "otherwise"])
+        #expect(structures.last?.branches.first?.stages.last?.component.spec.type == "key 1")
+        let invalid = #expect(throws: InvalidPipeline.self) {
+            _ = try PipelineDocument("wrong", transport: TwilioTransport()) {
+                Switch(on: "key") {
+                    Case("1") { Gain().with("gainDb", 99) }
+                    Case("eleven") { Mute() }
+                }
+                Tee { Resampler() }
+                Agents {}
+            }
+        }
+        let places = try #require(invalid).findings.map(\.place)
+        #expect(places.contains("stages[0].cases.1[0] (gain)") && places.contains("stages[0] (switch)"), "\(places)")
+        #expect(places.contains("stages[1].stages[0] (resampler)") && places.contains("stages[2] (agent)"), "\(places)")
     }
 
     @Test func aWholeCallRunsOnTheVirtualClock() throws {

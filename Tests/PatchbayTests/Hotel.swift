@@ -42,7 +42,8 @@ func makeHotel(
     switchboard.addRoutes(to: router)
     let application = Application(
         router: router, server: server, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-        onServerRunning: { started($0.localAddress?.port ?? 0) }, eventLoopGroupProvider: .shared(group), logger: logger)
+        onServerRunning: { started($0.localAddress?.port ?? 0) }, eventLoopGroupProvider: .shared(group), logger: logger
+    )
     return ServiceGroup(services: [application, CallDrain(switchboard)], logger: logger)
 }
 
@@ -61,12 +62,11 @@ struct Hotel: Sendable {
         server: (Switchboard) -> HTTPServerBuilder = { .patchbay($0) },
         _ body: @Sendable (Hotel) async throws -> Result
     ) async throws -> Result {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
         var options = options
         options.twilioAuthToken = Secret(secret)
         options.drainTimeout = options.drainTimeout ?? .milliseconds(200)
         let switchboard = try Switchboard(
-            PipelineSet(documents: pipelines), on: loop, options: options, logger: quiet)
+            PipelineSet(documents: pipelines), options: options, logger: quiet)
         let (ports, source) = AsyncStream<Int>.makeStream()
         let services = makeHotel(
             switchboard, server: server(switchboard), group: group ?? switchboard.mediaLoop.eventLoop, logger: quiet

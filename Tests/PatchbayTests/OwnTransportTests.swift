@@ -14,8 +14,7 @@ import Testing
             Transform("halved", taking: .linear) { Halved() }
             EchoAgent()
         }
-        return try Switchboard(
-            PipelineSet(documents: [door]), on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        return try Switchboard(PipelineSet(documents: [door]), logger: quiet)
     }
 
     private func serve(_ switchboard: Switchboard) async throws -> any Channel {
@@ -72,9 +71,10 @@ import Testing
     @Test(arguments: ["s1 to nobody", "x", "e"])
     func whatIsNoCallIsClosed(first: String) async throws {
         // Nobody answers this number, so the first message decides nothing.
-        let nobody = try PipelineDocument("other", numbers: ["+15550100008"], transport: IntercomTransport()) { EchoAgent() }
-        let switchboard = try Switchboard(
-            PipelineSet(documents: [nobody]), on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let nobody = try PipelineDocument("other", numbers: ["+15550100008"], transport: IntercomTransport()) {
+            EchoAgent()
+        }
+        let switchboard = try Switchboard(PipelineSet(documents: [nobody]), logger: quiet)
         let server = try await serve(switchboard)
         let client = try await connect(server)
         try await client.executeThenClose { inbound, outbound in

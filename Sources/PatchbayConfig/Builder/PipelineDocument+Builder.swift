@@ -59,7 +59,9 @@ extension PipelineDocument {
         } catch {
             throw InvalidPipeline(name, [writer.error(error)])
         }
-        guard var document = reader.read(root) else { throw InvalidPipeline(name, linter.finish().map { writer.error($0) }) }
+        guard var document = reader.read(root) else {
+            throw InvalidPipeline(name, linter.finish().map { writer.error($0) })
+        }
         document.file = file
         document.messages = messages
         document.limits = limits

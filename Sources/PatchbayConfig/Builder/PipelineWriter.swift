@@ -180,7 +180,8 @@ extension PipelineWriter {
         }
         var remedy = finding.suggestion?.text
         if finding.code == .plainSecret { remedy = "give it as Secret(…)" }
-        if finding.code == .missingCredential, let name = secrets.keys.first(where: { message.hasSuffix("\($0) is not set") })
+        if finding.code == .missingCredential,
+            let name = secrets.keys.first(where: { message.hasSuffix("\($0) is not set") })
         {
             message = message.replacing("\(name) is not set", with: "the secret is empty")
             remedy = nil

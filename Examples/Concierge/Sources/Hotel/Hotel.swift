@@ -36,10 +36,8 @@ public enum Hotel {
         port: Int, folder: String, environment: ServerEnvironment, logger: Logger,
         started: @escaping @Sendable (Int) -> Void
     ) throws -> ServiceGroup {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
         let switchboard = try Switchboard(
-            try pipelines(folder, environment: environment.variables), on: loop, options: environment.options,
-            logger: logger)
+            try pipelines(folder, environment: environment.variables), options: environment.options, logger: logger)
         let book = RoomBook()
         let router = Router(context: ControlContext.self)
         router.get("rooms/:room") { _, context in
@@ -50,8 +48,8 @@ public enum Hotel {
         let application = Application(
             router: router, server: .patchbay(switchboard),
             configuration: .init(address: .hostname("127.0.0.1", port: port)),
-            onServerRunning: { started($0.localAddress?.port ?? port) }, eventLoopGroupProvider: .shared(loop),
-            logger: logger)
+            onServerRunning: { started($0.localAddress?.port ?? port) },
+            eventLoopGroupProvider: .shared(switchboard.mediaLoop.eventLoop), logger: logger)
         return ServiceGroup(
             services: [application, CallDrain(switchboard)], gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)

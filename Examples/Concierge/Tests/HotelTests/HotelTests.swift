@@ -29,7 +29,9 @@ import Testing
 
 @Suite struct FrontDeskTests {
     /// A whole call on the virtual clock: the carrier's messages in, what the guest has heard out.
-    @Test(arguments: [("12#", "Room 12. Breakfast is from seven to ten, in the garden."), ("99#", "I cannot find that room.")])
+    @Test(arguments: [
+        ("12#", "Room 12. Breakfast is from seven to ten, in the garden."), ("99#", "I cannot find that room."),
+    ])
     func aGuestTypesARoom(keys: String, answer: String) throws {
         let route = try #require(try Hotel.pipelines("Pipelines", environment: [:]).route("+15550100042"))
         let plan = try CallParts(route.plan(for: CallVariables(to: "+15550100042")))
@@ -42,7 +44,8 @@ import Testing
             """#)
         call.advance(6000)
         for key in keys {
-            call.carrier(#"{"event": "dtmf", "streamSid": "MZ1", "dtmf": {"track": "inbound_track", "digit": "\#(key)"}}"#)
+            call.carrier(
+                #"{"event": "dtmf", "streamSid": "MZ1", "dtmf": {"track": "inbound_track", "digit": "\#(key)"}}"#)
         }
         call.advance(8000)
         #expect(call.call.counters.heard?.text == answer)
