@@ -4,6 +4,17 @@ struct Surroundings: Sendable {
     var variables: [String: String]
     /// Whether what is missing in it is an error.
     var isChecked: Bool
+    /// The fragments there are; `nil` for those on disk.
+    var fragments: [SourceText]?
+
+    /// The text of a fragment.
+    func fragment(_ file: String) -> Result<SourceText, Diagnostic> {
+        guard let fragments else { return SourceText.read(file) }
+        guard let source = fragments.first(where: { $0.file == file }) else {
+            return .failure(Diagnostic(file: file, .unreadableFile, "the file does not exist"))
+        }
+        return .success(source)
+    }
 
     /// A variable that is set and not empty.
     func value(_ name: String) -> String? {

@@ -17,14 +17,16 @@ extension Switchboard {
     /// - Parameters:
     ///   - eventLoop: Where all calls live; one that the process shares when absent. The service's server must accept its
     ///     connections there too, see ``HummingbirdCore/HTTPServerBuilder/patchbay(_:)``.
+    ///   - source: Where the pipelines are read again when a reload is asked for; see ``PipelineStore``.
     ///   - options: Host and port in it are not used.
     ///   - tls: For agents behind `wss:`; made here when absent.
     ///   - httpClient: Completes calls over Twilio's REST API, when the options hold the credentials for it.
     ///   - observers: Makes additional watchers for each call.
     /// - Throws: When the machine's certificates cannot be read.
     public convenience init(
-        _ pipelines: PipelineSet, on eventLoop: (any EventLoop)? = nil, settings: ServerSettings = ServerSettings(),
-        options: ServerOptions = ServerOptions(), tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
+        _ pipelines: PipelineSet, source: PipelineSource? = nil, on eventLoop: (any EventLoop)? = nil,
+        settings: ServerSettings = ServerSettings(), options: ServerOptions = ServerOptions(),
+        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
         logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
     ) throws {
         var rest: TwilioREST?
@@ -32,7 +34,7 @@ extension Switchboard {
             rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
         }
         self.init(
-            pipelines: pipelines, settings: settings, options: options,
+            pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
             dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()), carrierREST: rest, logger: logger,
             observers: observers)

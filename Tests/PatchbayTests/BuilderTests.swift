@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Patchbay
 import PatchbayTesting
@@ -210,6 +211,36 @@ import Testing
         let places = try #require(invalid).findings.map(\.place)
         #expect(places.contains("stages[0].cases.1[0] (gain)") && places.contains("stages[0] (switch)"), "\(places)")
         #expect(places.contains("stages[1].stages[0] (resampler)") && places.contains("stages[2] (agent)"), "\(places)")
+    }
+
+    @Test func rulesAreThoseOfDocuments() throws {
+        func answering(_ rules: [SettingValue]) throws -> PipelineDocument {
+            try PipelineDocument("front", numbers: ["+15550100005"], rules: rules, transport: TwilioTransport()) {
+                EchoAgent()
+            }
+        }
+        let front = try answering([
+            ["callers": ["+4930*"], "say": "We do not answer Berlin."],
+            ["outside": ["timeZone": "Europe/Berlin", "dates": ["2026-12-25": []]], "pipeline": "night"],
+        ])
+        let night = try PipelineDocument("night", transport: TwilioTransport()) { EchoAgent() }
+        let set = try PipelineSet(documents: [front, night])
+        guard case .say(let words, _, _)? = set.decide("+15550100005", from: "+493012", at: Date()) else {
+            Issue.record("the first rule did not decide")
+            return
+        }
+        #expect(words == "We do not answer Berlin.")
+        guard case .pipeline(let route, _)? = set.decide("+15550100005", from: "+1", at: Date()) else {
+            Issue.record("no pipeline answers")
+            return
+        }
+        #expect(route.document.name == "night")
+        #expect(throws: InvalidPipeline.self) { try PipelineSet(documents: [front]) }
+        let invalid = #expect(throws: InvalidPipeline.self) {
+            try answering([["callers": "+1", "pipeline": "x", "say": "y"]])
+        }
+        #expect(
+            try #require(invalid).findings.allSatisfy { $0.place.hasPrefix("when[0]") }, "\(invalid?.findings ?? [])")
     }
 
     @Test func aWholeCallRunsOnTheVirtualClock() throws {

@@ -44,6 +44,19 @@ import Testing
         return message
     }
 
+    @Test func theIntercomsMessagesConform() {
+        let carrier = TransportConformance.Carrier(
+            start: ByteBuffer(string: "s1"), format: .pcm(16000),
+            media: { payload, milliseconds in
+                var message = ByteBuffer(string: "a")
+                message.writeInteger(milliseconds)
+                message.writeImmutableBuffer(payload)
+                return message
+            }, dtmf: nil, mark: { $0 }, stop: ByteBuffer(string: "e"), noticesTruncation: false)
+        let failures = TransportConformance.check(carrier) { IntercomSerializer() }
+        #expect(failures.isEmpty, "\(failures)")
+    }
+
     @Test func aCallOverPlainTCP() async throws {
         let switchboard = try makeSwitchboard()
         let server = try await serve(switchboard)

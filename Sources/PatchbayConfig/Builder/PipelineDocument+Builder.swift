@@ -132,8 +132,37 @@ extension PipelineSet {
                 }
             }
         }
+        for document in documents { findings += Self.ruleFindings(of: document, among: documents) }
         guard findings.isEmpty else { throw InvalidPipeline("", findings) }
         self.init(documents)
+    }
+
+    /// Rules that lead nowhere, or to a pipeline whose variables a number of this one does not set.
+    private static func ruleFindings(
+        of document: PipelineDocument, among documents: [PipelineDocument]
+    ) -> [PipelineError] {
+        let known = Dictionary(documents.map { ($0.name, $0) }) { first, _ in first }
+        var findings: [PipelineError] = []
+        for (index, rule) in document.rules.enumerated() {
+            guard case .pipeline(let name) = rule.outcome else { continue }
+            let place = "\(document.file) when[\(index)]"
+            guard known[name] != nil else {
+                findings.append(
+                    PipelineError(.init("unknown-pipeline"), "there is no pipeline \(quoted(name))", place: place))
+                continue
+            }
+            let faults = document.numbers.lazy.compactMap { number in
+                CallRuleCheck.fault(from: name, number.variables, known).map { (number, $0) }
+            }
+            if let (number, fault) = faults.first {
+                findings.append(
+                    PipelineError(
+                        .missingVariable,
+                        "called by \"\(number.pattern)\", pipeline \(quoted(fault.pipeline)) cannot answer: \(fault.message)",
+                        place: place))
+            }
+        }
+        return findings
     }
 }
 

@@ -20,10 +20,13 @@ import Testing
     ])
     func digitsBecomeARoom(keys: String, expected: [String]) throws { #expect(try rooms(keys) == expected) }
 
-    @Test func everythingElsePasses() throws {
-        var harness = ProcessorHarness(RoomKeysStage(digits: 3, patience: .seconds(4)))
-        #expect(try harness.push(.speechStarted).count == 1)
-        #expect(try harness.push(.dtmf("1")).count == 1)
+    /// Every rule that holds for stages: nothing is swallowed, order is kept, an interruption forgets, …
+    @Test func itConforms() {
+        let failures =
+            ProcessorConformance.check(
+                make: { RoomKeysStage(digits: 3, patience: .seconds(4)) }, taking: .telephony, giving: .telephony)
+            + StageComponentConformance.check(RoomKeys())
+        #expect(failures.isEmpty, "\(failures)")
     }
 }
 
