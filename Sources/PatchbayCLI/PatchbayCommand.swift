@@ -1,6 +1,5 @@
 import ArgumentParser
 
-@main
 struct PatchbayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "patchbay",

@@ -29,9 +29,9 @@ public struct ComponentRegistry: Sendable {
     public let documentFields: [Field]
     let findConverters: ConverterFinder
 
-    private let transportsByType: [String: any TransportComponent]
-    private let stagesByType: [String: any StageComponent]
-    private let agentsByType: [String: any AgentComponent]
+    private var transportsByType: [String: any TransportComponent]
+    private var stagesByType: [String: any StageComponent]
+    private var agentsByType: [String: any AgentComponent]
 
     /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
     ///   every disagreement is an error.
@@ -65,6 +65,20 @@ public struct ComponentRegistry: Sendable {
         var result: [String: C] = [:]
         for component in components { for type in spec(component).types { result[type] = component } }
         return result
+    }
+
+    /// The same with components that one document names in its own way, before those of that name here.
+    func naming(
+        _ transport: any TransportComponent, _ stages: [String: any StageComponent],
+        _ agents: [String: any AgentComponent]
+    )
+        -> ComponentRegistry
+    {
+        var registry = self
+        registry.transportsByType[transport.spec.type] = transport
+        registry.stagesByType.merge(stages) { $1 }
+        registry.agentsByType.merge(agents) { $1 }
+        return registry
     }
 
     private static func claim(_ name: String, _ seen: inout Set<String>) throws(PipelineError) {
