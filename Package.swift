@@ -21,7 +21,8 @@ let package = Package(
     products: [
         .library(name: "Patchbay", targets: ["Patchbay"]),
         .library(name: "PatchbayTesting", targets: ["PatchbayTesting"]),
-        .executable(name: "patchbay", targets: ["PatchbayCLI"]),
+        .library(name: "PatchbayCLI", targets: ["PatchbayCLI"]),
+        .executable(name: "patchbay", targets: ["PatchbayMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", .upToNextMinor(from: "2.101.2")),
@@ -96,7 +97,7 @@ let package = Package(
                 "PatchbayAudio", "PatchbayCore", "PatchbayConfig", "PatchbayProcessors", "PatchbayTransports",
                 "PatchbayControl",
             ], swiftSettings: strict),
-        .executableTarget(
+        .target(
             name: "PatchbayCLI",
             dependencies: [
                 "Patchbay", "PatchbaySimulators", "PatchbayScenarios", "PatchbayBench", nio("NIOPosix"), httpClient,
@@ -104,6 +105,8 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        .executableTarget(name: "PatchbayMain", dependencies: ["PatchbayCLI"], swiftSettings: strict),
 
         .executableTarget(
             name: "PatchbayFrames", dependencies: ["Patchbay", "PatchbayTesting", nio("NIOCore")],
@@ -139,7 +142,7 @@ let package = Package(
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOEmbedded"), httpClient,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
