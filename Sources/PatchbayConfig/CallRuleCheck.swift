@@ -61,7 +61,7 @@ struct CallRuleCheck {
     }
 
     /// What the pipelines that can be reached from one of them would miss.
-    private static func fault(
+    static func fault(
         from name: String, _ variables: [String: VariableValue], _ documents: [String: PipelineDocument]
     ) -> (pipeline: String, message: String)? {
         var waiting = [name]

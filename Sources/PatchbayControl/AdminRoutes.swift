@@ -11,7 +11,7 @@ struct AdminRoutes: Sendable {
     let startedAt = Date()
     var settings: ServerSettings { switchboard.settings }
 
-    func add(to router: Router<ControlContext>) {
+    func add(to router: some RouterMethods<ControlContext>) {
         addPipelines(to: router)
         for path in settings.paths(.health) { router.get(RouterPath(path)) { _, _ in try json(["status": "ok"]) } }
         for path in settings.paths(.ready) { router.get(RouterPath(path)) { _, _ in try ready() } }

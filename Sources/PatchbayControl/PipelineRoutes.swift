@@ -5,7 +5,7 @@ import PatchbayConfig
 
 /// The pipelines in force: what they are, who calls them, how they change.
 extension AdminRoutes {
-    func addPipelines(to router: Router<ControlContext>) {
+    func addPipelines(to router: some RouterMethods<ControlContext>) {
         for path in settings.paths(.pipelines) {
             router.get(RouterPath(path)) { request, context in
                 try admit(request, context, .pipelines)

@@ -208,3 +208,27 @@ struct BranchTests {
         #expect(plan.stagesBefore.withBranches.count == 8)
     }
 }
+
+@Suite("Fragments by themselves")
+struct FragmentCheckTests {
+    @Test(
+        "A fragment is checked without a document around it",
+        arguments: [
+            (#"{ "stages": [ "decoder", { "type": "script", "say": "${anything} ${call.from}" } ] }"#, []),
+            (
+                #"{ "parameters": { "r": 7 }, "stages": [ { "type": "resampler", "rateHz": "${r}" } ] }"#,
+                ["out-of-range"]
+            ),
+            (#"{ "parameters": { "r": null }, "stages": [ { "type": "resampler", "rateHz": "${r}" } ] }"#, []),
+            (#"{ "parameters": { "r s": 7, "l": [] }, "stage": [] }"#, ["bad-name", "wrong-type", "unknown-field"]),
+            (#"{ "stages": { } }"#, ["wrong-type"]), ("[]", ["wrong-type"]), ("{", ["syntax"]),
+            ("{}", ["missing-field"]),
+            (#"{ "stages": [ { "type": "include", "file": "self.fragment.json" } ] }"#, ["include-cycle"]),
+        ] as [(String, [String])])
+    func check(_ text: String, _ codes: [String]) throws {
+        let source = SourceText(file: "self.fragment.json", text)
+        let diagnostics = PipelineSet.checkFragment(
+            source, registry: try .test(), environment: [:], options: LoadOptions(fragments: [source]))
+        #expect(diagnostics.map(\.code.description) == codes, "\(diagnostics.rendered())")
+    }
+}

@@ -69,7 +69,9 @@ struct NegotiationTests {
         #expect(formats.inputs.contains(.telephony) && formats.outputs.contains(.pcm(48_000)))
         let latency = narrow.latency
         #expect(latency.framing == .milliseconds(20) && latency.toAgent == .zero)
-        #expect(latency.agent > .milliseconds(5) && latency.agent < .milliseconds(30), "libsamplerate for 44.1 kHz is the slowest")
+        #expect(
+            latency.agent > .milliseconds(5) && latency.agent < .milliseconds(30),
+            "libsamplerate for 44.1 kHz is the slowest")
         #expect(latency.total == latency.framing + latency.agent)
     }
 
