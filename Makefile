@@ -54,6 +54,7 @@ interop: example venv
 
 test: unit interop
 	$(BUILD)/debug/patchbay lint Pipelines
+	$(BUILD)/debug/patchbay test Pipelines
 	$(PYTHON) Sources/PatchbayAudio/Resampling/design.py --check >/dev/null
 
 bench: setup

@@ -79,7 +79,7 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "PatchbayScenarios",
-            dependencies: ["PatchbayControl", "PatchbayTesting"], swiftSettings: strict),
+            dependencies: ["PatchbayControl", "PatchbayProcessors", "PatchbayTesting"], swiftSettings: strict),
         .target(
             name: "PatchbaySimulators",
             dependencies: [

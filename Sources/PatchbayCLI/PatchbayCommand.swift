@@ -13,7 +13,8 @@ struct PatchbayCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self, RouteCommand.self,
+            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self,
+            TestCommand.self, RouteCommand.self,
             List.self, Describe.self, Bench.self, VADCommand.self, ModelCommand.self,
         ])
 }

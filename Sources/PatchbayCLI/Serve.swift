@@ -39,6 +39,8 @@ struct Serve: AsyncParsableCommand {
     var drainTimeout: Int?
     @Option(help: "Validity of a stream's one-time token, in seconds. (default: 120, or server.json's)")
     var streamTokenTtl: Int?
+    @Option(help: "Folder for a file with every message of every call, without secrets. For work on faults.")
+    var wireLog: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
     @Flag(help: "Read the pipelines again whenever one of their files changes.") var watch = false
     @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures =
@@ -86,6 +88,7 @@ struct Serve: AsyncParsableCommand {
         server.streamTokenLifetime = streamTokenTtl.map { .seconds(Int64($0)) }
 
         let logger = Logging.make(logLevel)
+        if let wireLog { server.wireLog = try makeWireLog(wireLog, environment, logger) }
         PrometheusMetrics.bootstrap()
         warn(about: server, logger)
         let announced = server
@@ -126,6 +129,7 @@ struct Serve: AsyncParsableCommand {
         defer {
             signals.cancel()
             watching?.cancel()
+            announced.wireLog?.finish()
             RecordingWriter.shared.finish()
         }
         do {
@@ -147,6 +151,17 @@ struct Serve: AsyncParsableCommand {
             guard changes.contains(where: watch.isPipeline) else { continue }
             await switchboard.reload(.watch)
             watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
+        }
+    }
+
+    private func makeWireLog(
+        _ directory: String, _ environment: ServerEnvironment, _ logger: Logger
+    ) throws -> WireLog {
+        let credentials = environment.variables.filter { Diagnostic.isCredentialName($0.key) }.values.map(Secret.init)
+        do {
+            return try WireLog(directory: directory, secrets: credentials, logger: logger)
+        } catch {
+            throw CommandFailure(description: "--wire-log: \(error)")
         }
     }
 

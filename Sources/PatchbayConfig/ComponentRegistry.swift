@@ -47,17 +47,24 @@ public struct ComponentRegistry: Sendable {
         self.documentFields = documentFields
         self.findConverters = findConverters
         var seen: Set<String> = []
-        for spec in transports.map(\.spec) { try Self.claim("transport \(spec.type)", &seen) }
-        for spec in stages.map(\.spec) + agents.map(\.spec) {
-            guard !Structure.all.contains(where: { $0.type == spec.type }) else {
+        for type in transports.flatMap(\.spec.types) { try Self.claim("transport \(type)", &seen) }
+        for type in stages.flatMap(\.spec.types) + agents.flatMap(\.spec.types) {
+            guard !Structure.all.contains(where: { $0.type == type }) else {
                 throw PipelineError(
-                    .duplicateComponent, "\"\(spec.type)\" is reserved for the structure of documents; rename it")
+                    .duplicateComponent, "\"\(type)\" is reserved for the structure of documents; rename it")
             }
-            try Self.claim("stage or agent \(spec.type)", &seen)
+            try Self.claim("stage or agent \(type)", &seen)
         }
-        self.transportsByType = Dictionary(uniqueKeysWithValues: transports.map { ($0.spec.type, $0) })
-        self.stagesByType = Dictionary(uniqueKeysWithValues: stages.map { ($0.spec.type, $0) })
-        self.agentsByType = Dictionary(uniqueKeysWithValues: agents.map { ($0.spec.type, $0) })
+        self.transportsByType = Self.byType(transports) { $0.spec }
+        self.stagesByType = Self.byType(stages) { $0.spec }
+        self.agentsByType = Self.byType(agents) { $0.spec }
+    }
+
+    /// Present and former types; each has been claimed once.
+    private static func byType<C>(_ components: [C], _ spec: (C) -> ComponentSpec) -> [String: C] {
+        var result: [String: C] = [:]
+        for component in components { for type in spec(component).types { result[type] = component } }
+        return result
     }
 
     /// The same with components that one document names in its own way, before those of that name here.
@@ -93,8 +100,8 @@ public struct ComponentRegistry: Sendable {
     /// All specs as a JSON list.
     public var json: String { "[\n  " + specs.map(\.json).joined(separator: ",\n  ") + "\n]" }
 
-    /// The spec of that type, whatever its kind; several when a transport shares its name with another.
-    public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.type == type } }
+    /// The spec of that type, present or former, whatever its kind; several when a transport shares its name with another.
+    public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.types.contains(type) } }
 
     func types(_ kind: ComponentKind) -> [String] {
         switch kind {

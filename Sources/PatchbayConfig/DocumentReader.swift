@@ -209,14 +209,10 @@ struct DocumentReader {
 
     private mutating func claim(_ text: String, _ range: Range<Int>, _ path: DocumentPath) -> NumberPattern? {
         guard let pattern = NumberPattern(text) else {
-            let digits = text.filter { $0.isASCII && $0.isNumber }
-            let candidate = "+" + digits
-            let isMeant = !digits.isEmpty && text.allSatisfy { $0.isNumber || " +-()./".contains($0) }
             linter.report(
                 .badNumber, range, path,
                 "\(quoted(text)) is no number: \"+\" and 2 to 15 digits (E.164), a prefix such as \"+4930*\", or \"*\"",
-                isMeant && NumberPattern(candidate) != nil && !digits.hasPrefix("00")
-                    ? .init("did you mean \"\(candidate)\"?", replacement: candidate) : nil)
+                NumberPattern.suggestion(for: text))
             return nil
         }
         claims.append((pattern, range, path))

@@ -44,6 +44,7 @@ extension Field {
         if let environmentDefault { members.append("\"environmentDefault\": \(jsonQuoted(environmentDefault))") }
         if let unit { members.append("\"unit\": \(jsonQuoted(unit))") }
         if let example { members.append("\"example\": \(jsonQuoted(example))") }
+        members += historyMembers
         members.append("\"summary\": \(jsonQuoted(summary))")
         return "{" + members.joined(separator: ", ") + "}"
     }
@@ -52,7 +53,7 @@ extension Field {
     fileprivate func rows(indent: String) -> [[String]] {
         var fallback = defaultValue?.json ?? (isRequired ? "required" : "")
         if let environmentDefault { fallback += (fallback.isEmpty ? "" : ", ") + "env \(environmentDefault)" }
-        let meaning = summary + (isAdvanced ? " (advanced)" : "") + (example.map { " For instance \($0)" } ?? "")
+        let meaning = summary + (isAdvanced ? " (advanced)" : "") + history + (example.map { " For instance \($0)" } ?? "")
         let row = [indent + name, kind.allowed, fallback, meaning]
         switch kind {
         case .object(let fields), .objects(let fields): return [row] + fields.flatMap { $0.rows(indent: indent + "  ") }

@@ -92,15 +92,18 @@ public final class Switchboard: Sendable {
         case .full: throw refusal("busy", words[.busy], nil, logger)
         case .draining: throw refusal("draining", words[.draining], nil, logger)
         }
+        var wire: (any WireObserver)?
         do {
             var plan = try route.plan(for: CallVariables(from: from, to: to, sid: callSid))
             // A call must not give up its stream before the stream's token does.
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
             let parts = try CallParts(plan)
-            try await call.start(observers: [log] + observers(info)) { () throws(PipelineError) in
+            wire = options.wireLog?.observer(for: info, plan)
+            try await call.start(observers: [log] + observers(info), wire: wire) { () throws(PipelineError) in
                 try parts.makePlan(info)
             }
         } catch {
+            wire?.observe(.ended(EndReason(.failure, "\(error)")), time: .now())
             registry.ended(info.id, EndReason(.failure, "\(error)"))
             let text = words[error.code == .agentNotConfigured ? .missingAgent : .notConfigured]
             throw refusal(error.code.description, text, error, logger)
