@@ -105,7 +105,3 @@ struct RouteReport: Encodable {
         }
     }
 }
-
-extension String {
-    func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
-}
