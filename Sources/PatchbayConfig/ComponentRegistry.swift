@@ -49,9 +49,9 @@ public struct ComponentRegistry: Sendable {
         var seen: Set<String> = []
         for spec in transports.map(\.spec) { try Self.claim("transport \(spec.type)", &seen) }
         for spec in stages.map(\.spec) + agents.map(\.spec) {
-            guard spec.type != PipelineDocument.agentStageType else {
+            guard !Structure.all.contains(where: { $0.type == spec.type }) else {
                 throw PipelineError(
-                    .duplicateComponent, "\"agent\" is reserved for the stage that holds the agents; rename it")
+                    .duplicateComponent, "\"\(spec.type)\" is reserved for the structure of documents; rename it")
             }
             try Self.claim("stage or agent \(spec.type)", &seen)
         }

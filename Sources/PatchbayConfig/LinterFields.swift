@@ -93,7 +93,7 @@ extension Linter {
         case (.objects(let fields), .array(let elements)):
             return objects(elements, fields, field.name, path).map { .list($0) }
         case (.json, _):
-            return .json(source.text(in: node.range))
+            return .json(text(in: node.range))
         default:
             reportWrongType(
                 node, path, field.name, expected: field.kind.expectation, remedy: remedy(for: node, as: field.kind))

@@ -40,6 +40,13 @@ struct DocumentVariables {
         return .lacking(first.pattern, others: numbers.count - count - 1)
     }
 
+    /// What a variable can be, as far as the document says: sorted, each value once.
+    func values(of name: String) -> [String] {
+        var values = Set(numbers.compactMap { ($0.variables[name] ?? own[name])?.description })
+        if numbers.isEmpty, let value = own[name] { values.insert(value.description) }
+        return values.sorted()
+    }
+
     var names: [String] { Set(own.keys).union(counts.keys).union(Reference.callNames).sorted() }
 }
 
