@@ -16,8 +16,8 @@ struct PatchbayCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Demo.self, Serve.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self, RouteCommand.self,
-            List.self,
-            Describe.self, CreateCommand.self, SchemaCommand.self, Bench.self, VADCommand.self, ModelCommand.self,
+            List.self, Describe.self, CreateCommand.self, SchemaCommand.self, GraphCommand.self,
+            Bench.self, VADCommand.self, ModelCommand.self,
         ])
 }
 

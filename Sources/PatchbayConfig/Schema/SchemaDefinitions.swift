@@ -82,14 +82,15 @@ extension SchemaParts {
 
     private func structure(_ spec: ComponentSpec, holding item: String) -> JSONValue {
         var schema = component(spec)
-        guard spec.type == Structure.switch.type, item == "stage" else { return schema }
-        // Decided when the call begins, the cases may hold the agent; decided by keys, they may not.
-        let list: JSONValue = ["type": "array", "items": .reference("stage")]
-        schema.replace("properties", "cases", "additionalProperties", with: list)
-        schema.replace("properties", "otherwise", "items", with: .reference("stage"))
-        let onKeys: JSONValue = ["properties": ["on": ["const": "key"]], "required": ["on"]]
+        guard spec.type == Structure.switch.type else { return schema }
+        // Decided when the call begins, the cases may hold the agent where the switch may; decided by keys, they may not.
+        let list: JSONValue = ["type": "array", "items": .reference(item)]
         let side: JSONValue = ["type": "array", "items": .reference("sideStage")]
-        schema.append("if", onKeys)
+        let isOnKeys: JSONValue = ["properties": ["on": ["const": "key"]], "required": ["on"]]
+        schema.replace("properties", "cases", "additionalProperties", with: list)
+        schema.replace("properties", "cases", "minProperties", with: 1)
+        schema.replace("properties", "otherwise", "items", with: .reference(item))
+        schema.append("if", isOnKeys)
         schema.append(
             "then",
             [
@@ -98,6 +99,7 @@ extension SchemaParts {
                     "otherwise": side,
                 ]
             ])
+        schema.append("else", ["properties": ["on": ["pattern": #"\$\{"#]]])
         return schema
     }
 
@@ -213,7 +215,7 @@ extension Field.Kind {
 }
 
 extension JSONValue {
-    /// Sets a member deep below; nothing happens where a key on the way is missing.
+    /// Sets a member deep below, or adds it to its object; nothing happens where a key on the way is missing.
     mutating func replace(_ path: String..., with value: JSONValue) { replace(path[...], with: value) }
 
     private mutating func replace(_ path: ArraySlice<String>, with value: JSONValue) {
@@ -221,7 +223,11 @@ extension JSONValue {
             self = value
             return
         }
-        guard case .object(var members) = self, let index = members.firstIndex(where: { $0.key == key }) else { return }
+        guard case .object(var members) = self else { return }
+        guard let index = members.firstIndex(where: { $0.key == key }) else {
+            if path.count == 1 { append(key, value) }
+            return
+        }
         members[index].value.replace(path.dropFirst(), with: value)
         self = .object(members)
     }

@@ -15,7 +15,10 @@ extension SchemaParts {
             .init("rule", rule),
             .init(
                 "caller",
-                ["type": "string", "pattern": #"^(anonymous|\*|\+[1-9][0-9]{1,14}|\+[1-9][0-9]{0,13}\*)$"#]),
+                [
+                    "type": "string",
+                    "pattern": #"^(anonymous|\+[1-9][0-9]{1,14}|\+[1-9][0-9]{0,13}\*|(client|sips?):[^\s*]+\*?)$"#,
+                ]),
             .init("hours", hours),
             .init("spans", ["type": "array", "items": ["type": "string", "pattern": .string(Self.span)]]),
         ]
