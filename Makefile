@@ -47,6 +47,7 @@ interop: unit venv
 
 test: unit interop
 	$(BUILD)/debug/patchbay lint Pipelines
+	$(BUILD)/debug/patchbay test Pipelines
 	$(PYTHON) Sources/PatchbayAudio/Resampling/design.py --check >/dev/null
 
 bench: setup

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Glibc
 import Patchbay
+import PatchbayScenarios
 
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -18,7 +19,7 @@ struct List: ParsableCommand {
         let registry = try ComponentRegistry.standard()
         switch format {
         case .json: Terminal.result(registry.json.text())
-        case .text: Terminal.print(registry.list(width: Terminal.width))
+        case .text: Terminal.print(registry.list(width: Terminal.width, with: [.test]))
         }
     }
 }
@@ -30,7 +31,7 @@ struct Describe: ParsableCommand {
             EXAMPLES
               patchbay describe resampler
               patchbay describe elevenlabs --format json
-              patchbay describe pipeline     the keys of a pipeline; also: when, fragment, server
+              patchbay describe pipeline     the keys of a pipeline; also: when, fragment, server, test
             """)
 
     @Argument(help: "A name that `patchbay list` prints.") var name: String
@@ -38,9 +39,9 @@ struct Describe: ParsableCommand {
 
     func run() throws {
         let registry = try ComponentRegistry.standard()
-        let pages = registry.pages(named: name)
+        let pages = registry.pages(named: name) + [SpecPage.test].filter { $0.name == name }
         guard !pages.isEmpty else {
-            let known = registry.pageNames
+            let known = registry.pageNames + [SpecPage.test.name]
             let hint = closestMatch(to: name, in: known).map { "did you mean \"\($0)\"? " } ?? ""
             throw ValidationError("there is nothing called \"\(name)\"; \(hint)known: \(known.joined(separator: ", "))")
         }
@@ -49,6 +50,11 @@ struct Describe: ParsableCommand {
         case .text: Terminal.print(pages.map { $0.text(width: Terminal.width) }.joined(separator: "\n"))
         }
     }
+}
+
+extension SpecPage {
+    static let testSummary = "A file *.test.json: calls of a pipeline, and what must come of them."
+    static let test = SpecPage(document: "test", summary: testSummary, fields: ScenarioFile.fields)
 }
 
 extension Terminal {

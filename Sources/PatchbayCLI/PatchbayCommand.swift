@@ -1,6 +1,5 @@
 import ArgumentParser
 
-@main
 struct PatchbayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "patchbay",
@@ -15,9 +14,9 @@ struct PatchbayCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Demo.self, Serve.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self, RouteCommand.self,
-            List.self, Describe.self, CreateCommand.self, SchemaCommand.self, GraphCommand.self,
-            Bench.self, VADCommand.self, ModelCommand.self,
+            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self,
+            TestCommand.self, RouteCommand.self, GraphCommand.self, List.self, Describe.self, CreateCommand.self,
+            SchemaCommand.self, Bench.self, VADCommand.self, ModelCommand.self,
         ])
 }
 

@@ -23,25 +23,20 @@ struct RouteCommand: AsyncParsableCommand {
     @OptionGroup var options: PipelineOptions
 
     func run() async throws {
-        let moment = try CallMoment(at)
+        let moment = try CallMoment(at).date
         let environment = try await options.environment()
         let set = try options.pipelines([pipelines], try .standard(), environment)
-        guard let report = try report(set, at: moment) else {
+        guard let decision = set.decide(number, from: from, at: moment) else {
             let known = set.documents.flatMap { $0.numbers.map(\.pattern.description) }
             Terminal.note(
                 "no pipeline answers \(number); numbers are written in E.164, like +15550100002; these are answered: "
                     + known.prefix(10).joined(separator: ", ") + (known.count > 10 ? ", …" : ""))
             throw ExitCode(1)
         }
+        let report = try RouteReport(number: number, decision, from: from)
         switch format {
         case .text: Terminal.print(report.text(width: Terminal.width))
         case .json: Terminal.result(report.json.text())
         }
-    }
-
-    /// The decision about the call; `nil` when no pipeline has the number.
-    private func report(_ set: PipelineSet, at moment: CallMoment) throws -> RouteReport? {
-        guard let route = set.route(number) else { return nil }
-        return try RouteReport(number: number, route, from: from)
     }
 }

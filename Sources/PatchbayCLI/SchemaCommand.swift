@@ -1,5 +1,6 @@
 import ArgumentParser
 import Patchbay
+import PatchbayScenarios
 
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,10 +18,10 @@ struct SchemaCommand: ParsableCommand {
 
     /// The kinds of files.
     enum Document: String, ExpressibleByArgument, CaseIterable {
-        case pipeline, fragment, server
+        case pipeline, fragment, server, test
     }
 
-    @Option(name: .customLong("for"), help: "pipeline, fragment (for \"include\") or server (server.json)")
+    @Option(name: .customLong("for"), help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
     var document = Document.pipeline
 
     func run() throws {
@@ -29,6 +30,12 @@ struct SchemaCommand: ParsableCommand {
         case .pipeline: Terminal.result(schema[.pipeline].text())
         case .fragment: Terminal.result(schema[.fragment].text())
         case .server: Terminal.result(schema[.server].text())
+        case .test:
+            Terminal.result(
+                schema.document(
+                    "test", title: "Tests of a Patchbay pipeline", summary: SpecPage.testSummary,
+                    fields: ScenarioFile.fields
+                ).text())
         }
     }
 }

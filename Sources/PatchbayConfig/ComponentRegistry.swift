@@ -29,9 +29,9 @@ public struct ComponentRegistry: Sendable {
     public let documentFields: [Field]
     let findConverters: ConverterFinder
 
-    private let transportsByType: [String: any TransportComponent]
-    private let stagesByType: [String: any StageComponent]
-    private let agentsByType: [String: any AgentComponent]
+    private var transportsByType: [String: any TransportComponent]
+    private var stagesByType: [String: any StageComponent]
+    private var agentsByType: [String: any AgentComponent]
 
     /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
     ///   every disagreement is an error.
@@ -47,17 +47,38 @@ public struct ComponentRegistry: Sendable {
         self.documentFields = documentFields
         self.findConverters = findConverters
         var seen: Set<String> = []
-        for spec in transports.map(\.spec) { try Self.claim("transport \(spec.type)", &seen) }
-        for spec in stages.map(\.spec) + agents.map(\.spec) {
-            guard !Structure.all.contains(where: { $0.type == spec.type }) else {
+        for type in transports.flatMap(\.spec.types) { try Self.claim("transport \(type)", &seen) }
+        for type in stages.flatMap(\.spec.types) + agents.flatMap(\.spec.types) {
+            guard !Structure.all.contains(where: { $0.type == type }) else {
                 throw PipelineError(
-                    .duplicateComponent, "\"\(spec.type)\" is reserved for the structure of documents; rename it")
+                    .duplicateComponent, "\"\(type)\" is reserved for the structure of documents; rename it")
             }
-            try Self.claim("stage or agent \(spec.type)", &seen)
+            try Self.claim("stage or agent \(type)", &seen)
         }
-        self.transportsByType = Dictionary(uniqueKeysWithValues: transports.map { ($0.spec.type, $0) })
-        self.stagesByType = Dictionary(uniqueKeysWithValues: stages.map { ($0.spec.type, $0) })
-        self.agentsByType = Dictionary(uniqueKeysWithValues: agents.map { ($0.spec.type, $0) })
+        self.transportsByType = Self.byType(transports) { $0.spec }
+        self.stagesByType = Self.byType(stages) { $0.spec }
+        self.agentsByType = Self.byType(agents) { $0.spec }
+    }
+
+    /// Present and former types; each has been claimed once.
+    private static func byType<C>(_ components: [C], _ spec: (C) -> ComponentSpec) -> [String: C] {
+        var result: [String: C] = [:]
+        for component in components { for type in spec(component).types { result[type] = component } }
+        return result
+    }
+
+    /// The same with components that one document names in its own way, before those of that name here.
+    func naming(
+        _ transport: any TransportComponent, _ stages: [String: any StageComponent],
+        _ agents: [String: any AgentComponent]
+    )
+        -> ComponentRegistry
+    {
+        var registry = self
+        registry.transportsByType[transport.spec.type] = transport
+        registry.stagesByType.merge(stages) { $1 }
+        registry.agentsByType.merge(agents) { $1 }
+        return registry
     }
 
     private static func claim(_ name: String, _ seen: inout Set<String>) throws(PipelineError) {
@@ -76,8 +97,8 @@ public struct ComponentRegistry: Sendable {
     /// All specs: transports, stages, agents, each in the order of their list.
     public var specs: [ComponentSpec] { transports.map(\.spec) + stages.map(\.spec) + agents.map(\.spec) }
 
-    /// The spec of that type, whatever its kind; several when a transport shares its name with another.
-    public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.type == type } }
+    /// The spec of that type, present or former, whatever its kind; several when a transport shares its name with another.
+    public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.types.contains(type) } }
 
     func types(_ kind: ComponentKind) -> [String] {
         switch kind {

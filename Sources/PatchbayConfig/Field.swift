@@ -49,12 +49,17 @@ public struct Field: Sendable {
     public var isAdvanced: Bool
     /// A value as it would be written, in JSON.
     public var example: String?
+    /// Names it had in earlier versions. They are still read, with a warning that says the present one.
+    public var formerNames: [String]
+    /// Why it should not be used any more, and what to do instead, as a sentence; `nil` while nothing speaks against it.
+    public var deprecation: String?
     /// One sentence: what it does, and in which unit.
     public var summary: String
 
     public init(
         _ name: String, _ kind: Kind, isRequired: Bool = false, default defaultValue: VariableValue? = nil,
-        environmentDefault: String? = nil, isAdvanced: Bool = false, example: String? = nil, _ summary: String
+        environmentDefault: String? = nil, isAdvanced: Bool = false, example: String? = nil,
+        formerNames: [String] = [], deprecation: String? = nil, _ summary: String
     ) {
         self.name = name
         self.kind = kind
@@ -63,8 +68,13 @@ public struct Field: Sendable {
         self.environmentDefault = environmentDefault
         self.isAdvanced = isAdvanced
         self.example = example
+        self.formerNames = formerNames
+        self.deprecation = deprecation
         self.summary = summary
     }
+
+    /// The present name, then the former ones.
+    public var names: [String] { [name] + formerNames }
 
     /// The unit that the name ends in, spelled out.
     var unit: String? {
@@ -86,18 +96,29 @@ public struct ComponentSpec: Sendable {
     public var summary: String
     /// What it can be told, in the order of its page.
     public var fields: [Field]
+    /// Types it had in earlier versions. They are still read, with a warning that says the present one.
+    public var formerTypes: [String]
 
-    public init(_ type: String, _ kind: ComponentKind, summary: String, fields: [Field] = []) {
+    public init(
+        _ type: String, _ kind: ComponentKind, summary: String, fields: [Field] = [], formerTypes: [String] = []
+    ) {
         self.type = type
         self.kind = kind
         self.summary = summary
         self.fields = fields
+        self.formerTypes = formerTypes
     }
 
     /// A spec whose fields are listed in braces.
-    public init(_ type: String, _ kind: ComponentKind, summary: String, @FieldBuilder _ fields: () -> [Field]) {
-        self.init(type, kind, summary: summary, fields: fields())
+    public init(
+        _ type: String, _ kind: ComponentKind, summary: String, formerTypes: [String] = [],
+        @FieldBuilder _ fields: () -> [Field]
+    ) {
+        self.init(type, kind, summary: summary, fields: fields(), formerTypes: formerTypes)
     }
+
+    /// The present type, then the former ones.
+    public var types: [String] { [type] + formerTypes }
 
     /// The field of that name.
     public subscript(field name: String) -> Field? { fields.first { $0.name == name } }

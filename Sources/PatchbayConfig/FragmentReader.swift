@@ -35,33 +35,38 @@ extension StageListReader {
             linter.report(error, inFragmentAt: base)
             return nil
         }
+        guard let fragment = readFragment(root) else { return nil }
+        guard let values = values(for: fragment.parameters, entry, place.path) else { return nil }
+        let path = DocumentPath.root.key("stages")
+        guard let elements = elements(of: values.filled(into: fragment.stages), "stages", path) else { return nil }
+        return read(
+            elements,
+            Place(
+                path: path, address: place.address + ".stages", directory: source.directory,
+                fragments: place.fragments + [file]))
+    }
+
+    /// The parameters and the stages of a fragment's own text.
+    fileprivate func readFragment(_ root: JSONNode) -> (parameters: [JSONMember], stages: JSONNode)? {
         linter.checkDuplicateKeys(root)
         guard case .object(let members) = root.content else {
             linter.report(.wrongType, root.headRange, .root, "a fragment is an object, not \(root.kind)")
             return nil
         }
-        linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
+        let meant = linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
         for key in ["$schema", "description"] {
             guard let node = members[key] else { continue }
             if case .string = node.content { continue }
             linter.reportWrongType(node, DocumentPath.root.key(key), key, expected: "a string")
         }
         let parameters = readParameters(members["parameters"])
-        let values = self.values(for: parameters, entry, place.path)
-        guard let stages = members["stages"] else {
+        if let stages = members["stages"] { return (parameters, stages) }
+        if !meant.contains("stages") {
             linter.report(
                 .missingField, root.headRange, .root, "a fragment needs \"stages\"",
                 .init("add \"stages\": [ … ]", replacement: "stages"))
-            return nil
         }
-        guard let values else { return nil }
-        let path = DocumentPath.root.key("stages")
-        guard let elements = elements(of: values.filled(into: stages), "stages", path) else { return nil }
-        return read(
-            elements,
-            Place(
-                path: path, address: place.address + ".stages", directory: source.directory,
-                fragments: place.fragments + [file]))
+        return nil
     }
 
     private func open(_ file: String, _ node: JSONNode, _ place: Place) -> SourceText? {
@@ -78,7 +83,7 @@ extension StageListReader {
                 .includeCycle, node.range, path, "fragments stand at most \(Self.maximumDepth) deep in one another")
             return nil
         }
-        switch SourceText.read(file) {
+        switch linter.surroundings.fragment(file) {
         case .success(let source):
             let bytes = linter.sources.entries.dropFirst().reduce(source.bytes.count) { $0 + $1.source.bytes.count }
             guard bytes <= SourceText.maximumBytes else {
@@ -207,5 +212,37 @@ extension JSONNode {
         case .boolean(let value): String(value)
         case .null, .array, .object: ""
         }
+    }
+}
+
+extension PipelineSet {
+    /// Checks a fragment by itself, as far as that is possible: formats and variables are those of whoever includes it, and
+    /// stages are looked at only where every parameter has a default.
+    ///
+    /// - Returns: All findings, in the order of the lines.
+    public static func checkFragment(
+        _ source: SourceText, registry: ComponentRegistry, environment: [String: String],
+        options: LoadOptions = LoadOptions()
+    ) -> [Diagnostic] {
+        let surroundings = Surroundings(
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
+        let linter = Linter(source, surroundings)
+        linter.variables = .includer
+        do {
+            let root = try source.readJSON()
+            var reader = StageListReader(linter, registry, nil)
+            guard let (parameters, stages) = reader.readFragment(root) else { return linter.finish() }
+            let values = Dictionary(parameters.map { ($0.key, $0.value) }) { first, _ in first }
+            let areGiven = !values.values.contains { if case .null = $0.content { true } else { false } }
+            let path = DocumentPath.root.key("stages")
+            if areGiven,
+                let elements = reader.elements(of: ParameterValues(values: values).filled(into: stages), "stages", path)
+            {
+                _ = reader.read(elements, .init(path: path, address: "stages", directory: source.directory))
+            }
+        } catch {
+            linter.report(error)
+        }
+        return linter.finish()
     }
 }

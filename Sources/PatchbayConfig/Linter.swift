@@ -4,6 +4,17 @@ struct Surroundings: Sendable {
     var variables: [String: String]
     /// Whether what is missing in it is an error.
     var isChecked: Bool
+    /// The fragments there are; `nil` for those on disk.
+    var fragments: [SourceText]?
+
+    /// The text of a fragment.
+    func fragment(_ file: String) -> Result<SourceText, Diagnostic> {
+        guard let fragments else { return SourceText.read(file) }
+        guard let source = fragments.first(where: { $0.file == file }) else {
+            return .failure(Diagnostic(file: file, .unreadableFile, "the file does not exist"))
+        }
+        return .success(source)
+    }
 
     /// A variable that is set and not empty.
     func value(_ name: String) -> String? {
@@ -29,7 +40,9 @@ final class Linter {
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
     private var syntaxFault: Diagnostic?
-    private var hidden: [Range<Int>] = []
+    /// Stretches of the source that no excerpt shows.
+    private(set) var hidden: [Range<Int>] = []
+    private var roots: [JSONNode] = []
     private(set) var errorCount = 0
 
     init(_ source: SourceText, _ surroundings: Surroundings) {
@@ -103,6 +116,7 @@ final class Linter {
     /// The findings in document order, with their source lines.
     func finish() -> [Diagnostic] {
         if let syntaxFault { return [syntaxFault] }
+        for root in roots { checkClearText(root) }
         guard !findings.isEmpty else { return [] }
         let secrets = sources.entries.map { entry in
             entry.source.credentialRanges()
@@ -121,7 +135,7 @@ final class Linter {
                 // A fault of the syntax brings its own.
                 diagnostic.excerpt =
                     diagnostic.excerpt ?? entry.source.excerpt(of: entry.local(range), hiding: secrets[index])
-                return diagnostic
+                return diagnostic.withoutCredentials(of: entry.source, at: entry.local(range), secrets[index])
             }
         if isFull {
             result.append(
@@ -135,8 +149,14 @@ final class Linter {
 // MARK: - Checks that any document needs
 
 extension Linter {
-    /// Reports every key that its object has already, anywhere below `node`.
-    func checkDuplicateKeys(_ node: JSONNode, _ path: DocumentPath = .root) {
+    /// Checks what any document must not have, anywhere in it: a key that its object has already, and, at the end,
+    /// credentials in clear text.
+    func checkDuplicateKeys(_ root: JSONNode) {
+        roots.append(root)
+        checkDuplicateKeys(root, .root)
+    }
+
+    private func checkDuplicateKeys(_ node: JSONNode, _ path: DocumentPath) {
         switch node.content {
         case .object(let members):
             var first: [String: Range<Int>] = [:]

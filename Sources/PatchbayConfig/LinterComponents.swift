@@ -32,15 +32,19 @@ extension Linter {
     }
 
     /// Reads the settings of a component that is known, and asks it for its own objections.
+    ///
+    /// Both come together, so that a document needs one round of mending; but an objection that may come from a value
+    /// that is wrong itself waits until that value is right.
     func settings(of entry: ComponentEntry, _ component: any Component, _ path: DocumentPath) -> Settings? {
         let spec = component.spec
-        let owner = Self.owner(spec)
-        let settings = settings(
-            entry.members, of: entry.node, fields: spec.fields, owner: owner, path, ignoring: ["type"])
-        guard let settings else { return nil }
         let errorsBefore = errorCount
-        report(component.problems(in: settings), of: spec, entry.node, entry.members, path)
-        return errorCount == errorsBefore ? settings : nil
+        checkType(entry, spec, path)
+        let reading = readFields(
+            entry.members, of: entry.node, fields: spec.fields, owner: Self.owner(spec), path, ignoring: ["type"])
+        let watch = FieldWatch(reading.unsound)
+        let problems = component.problems(in: reading.settings.watched(by: watch))
+        if !watch.hasBeenAsked { report(problems, of: spec, entry.node, reading.members, path) }
+        return errorCount == errorsBefore ? reading.settings : nil
     }
 
     /// Reports what a component objects to, at its fields.
@@ -49,7 +53,8 @@ extension Linter {
         _ path: DocumentPath
     ) {
         for problem in problems {
-            let field = members[problem.field]
+            let names = spec[field: problem.field]?.names ?? [problem.field]
+            let field = names.lazy.compactMap { members[$0] }.first
             report(
                 problem.code, (field ?? node).headRange, field == nil ? path : path.key(problem.field),
                 "\(Self.owner(spec)): \(problem.message)", problem.remedy.map { .init($0) }, severity: problem.severity)

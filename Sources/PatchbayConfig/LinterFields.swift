@@ -12,20 +12,42 @@ extension Linter {
         ignoring: [String] = []
     ) -> Settings? {
         let errorsBefore = errorCount
-        var settings = Settings(directory: source.directory)
-        let meant = checkKeys(members, allowed: fields.map(\.name) + ignoring, owner: owner, path)
+        let reading = readFields(members, of: node, fields: fields, owner: owner, path, ignoring: ignoring)
+        return errorCount == errorsBefore ? reading.settings : nil
+    }
+
+    /// What an object gave, whether or not all of it is right.
+    struct FieldReading {
+        /// The values that are sound.
+        var settings: Settings
+        /// The members under the present names of their fields.
+        var members: [JSONMember]
+        /// The fields whose values are wrong, or missing where they must not be.
+        var unsound: Set<String> = []
+    }
+
+    /// Reads what can be read, reporting the rest.
+    func readFields(
+        _ members: [JSONMember], of node: JSONNode, fields: [Field], owner: String, _ path: DocumentPath,
+        ignoring: [String] = []
+    ) -> FieldReading {
+        let members = underPresentNames(members, fields, owner: owner, path)
+        var reading = FieldReading(settings: Settings(directory: source.directory), members: members)
+        reading.unsound = checkKeys(members, allowed: fields.map(\.name) + ignoring, owner: owner, path)
         var first: [String: JSONNode] = [:]
         for member in members where first[member.key] == nil { first[member.key] = member.value }
         for field in fields {
+            let errorsBefore = errorCount
             if let value = first[field.name] {
                 if let value = self.value(value, field, owner: owner, path.key(field.name)) {
-                    settings.set(field.name, value)
+                    reading.settings.set(field.name, value)
                 }
-            } else if !meant.contains(field.name), let value = absent(field, node, owner: owner, path) {
-                settings.set(field.name, value)
+            } else if !reading.unsound.contains(field.name), let value = absent(field, node, owner: owner, path) {
+                reading.settings.set(field.name, value)
             }
+            if errorCount > errorsBefore { reading.unsound.insert(field.name) }
         }
-        return errorCount == errorsBefore ? settings : nil
+        return reading
     }
 
     /// Reads an object at the top of a document that has fields of its own.

@@ -6,6 +6,8 @@ enum VariableScope {
     case environment
     /// Everything.
     case document(DocumentVariables)
+    /// Whatever the document that will include this has.
+    case includer
 
     static let none = refused("nothing is substituted here")
 }
@@ -107,7 +109,11 @@ extension Linter {
             return .wrong
         }
         if name.hasPrefix("env.") { return environmentReference(String(name.dropFirst(4)), range, path) }
-        guard case .document(let scope) = variables else {
+        let scope: DocumentVariables?
+        switch variables {
+        case .document(let variables): scope = variables
+        case .includer: scope = nil
+        case .environment, .refused:
             report(.unknownVariable, range, path, "only ${env.NAME} is substituted in the value of a variable")
             return .wrong
         }
@@ -120,6 +126,7 @@ extension Linter {
         if name.hasPrefix("context."), isVariableName(name.dropFirst(8)) {
             return .part(.reference(.context(String(name.dropFirst(8)))))
         }
+        guard let scope else { return .part(.reference(.variable(name))) }
         switch scope.lookUp(name) {
         case .set: return .part(.reference(.variable(name)))
         case .lacking(let number, let others):

@@ -7,7 +7,7 @@ public struct PipelineDocument: Sendable {
     public static let agentStageType = "agent"
     /// Keys at the top of every document.
     static let keys = [
-        "$schema", "name", "description", "numbers", "variables", "transport", "stages", "messages", "limits",
+        "$schema", "name", "description", "numbers", "when", "variables", "transport", "stages", "messages", "limits",
         latencyBudget.name,
     ]
     static let latencyBudget = Field(

@@ -48,6 +48,7 @@ public struct Settings: Sendable {
     public let directory: String
     /// Whether any text in it depends on the call.
     private(set) var dependsOnCall = false
+    private var watch: FieldWatch?
 
     init(directory: String) { self.directory = directory }
 
@@ -71,19 +72,31 @@ public struct Settings: Sendable {
         if value.dependsOnCall { dependsOnCall = true }
     }
 
+    /// The same settings; `watch` is told what they are asked for.
+    func watched(by watch: FieldWatch) -> Settings {
+        var result = self
+        result.watch = watch
+        return result
+    }
+
+    private func value(of name: String) -> Value? {
+        watch?.note(name)
+        return values[name]
+    }
+
     /// A text, or the chosen word.
     public func string(_ name: String) -> String? {
-        if case .text(let text)? = values[name] { text.asWritten } else { nil }
+        if case .text(let text)? = value(of: name) { text.asWritten } else { nil }
     }
 
     /// A whole number, in the unit that the name ends in.
     public func integer(_ name: String) -> Int? {
-        if case .integer(let value)? = values[name] { value } else { nil }
+        if case .integer(let value)? = value(of: name) { value } else { nil }
     }
 
     /// A number, in the unit that the name ends in; also of a field of whole numbers.
     public func number(_ name: String) -> Double? {
-        switch values[name] {
+        switch value(of: name) {
         case .number(let value)?: value
         case .integer(let value)?: Double(value)
         default: nil
@@ -92,22 +105,22 @@ public struct Settings: Sendable {
 
     /// True or false.
     public func bool(_ name: String) -> Bool? {
-        if case .boolean(let value)? = values[name] { value } else { nil }
+        if case .boolean(let value)? = value(of: name) { value } else { nil }
     }
 
     /// `nil` also when the environment was not consulted.
     public func secret(_ name: String) -> Secret? {
-        if case .secret(let value)? = values[name] { value } else { nil }
+        if case .secret(let value)? = value(of: name) { value } else { nil }
     }
 
     /// The texts in their order; empty when the list is not set.
     public func strings(_ name: String) -> [String] {
-        if case .texts(let texts)? = values[name] { texts.map(\.asWritten) } else { [] }
+        if case .texts(let texts)? = value(of: name) { texts.map(\.asWritten) } else { [] }
     }
 
     /// The values by name, types kept; empty when the object is not set.
     public func variables(_ name: String) -> [String: VariableValue] {
-        guard case .variables(let variables)? = values[name] else { return [:] }
+        guard case .variables(let variables)? = value(of: name) else { return [:] }
         return variables.mapValues { variable in
             switch variable {
             case .value(let value): value
@@ -118,7 +131,7 @@ public struct Settings: Sendable {
 
     /// The HTTP header fields in their order. Any value may be a credential, hence the type.
     public func headers(_ name: String) -> [(name: String, value: Secret)] {
-        guard case .headers(let headers)? = values[name] else { return [] }
+        guard case .headers(let headers)? = value(of: name) else { return [] }
         return headers.map { header in
             switch header.value {
             case .text(let text): (header.name, Secret(text.asWritten))
@@ -129,17 +142,17 @@ public struct Settings: Sendable {
 
     /// The inner object of a field of that kind.
     public func object(_ name: String) -> Settings? {
-        if case .object(let settings)? = values[name] { settings } else { nil }
+        if case .object(let settings)? = value(of: name) { settings } else { nil }
     }
 
     /// The objects of a list; empty when it is not set.
     public func list(_ name: String) -> [Settings] {
-        if case .list(let settings)? = values[name] { settings } else { [] }
+        if case .list(let settings)? = value(of: name) { settings } else { [] }
     }
 
     /// The JSON text of a field that takes any.
     public func json(_ name: String) -> String? {
-        if case .json(let text)? = values[name] { text } else { nil }
+        if case .json(let text)? = value(of: name) { text } else { nil }
     }
 }
 

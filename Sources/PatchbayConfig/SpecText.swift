@@ -5,15 +5,22 @@ extension ComponentSpec {
     /// What it is, in one word: `transport`, `stage`, `agent`, or `structure`.
     public var kindName: String { isStructure ? "structure" : kind.rawValue }
 
+    /// What its page says about earlier versions; empty when there is nothing to say.
+    var history: String {
+        formerTypes.isEmpty ? "" : " Formerly \(alternatives(formerTypes.map { "\"\($0)\"" }))."
+    }
+
     /// The spec as a JSON object: `type`, `kind`, `summary` and `fields`.
     ///
     /// A field has `name`, `kind`, `required`, `advanced` and `summary`, and where they apply `minimum`, `maximum`,
-    /// `choices`, `fields`, `default`, `environmentDefault`, `unit` and `example`.
+    /// `choices`, `fields`, `default`, `environmentDefault`, `unit`, `example`, `formerNames` and `deprecation`.
     public var json: JSONValue {
-        [
+        var object: JSONValue = [
             "type": .string(type), "kind": .string(kindName), "summary": .string(summary),
             "fields": .array(fields.map(\.json)),
         ]
+        if !formerTypes.isEmpty { object.append("formerTypes", .array(formerTypes.map { .string($0) })) }
+        return object
     }
 }
 
@@ -37,6 +44,8 @@ extension Field {
         object.append("environmentDefault", environmentDefault.map { .string($0) })
         object.append("unit", unit.map { .string($0) })
         object.append("example", example.map { .string($0) })
+        if !formerNames.isEmpty { object.append("formerNames", .array(formerNames.map { .string($0) })) }
+        object.append("deprecation", deprecation.map { .string($0) })
         object.append("summary", .string(summary))
         return object
     }

@@ -6,7 +6,7 @@ import Testing
 /// One file for each mistake that people make: a document, a dashed line, the exact diagnostics.
 ///
 /// The dashed line may carry words: `no-environment`, `agent=TYPE` (the override), `server` (the document is
-/// `server.json`). A line `==== NAME` begins another document of the set. With `PATCHBAY_WRITE_GOLDENS=1` in the
+/// `server.json`). A line `==== NAME` begins another document of the set; one that ends in `.fragment.json` can be included. With `PATCHBAY_WRITE_GOLDENS=1` in the
 /// environment the files are written instead of compared; read the change before you keep it.
 struct GoldenFile: CustomTestStringConvertible, Sendable {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
@@ -56,13 +56,15 @@ struct GoldenDiagnosticsTests {
                 documents[documents.count - 1].lines.append(line)
             }
         }
-        let sources = documents.map { SourceText(file: $0.name, $0.lines.joined(separator: "\n")) }
+        let all = documents.map { SourceText(file: $0.name, $0.lines.joined(separator: "\n")) }
+        let sources = all.filter { !$0.file.hasSuffix(".fragment.json") }
         if words.contains("server") { return ServerSettings.load(try #require(sources.first)).diagnostics }
         let override = words.first { $0.hasPrefix("agent=") }?.dropFirst(6)
         return PipelineSet.load(
             sources: sources, registry: try .test(), environment: testEnvironment,
             options: LoadOptions(
-                checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init))
+                checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init),
+                fragments: all.filter { $0.file.hasSuffix(".fragment.json") })
         ).diagnostics
     }
 }

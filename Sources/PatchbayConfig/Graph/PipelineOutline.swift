@@ -204,6 +204,42 @@ extension ValueCondition {
 }
 
 extension CallRule {
-    /// What must hold, in words.
-    var words: String { "rule" }
+    /// What must hold, in words: `caller +4930*, outside Europe/Berlin hours`.
+    var words: String {
+        var words: [String] = []
+        if let callers { words.append("caller \(callers.map(\.description).shortList(4))") }
+        if let during { words.append("during \(during.words)") }
+        if let outside { words.append("outside \(outside.words)") }
+        return words.isEmpty ? "always" : words.joined(separator: ", ")
+    }
+}
+
+extension CallingHours {
+    /// The weekdays and spans, in words: `Mon–Fri 09:00-17:00, 2 dates (Europe/Berlin)`.
+    var words: String {
+        let days = Self.weekdays.map { $0.prefix(3).capitalized }
+        var groups: [(first: Int, last: Int, spans: [Span])] = []
+        for (day, spans) in week.enumerated() where !spans.isEmpty {
+            if let last = groups.last, last.last == day - 1, last.spans == spans {
+                groups[groups.count - 1].last = day
+            } else {
+                groups.append((day, day, spans))
+            }
+        }
+        var words = groups.map { group in
+            let name = group.first == group.last ? days[group.first] : "\(days[group.first])–\(days[group.last])"
+            return "\(name) \(group.spans.map(\.words).joined(separator: " "))"
+        }
+        if !dates.isEmpty { words.append(dates.count == 1 ? "1 date" : "\(dates.count) dates") }
+        return (words.isEmpty ? "never" : words.joined(separator: ", ")) + " (\(timeZone.identifier))"
+    }
+}
+
+extension CallingHours.Span {
+    /// `09:00-17:30`.
+    fileprivate var words: String {
+        let time = { (minutes: Int) in "\(twoDigits(minutes / 60)):\(twoDigits(minutes % 60))" }
+        let day = CallingHours.minutesADay
+        return "\(time(begin))-\(time(end > day ? end - day : end))"
+    }
 }

@@ -5,29 +5,30 @@ import PatchbayAudio
 public struct RouteReport: Sendable {
     /// The called number.
     public let number: String
-    /// The rules that were asked, each in a line.
+    /// The rules that were asked, a line each.
     public let steps: [String]
     /// What is said instead of an answer, when a rule decides so.
     public let words: String?
-    /// The pipeline; its first chain is the one that the call runs through. `nil` when no pipeline runs.
+    /// The pipeline; its one chain is what the call runs through, unless words are said instead.
     public let outline: PipelineOutline
     /// The variables of the call, without those that look like secrets.
     public let variables: [String: VariableValue]
 
     /// - Parameters:
-    ///   - steps: What the rules said.
-    ///   - words: What is said instead of an answer.
+    ///   - decision: What ``PipelineSet/decide(_:from:at:)`` says of the call.
     ///   - from: The caller's number.
     /// - Throws: When the call could not be planned: the value of a switch has no case.
-    public init(
-        number: String, _ route: Route, steps: [String] = [], words: String? = nil, from: String = ""
-    ) throws(PipelineError) {
+    public init(number: String, _ decision: RouteDecision, from: String = "") throws(PipelineError) {
         self.number = number
-        self.steps = steps
-        self.words = words
+        steps = decision.steps.map(\.description)
+        let route: Route
+        switch decision {
+        case .pipeline(let taken, _): (route, words) = (taken, nil)
+        case .say(let text, let taken, _): (route, words) = (taken, text)
+        }
         let plan = try route.plan(for: CallVariables(from: from, to: number, sid: "CA0"))
         outline = PipelineOutline(plan, of: route.document)
-        variables = plan.variables.withoutSecrets
+        variables = plan.variables.withSecretsWithheld
     }
 
     private var chain: PipelineOutline.Chain? { words == nil ? outline.chains.first : nil }
@@ -150,11 +151,4 @@ public struct RouteReport: Sendable {
 extension PipelineOutline.Agent {
     /// Whether its format is only known when it connects.
     var isOpen: Bool { formats.inputs.count > 1 || formats.outputs.count > 1 }
-}
-
-extension [String: VariableValue] {
-    /// The same with what looks like a secret withheld.
-    var withoutSecrets: Self {
-        reduce(into: [:]) { $0[$1.key] = looksLikeCredential($1.key) ? "[withheld]" : $1.value }
-    }
 }

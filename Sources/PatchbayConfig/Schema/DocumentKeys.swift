@@ -5,13 +5,13 @@ struct DocumentKey: Sendable {
     /// What may stand under it.
     enum Kind: String, Sendable {
         case name, text, numbers, variables, parameters, transport, stages, rules, messages, limits, paths, publicPaths
-        case milliseconds, callers, hours, spans, dates, zone, pipelineName, words
+        case milliseconds
 
         /// For a table.
         var allowed: String {
             switch self {
             case .name: "1 to 64 letters, digits, - and _"
-            case .text, .words: "text"
+            case .text: "text"
             case .numbers: "list of numbers, or object from number to variables"
             case .variables: "object of values"
             case .parameters: "object of values; null: must be given"
@@ -22,12 +22,6 @@ struct DocumentKey: Sendable {
             case .paths: "object of lists of paths"
             case .publicPaths: "list of names of paths"
             case .milliseconds: "1 to 10000"
-            case .callers: "list of numbers, prefixes and \"anonymous\""
-            case .hours: "object of hours"
-            case .spans: "list of spans"
-            case .dates: "object from date to spans"
-            case .zone: "name of a time zone (IANA)"
-            case .pipelineName: "name of a pipeline"
             }
         }
     }
@@ -40,19 +34,16 @@ struct DocumentKey: Sendable {
     var summary: String
     /// The fields below it.
     var fields: [Field]
-    /// The keys below it.
-    var keys: [DocumentKey]
 
     init(
         _ name: String, _ kind: Kind, isRequired: Bool = false, example: String? = nil, fields: [Field] = [],
-        keys: [DocumentKey] = [], _ summary: String
+        _ summary: String
     ) {
         self.name = name
         self.kind = kind
         self.isRequired = isRequired
         self.example = example
         self.fields = fields
-        self.keys = keys
         self.summary = summary
     }
 }
@@ -111,35 +102,4 @@ enum DocumentKeys {
         DocumentKey("limits", .limits, fields: ServerSettings.Limits.fields, "How much the server takes on."),
         DocumentKey("public", .publicPaths, example: #"["health", "ready"]"#, "What may be read without a token."),
     ]
-
-    /// One rule of `when`: conditions, all of which must hold, and exactly one outcome.
-    static let rule = [
-        DocumentKey(
-            "callers", .callers, example: #"["+15551230000", "+4930*", "anonymous"]"#,
-            "Holds for these callers: a number, a prefix with a star, or \"anonymous\" for those who withhold theirs."),
-        DocumentKey(
-            "during", .hours,
-            example: ##"{ "timeZone": "Europe/Berlin", "monday": ["09:00-12:30", "14:00-18:00"] }"##, keys: hours,
-            "Holds within these hours; a day without a key is closed."),
-        DocumentKey("outside", .hours, "Holds outside these hours; written as \"during\" is."),
-        DocumentKey(
-            "pipeline", .pipelineName, example: #""after-hours""#, "Outcome: the pipeline of that name answers."),
-        DocumentKey("say", .words, example: #""We are closed.""#, "Outcome: these words are spoken, then the call ends."),
-    ]
-
-    /// Opening hours.
-    static let hours =
-        [
-            DocumentKey(
-                "timeZone", .zone, isRequired: true, example: #""Europe/Berlin""#, "The zone in which the times are meant.")
-        ]
-        + ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"].map {
-            DocumentKey(
-                $0, .spans, example: #"["09:00-12:30", "14:00-18:00"]"#,
-                "Spans of this day; one that goes over midnight belongs to the day on which it begins.")
-        } + [
-            DocumentKey(
-                "dates", .dates, example: ##"{ "2026-12-24": ["09:00-12:00"], "2026-12-25": [] }"##,
-                "Spans of single days, which go before those of the weekday.")
-        ]
 }

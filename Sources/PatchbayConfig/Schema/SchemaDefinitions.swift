@@ -33,7 +33,7 @@ extension SchemaParts {
         let bare = specs.map(\.spec).filter { $0.fields.allSatisfy { !$0.mustBeWritten } }
         let branches = specs.map { spec, definition -> JSONValue in
             [
-                "if": ["properties": ["type": ["const": .string(spec.type)]], "required": ["type"]],
+                "if": ["properties": ["type": spec.typeSchema], "required": ["type"]],
                 "then": .reference(definition),
             ]
         }
@@ -51,9 +51,13 @@ extension SchemaParts {
 
     /// The words, and what each means: the first for clear complaints, the second for completion.
     private func names(_ specs: [ComponentSpec], isLoose: Bool) -> JSONValue {
-        let words = specs.map { JSONValue.string($0.type) }
-        let meanings = specs.map { spec -> JSONValue in
-            ["const": .string(spec.type), "description": .string(spec.summary)]
+        let words = specs.flatMap(\.types).map { JSONValue.string($0) }
+        let meanings = specs.flatMap { spec in
+            spec.types.map { type -> JSONValue in
+                var meaning: JSONValue = ["const": .string(type), "description": .string(spec.summary)]
+                if type != spec.type { meaning.append("deprecated", true) }
+                return meaning
+            }
         }
         if isLoose { return ["anyOf": .array(meanings + [.reference("parameter")])] }
         // An empty list of alternatives is no schema.
@@ -62,10 +66,9 @@ extension SchemaParts {
 
     private func component(_ spec: ComponentSpec) -> JSONValue {
         var schema: JSONValue = ["title": .string(spec.type), "description": .string(spec.summary)]
-        schema.merge(
-            object(
-                spec.fields, before: [.init("type", ["const": .string(spec.type), "description": .string(spec.summary)])],
-                required: ["type"]))
+        var type = spec.typeSchema
+        type.append("description", .string(spec.summary))
+        schema.merge(object(spec.fields, before: [.init("type", type)], required: ["type"]))
         return schema
     }
 
@@ -105,7 +108,7 @@ extension SchemaParts {
 
     /// What certainly holds the agent, and what may.
     private var agentPlaces: [JSONValue.Member] {
-        let agents = registry.agents.map { JSONValue.string($0.spec.type) }
+        let agents = registry.agents.flatMap(\.spec.types).map { JSONValue.string($0) }
         let bare: JSONValue = ["enum": .array(agents)]
         let named: (JSONValue) -> JSONValue = { type in
             ["type": "object", "properties": ["type": type], "required": ["type"]]
@@ -188,6 +191,13 @@ extension SchemaParts {
 
     /// A path of the server.
     static let path: JSONValue = ["type": "string", "maxLength": 256, "pattern": "^/[!\"$->@-~]*$"]
+}
+
+extension ComponentSpec {
+    /// What `type` is, with the names it had.
+    fileprivate var typeSchema: JSONValue {
+        formerTypes.isEmpty ? ["const": .string(type)] : ["enum": .array(types.map { .string($0) })]
+    }
 }
 
 extension Field.Kind {

@@ -17,11 +17,21 @@ struct SchemaParts {
     func object(_ fields: [Field], before: [JSONValue.Member] = [], required: [String] = []) -> JSONValue {
         var schema: JSONValue = [
             "type": "object",
-            "properties": .object(before + fields.map { JSONValue.Member($0.name, self.field($0)) }),
+            "properties": .object(before + fields.flatMap(properties)),
         ]
         // What the environment can provide, a schema cannot demand.
-        let needed = required + fields.filter(\.mustBeWritten).map(\.name)
-        if !needed.isEmpty { schema.append("required", .array(needed.map { .string($0) })) }
+        let needed = fields.filter(\.mustBeWritten)
+        let certain = required + needed.filter(\.formerNames.isEmpty).map(\.name)
+        if !certain.isEmpty { schema.append("required", .array(certain.map { .string($0) })) }
+        let renamed = needed.filter { !$0.formerNames.isEmpty }
+        if !renamed.isEmpty {
+            schema.append(
+                "allOf",
+                .array(
+                    renamed.map { field in
+                        ["anyOf": .array(field.names.map { ["required": [.string($0)]] })]
+                    }))
+        }
         schema.append("additionalProperties", false)
         return schema
     }
@@ -38,11 +48,23 @@ struct SchemaParts {
 
     // MARK: Fields
 
+    /// The field under its name, and under those it had.
+    private func properties(_ field: Field) -> [JSONValue.Member] {
+        let schema = self.field(field)
+        return [.init(field.name, schema)]
+            + field.formerNames.map { name in
+                var former = schema
+                former.append("deprecated", true)
+                return .init(name, former)
+            }
+    }
+
     func field(_ field: Field) -> JSONValue {
         var schema: JSONValue = ["description": .string(field.longSummary)]
         schema.merge(parameter(or: kind(field.kind), field.kind))
         if let value = field.defaultValue { schema.append("default", JSONValue(value)) }
         if let example = field.example.flatMap({ JSONValue(parsing: $0) }) { schema.append("examples", [example]) }
+        if field.deprecation != nil { schema.append("deprecated", true) }
         return schema
     }
 
@@ -122,7 +144,6 @@ struct SchemaParts {
         case .publicPaths:
             let names = ServerSettings.PathKey.allCases.filter(\.isReadOnly).map { JSONValue.string($0.rawValue) }
             return ["type": "array", "items": ["enum": .array(names)]]
-        case .callers, .hours, .spans, .dates, .zone, .pipelineName, .words: return ruleBody(key.kind)
         }
     }
 
@@ -160,6 +181,7 @@ extension Field {
         if let environmentDefault, !text.contains(environmentDefault) {
             text += " Without it the environment variable \(environmentDefault)."
         }
+        if let deprecation { text += " Deprecated: \(deprecation)" }
         return text
     }
 }

@@ -36,11 +36,14 @@ public struct SpecPage: Sendable {
 }
 
 extension SpecPage {
+    /// The page of a document that its fields describe completely.
+    public init(document name: String, summary: String, fields: [Field]) { self.init(name, summary, [], fields) }
+
     init(_ spec: ComponentSpec, formats: FormatSummary? = nil) {
         var json = spec.json
         if let formats { json.append("formats", formats.json) }
         self.init(
-            name: spec.type, kind: spec.kindName, summary: spec.summary, takes: formats?.takes, gives: formats?.gives,
+            name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes, gives: formats?.gives,
             rows: spec.fields.flatMap { Self.rows($0, indent: "") }, json: json)
     }
 
@@ -56,7 +59,7 @@ extension SpecPage {
 
     private static func rows(_ field: Field, indent: String) -> [Row] {
         let meaning =
-            field.summary + (field.isAdvanced ? " (advanced)" : "") + (field.example.map { " For instance \($0)" } ?? "")
+            field.summary + (field.isAdvanced ? " (advanced)" : "") + field.history + (field.example.map { " For instance \($0)" } ?? "")
         let row = Row(name: indent + field.name, value: field.kind.allowed, fallback: field.fallback, meaning: meaning)
         switch field.kind {
         case .object(let fields), .objects(let fields):
@@ -69,8 +72,7 @@ extension SpecPage {
         let row = Row(
             name: indent + key.name, value: key.kind.allowed, fallback: key.isRequired ? "required" : "",
             meaning: key.summary + (key.example.map { " For instance \($0)" } ?? ""))
-        return [row] + key.keys.flatMap { rows($0, indent: indent + "  ") }
-            + key.fields.flatMap { rows($0, indent: indent + "  ") }
+        return [row] + key.fields.flatMap { rows($0, indent: indent + "  ") }
     }
 }
 
@@ -79,9 +81,7 @@ extension DocumentKey {
         var object: JSONValue = [
             "name": .string(name), "kind": .string(kind.rawValue), "required": .boolean(isRequired),
         ]
-        if !fields.isEmpty || !keys.isEmpty {
-            object.append("fields", .array(keys.map(\.json) + fields.map(\.json)))
-        }
+        if !fields.isEmpty { object.append("fields", .array(fields.map(\.json))) }
         object.append("example", example.map { .string($0) })
         object.append("summary", .string(summary))
         return object
@@ -100,7 +100,7 @@ extension ComponentRegistry {
 
     /// The pages of that name; several when a transport shares its name with another.
     public func pages(named name: String) -> [SpecPage] {
-        catalogue.filter { $0.type == name }.map { SpecPage($0, formats: formats(of: $0)) }
+        catalogue.filter { $0.types.contains(name) }.map { SpecPage($0, formats: formats(of: $0)) }
             + documentPages.filter { $0.name == name }
     }
 
@@ -112,18 +112,20 @@ extension ComponentRegistry {
                 DocumentKeys.pipeline, documentFields),
             SpecPage(
                 "when", "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome is "
-                    + "\"pipeline\" or \"say\".", DocumentKeys.rule),
+                    + "\"pipeline\" or \"say\".", [], CallRule.fields),
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
             SpecPage("server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
         ]
     }
 
     /// A line for everything that has a page, by kinds, in lines of at most `width` columns.
-    public func list(width: Int = 100) -> String {
+    ///
+    /// - Parameter others: Pages of documents that the host adds.
+    public func list(width: Int = 100, with others: [SpecPage] = []) -> String {
         let groups = [
             ("transports", transports.map(\.spec)), ("stages", stages.map(\.spec)), ("agents", agents.map(\.spec)),
             ("structure", Structure.all),
-        ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [("documents", documentPages.map { ($0.name, $0.summary) })]
+        ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [("documents", (documentPages + others).map { ($0.name, $0.summary) })]
         let column = 2 + (groups.flatMap(\.1).map(\.0.unicodeScalars.count).max() ?? 0) + 2
         var text = ""
         for (title, entries) in groups where !entries.isEmpty {
