@@ -71,6 +71,8 @@ public struct PipelineDocument: Sendable {
         var backends: [Choice<any AgentComponent>]
         var agentSettings: Settings
         var after: [PlannedStage] = []
+        /// Stages of the document that would change nothing, on each side.
+        var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
     }
 
     /// The chain of the variant whose conditions hold.
@@ -111,7 +113,7 @@ public struct PipelineDocument: Sendable {
             backends: try chain.backends.resolved(in: scope),
             bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
             stagesAfter: try chain.after.resolved(in: scope),
-            options: try options.resolved(in: scope),
+            leftOut: chain.leftOut, options: try options.resolved(in: scope),
             variables: scope.variables, messages: messages, limits: limits)
     }
 }
@@ -148,6 +150,8 @@ public struct PipelinePlan: Sendable {
     public var bridge: String?
     /// From the agent to the caller.
     public var stagesAfter: [PlannedStage]
+    /// Stages of the document that would change nothing and are not run, on each side of the agent.
+    public var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
     /// The values for ``ComponentRegistry/documentFields``.
     public var options: Settings
     /// All variables of the call.
