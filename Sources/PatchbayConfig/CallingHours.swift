@@ -161,4 +161,4 @@ public struct CivilDay: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-private func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -74,12 +74,12 @@ extension Diagnostic {
     ///   - range: What in the source the finding is about.
     ///   - hidden: What in the source is not shown.
     func withoutCredentials(of source: SourceText, at range: Range<Int>, _ hidden: [Range<Int>]) -> Diagnostic {
-        let touched = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }
         var secrets: [String] = []
-        for stretch in touched.prefix(8) {
-            var secret = source.text(in: stretch).drop { "\"'`".contains($0) }
-            if secret.hasSuffix("\"") || secret.hasSuffix("'") { secret = secret.dropLast() }
-            if secret.utf8.count >= 3 { secrets.append(String(secret)) }
+        for stretch in hidden.filter({ $0.overlaps(range) || $0.contains(range.lowerBound) }).prefix(8) {
+            var secret = source.text(in: stretch)
+            secret = String(secret.drop { "\"'`".contains($0) })
+            if secret.hasSuffix("\"") || secret.hasSuffix("'") { secret.removeLast() }
+            if secret.utf8.count >= 3 { secrets.append(secret) }
         }
         func clean(_ text: String) -> String {
             var text = text

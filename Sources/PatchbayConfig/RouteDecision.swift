@@ -89,7 +89,7 @@ extension Route {
     /// What a rule says to one caller.
     fileprivate func words(of rule: CallRule, _ call: CallVariables) -> String {
         guard case .say(let asWritten) = rule.outcome else { return "" }
-        switch rule.words {
+        switch rule.speech {
         case .literal(let text): return text
         case .template(let template):
             let scope = ReferenceScope(call: call, variables: document.variables.merging(variables) { $1 })
