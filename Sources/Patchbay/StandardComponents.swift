@@ -1,4 +1,6 @@
 public import AsyncHTTPClient
+public import PatchbayAudio
+public import PatchbayConfig
 
 extension ComponentRegistry {
     /// Everything that comes with Patchbay, one line a component.
@@ -32,6 +34,24 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
-            ])
+            ], findConverters: standardConverters)
     }
+}
+
+/// The stock stages that turn one mono format into another: a decoder, a resampler, an encoder, as far as the two differ.
+///
+/// - Returns: `nil` for several channels, and where packets would have to change their duration.
+@Sendable public func standardConverters(
+    from source: AudioFormat, to target: AudioFormat
+) -> [ComponentRegistry.Converter]? {
+    guard source.channelCount == 1, target.channelCount == 1 else { return nil }
+    var converters: [ComponentRegistry.Converter] = []
+    if source.encoding != .pcm16 { converters.append(.init("decoder")) }
+    if source.sampleRate != target.sampleRate {
+        converters.append(.init("resampler", ["rateHz": .number(Double(target.sampleRate))]))
+    }
+    if target.encoding != .pcm16 {
+        converters.append(.init("encoder", ["encoding": .string(target.encoding.rawValue)]))
+    }
+    return converters
 }

@@ -71,6 +71,10 @@ public protocol StageComponent: Component {
     /// Whether its processors mark where the caller's speech begins and ends, as ``Processor/marksSpeech`` says of one.
     var marksSpeech: Bool { get }
 
+    /// Whether it hands every byte of the audio on unchanged and undelayed and only listens. Where the format does not suit it,
+    /// such a stage hears a converted copy, and the chain keeps its format.
+    func listensOnly(_ settings: Settings) -> Bool
+
     /// Whether it would hand on every byte of `input` unchanged and do nothing else. Such a stage is left out of calls.
     func isIdentity(for input: AudioFormat, settings: Settings) -> Bool
 
@@ -153,6 +157,8 @@ extension StageComponent {
     public func problems(in settings: Settings, at place: StagePlace) -> [SettingsProblem] { [] }
 
     public var marksSpeech: Bool { false }
+
+    public func listensOnly(_ settings: Settings) -> Bool { false }
 
     public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { false }
 }

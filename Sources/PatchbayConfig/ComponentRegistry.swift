@@ -49,9 +49,9 @@ public struct ComponentRegistry: Sendable {
         var seen: Set<String> = []
         for type in transports.flatMap(\.spec.types) { try Self.claim("transport \(type)", &seen) }
         for type in stages.flatMap(\.spec.types) + agents.flatMap(\.spec.types) {
-            guard type != PipelineDocument.agentStageType else {
+            guard !Structure.all.contains(where: { $0.type == type }) else {
                 throw PipelineError(
-                    .duplicateComponent, "\"agent\" is reserved for the stage that holds the agents; rename it")
+                    .duplicateComponent, "\"\(type)\" is reserved for the structure of documents; rename it")
             }
             try Self.claim("stage or agent \(type)", &seen)
         }

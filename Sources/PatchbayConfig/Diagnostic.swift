@@ -50,6 +50,8 @@ public struct Diagnostic: Error, Hashable, Sendable {
     public var message: String
     /// Where in the document: `stages[2].silenceMs`. Empty for the document itself.
     public var path: String
+    /// Who includes the file, when it is a fragment: `Pipelines/salon.json:7:5`.
+    public var includedFrom: String?
     /// What to do next, when that is known.
     public var suggestion: Suggestion?
     /// The source line, when there is one to show.
@@ -57,7 +59,7 @@ public struct Diagnostic: Error, Hashable, Sendable {
 
     public init(
         file: String, line: Int = 0, column: Int = 0, _ code: Code, severity: Severity = .error, _ message: String,
-        path: String = "", suggestion: Suggestion? = nil, excerpt: Excerpt? = nil
+        path: String = "", includedFrom: String? = nil, suggestion: Suggestion? = nil, excerpt: Excerpt? = nil
     ) {
         self.file = file
         self.line = line
@@ -66,6 +68,7 @@ public struct Diagnostic: Error, Hashable, Sendable {
         self.severity = severity
         self.message = message
         self.path = path
+        self.includedFrom = includedFrom
         self.suggestion = suggestion
         self.excerpt = excerpt
     }
@@ -116,6 +119,18 @@ extension Diagnostic.Code {
     public static let missingAgent = Self("missing-agent")
     /// More than one agent stage.
     public static let duplicateAgent = Self("duplicate-agent")
+    /// A fragment that includes itself, or too many in one another.
+    public static let includeCycle = Self("include-cycle")
+    /// A parameter of a fragment that has no value.
+    public static let missingParameter = Self("missing-parameter")
+    /// A value that no case of a switch covers.
+    public static let missingCase = Self("missing-case")
+    /// A case that no value leads to.
+    public static let unreachableCase = Self("unreachable-case")
+    /// An agent behind one that never fails.
+    public static let unreachableAgent = Self("unreachable-agent")
+    /// The chain declares more delay than the document allows.
+    public static let latencyBudget = Self("latency-budget")
     /// A list that must hold something is empty.
     public static let emptyList = Self("empty-list")
     /// A folder without any document.

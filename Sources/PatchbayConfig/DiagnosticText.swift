@@ -12,6 +12,7 @@ extension Diagnostic: CustomStringConvertible {
         let label = style.severity("\(severity.rawValue)[\(code)]", severity)
         var lines = [place.isEmpty ? "\(label): \(message)" : "\(style.bold(place + ":")) \(label): \(message)"]
         if !path.isEmpty { lines.append("  at \(path)") }
+        if let includedFrom { lines.append("  included from \(includedFrom)") }
         if let excerpt {
             let number = String(line)
             lines.append("  \(number) |" + (excerpt.text.isEmpty ? "" : " \(excerpt.text)"))
@@ -71,12 +72,13 @@ extension Sequence<Diagnostic> {
     }
 
     /// The findings as JSON for tools: a list of objects with `file`, `line`, `column`, `code`, `severity`, `message`,
-    /// `path` and `suggestion` (a string or `null`).
+    /// `path` and `suggestion` (a string or `null`); in a fragment also `includedFrom`.
     public var json: String {
         let objects = map { diagnostic in
             let suggestion = diagnostic.suggestion.map { jsonQuoted($0.replacement ?? $0.text) } ?? "null"
+            let includedFrom = diagnostic.includedFrom.map { ["\"includedFrom\": \(jsonQuoted($0))"] } ?? []
             return "  {"
-                + [
+                + ([
                     "\"file\": \(jsonQuoted(diagnostic.file))",
                     "\"line\": \(diagnostic.line)",
                     "\"column\": \(diagnostic.column)",
@@ -85,7 +87,7 @@ extension Sequence<Diagnostic> {
                     "\"message\": \(jsonQuoted(diagnostic.message))",
                     "\"path\": \(jsonQuoted(diagnostic.path))",
                     "\"suggestion\": \(suggestion)",
-                ].joined(separator: ", ") + "}"
+                ] + includedFrom).joined(separator: ", ") + "}"
         }
         return objects.isEmpty ? "[]" : "[\n" + objects.joined(separator: ",\n") + "\n]"
     }

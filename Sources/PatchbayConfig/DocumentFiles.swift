@@ -39,13 +39,22 @@ extension PipelineSet {
     }
 
     private static func isDocument(_ name: String) -> Bool {
-        name.hasSuffix(".json") && !name.hasSuffix(".test.json") && name != serverSettingsFile && !name.hasPrefix(".")
+        name.hasSuffix(".json") && !name.hasSuffix(".test.json") && !name.hasSuffix(".fragment.json")
+            && name != serverSettingsFile && !name.hasPrefix(".")
     }
 
     private static func isDirectory(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
+}
+
+/// Whether two paths lead to one file.
+func isSameFile(_ one: String, _ other: String) -> Bool {
+    func resolved(_ path: String) -> String {
+        URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+    }
+    return resolved(one) == resolved(other)
 }
 
 extension SourceText {
@@ -72,7 +81,8 @@ extension SourceText {
         guard let members = linter.rootMembers(owner) else { return (nil, linter.finish()) }
         let settings = linter.settings(
             members.members, of: members.root, fields: fields, owner: owner, .root, ignoring: ["$schema"])
-        return (linter.errorCount == 0 ? settings : nil, linter.finish())
+        let diagnostics = linter.finish()
+        return (diagnostics.hasErrors ? nil : settings, diagnostics)
     }
 }
 

@@ -29,9 +29,11 @@ struct DocumentReader {
             return nil
         }
         let errorsBefore = linter.errorCount
-        let ownFields = registry.documentFields.map(\.name)
+        let ownFields = registry.documentFields.flatMap(\.names)
+        let formerNames = registry.documentFields.flatMap(\.formerNames)
         misspelt = linter.checkKeys(
-            members, allowed: PipelineDocument.keys + ownFields, owner: "a pipeline", .root)
+            members.filter { !formerNames.contains($0.key) },
+            allowed: PipelineDocument.keys + registry.documentFields.map(\.name), owner: "a pipeline", .root)
 
         readName(members["name"], root)
         let summary = string(members["description"], "description")
@@ -43,9 +45,8 @@ struct DocumentReader {
 
         let transport = inScope(scope) { readTransport(members["transport"], root) }
         if members["stages"] == nil { reportMissing("stages", root, "add \"stages\": [ … ] with one agent among them") }
-        let stages = members["stages"].flatMap { node in
-            inScope(scope) { StageListReader(linter, registry, override).read(node) }
-        }
+        let chainReader = members["stages"].map { ChainReader(linter, registry, override, list: $0) }
+        let stages = inScope(scope) { chainReader?.read() }
         let options = inScope(scope) {
             linter.settings(
                 members.filter { ownFields.contains($0.key) }, of: root, fields: registry.documentFields,
@@ -61,15 +62,18 @@ struct DocumentReader {
 
         // Without the transport's format there is nothing to compare with; its own error has been reported.
         guard let transport, let stages else { return nil }
-        var flow = FormatFlow(linter: linter, registry: registry, transport: transport)
-        let chain = flow.walk(stages)
-        guard let chain, let options, linter.errorCount == errorsBefore, let name = name?.text else { return nil }
+        let latencyBudget = budget?.integer(PipelineDocument.latencyBudget.name)
+        let variants = chainReader?.walk(
+            stages, transport, latencyBudget: latencyBudget, at: members[PipelineDocument.latencyBudget.name])
+        guard let variants, let options, linter.errorCount == errorsBefore, let name = name?.text else { return nil }
         return PipelineDocument(
-            name: name, summary: summary, file: linter.source.file, version: contentHash(linter.source.bytes),
+            name: name, summary: summary, file: linter.source.file,
+            version: contentHash(linter.sources.entries.flatMap(\.source.bytes)),
             numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
-            latencyBudgetMs: budget?.integer(PipelineDocument.latencyBudget.name),
-            options: options, transport: transport, chain: chain)
+            latencyBudgetMs: latencyBudget,
+            options: options, transport: transport, variants: variants,
+            fragments: linter.sources.entries.dropFirst().map(\.source.file))
     }
 
     private func inScope<T>(_ scope: VariableScope, _ body: () -> T) -> T {

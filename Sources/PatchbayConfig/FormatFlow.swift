@@ -1,120 +1,238 @@
 import PatchbayAudio
+import PatchbayCore
 
-/// Carries the audio format from the transport through every stage and back, and says where two neighbours disagree.
+/// Where the walk of formats reports to: a document's linter, or whoever declared the stages in Swift.
+struct FlowFindings {
+    /// A fault of an entry, or of the list itself when there is none.
+    var report:
+        (
+            _ code: Diagnostic.Code, _ entry: StageEntry?, _ message: String, _ remedy: Diagnostic.Suggestion?,
+            _ severity: Diagnostic.Severity
+        ) -> Void
+    /// An objection of the component of an entry.
+    var object: (SettingsProblem, StageEntry) -> Void
+    /// Where an entry stands, for messages about another one: `line 4`.
+    var place: (StageEntry) -> String
+}
+
+/// Carries the audio format from the transport through every stage and back: inserts what is missing, leaves out what is
+/// useless, and says where two neighbours cannot agree.
 ///
 /// One mistake gives one error: the walk stops where it cannot know what comes next.
 struct FormatFlow {
-    let linter: Linter
     let registry: ComponentRegistry
     let transport: PipelineDocument.Choice<any TransportComponent>
+    /// The folder that settings of inserted stages start from.
+    let directory: String
+    let findings: FlowFindings
     /// What the transport delivers and takes.
     private let transportFormat: AudioFormat
-    /// Who gives the current format, for messages.
-    private var giver: String
-    private var current: AudioFormat
-    /// What the stages that are walked have to arrive at.
-    private var wanted: AudioFormat?
 
-    init(linter: Linter, registry: ComponentRegistry, transport: PipelineDocument.Choice<any TransportComponent>) {
-        self.linter = linter
+    init(
+        registry: ComponentRegistry, transport: PipelineDocument.Choice<any TransportComponent>, directory: String,
+        findings: FlowFindings
+    ) {
         self.registry = registry
         self.transport = transport
-        self.giver = "transport \"\(transport.component.spec.type)\""
-        self.transportFormat = transport.component.format(transport.settings)
-        self.current = transportFormat
+        self.directory = directory
+        self.findings = findings
+        transportFormat = transport.component.format(transport.settings)
     }
 
-    /// - Returns: `nil` when a stage is wrong or two do not fit.
-    mutating func walk(_ list: StageList) -> PipelineDocument.Chain? {
-        guard let before = walk(list.before) else { return nil }
-        let joint = current
-        giver = "the agent at \(linter.line(of: list.agentNode.range))"
-        wanted = transportFormat
-        guard var after = walk(list.after) else { return nil }
-        if current != transportFormat {
-            guard let converters = converters(to: transportFormat) else {
-                reportEnd(list)
-                return nil
-            }
-            after += converters
-        }
-        guard let backends = list.backends else { return nil }
-        return PipelineDocument.Chain(
-            before: before, agentFormat: joint, backends: backends, agentSettings: list.agentSettings, after: after)
-    }
-
-    private mutating func walk(_ stages: [StageList.Stage]) -> [PlannedStage]? {
+    /// Where the walk stands on one leg or branch.
+    private struct Position {
+        var format: AudioFormat
+        /// Who gives it, for messages.
+        var giver: String
+        /// What the stages have to arrive at; `nil` towards the agent, who takes what comes.
+        var wanted: AudioFormat?
         var planned: [PlannedStage] = []
-        for stage in stages {
-            guard let choice = stage.choice else { return nil }
-            do {
-                try add(choice, index: stage.index, to: &planned)
-            } catch {
-                if let wanted = error.wanted, let converters = converters(to: wanted), !converters.isEmpty {
-                    planned += converters
-                    current = wanted
-                    do {
-                        try add(choice, index: stage.index, to: &planned)
-                    } catch {
-                        report(error, stage)
-                        return nil
-                    }
-                } else {
-                    report(error, stage)
-                    return nil
-                }
+    }
+
+    /// - Parameter entries: One variant, without choices of values.
+    /// - Returns: `nil` when a stage is wrong or two do not fit.
+    func walk(_ entries: [StageEntry]) -> PipelineDocument.Chain? {
+        guard let agentIndex = agentIndex(in: entries) else { return nil }
+        let (before, agent, after) = (
+            Array(entries[..<agentIndex]), entries[agentIndex], Array(entries[(agentIndex + 1)...])
+        )
+        if !entries.contains(where: \.isWrong) {
+            checkPlaces(before, isBeforeAgent: true)
+            checkPlaces(after, isBeforeAgent: false)
+        }
+        guard case .agent(let backends, let settings) = agent.kind else { return nil }
+
+        var position = Position(
+            format: transportFormat, giver: "transport \"\(transport.component.spec.type)\"", wanted: nil)
+        guard walk(before, isBeforeAgent: true, &position) else { return nil }
+        let joint = position.format
+        let stagesBefore = position.planned
+        let isAgentSound = backends.map { checkAgents($0, agent, joint) } ?? false
+
+        position = Position(format: joint, giver: "the agent at \(findings.place(agent))", wanted: transportFormat)
+        guard walk(after, isBeforeAgent: false, &position) else { return nil }
+        guard arrive(at: transportFormat, &position) else {
+            reportEnd(after.last ?? agent, position)
+            return nil
+        }
+        guard isAgentSound, let backends else { return nil }
+        return PipelineDocument.Chain(
+            before: stagesBefore, agentFormat: joint, backends: backends, agentSettings: settings,
+            after: position.planned)
+    }
+
+    // MARK: One leg
+
+    private func walk(_ entries: [StageEntry], isBeforeAgent: Bool, _ position: inout Position) -> Bool {
+        for entry in entries {
+            switch entry.kind {
+            case .stage(let choice): guard walk(choice, entry, &position) else { return false }
+            case .tee(let stages):
+                guard let side = branch("side", stages, isBeforeAgent, position, wanted: nil) else { return false }
+                position.planned.append(
+                    PlannedStage(Structure.tee, at: position.format, giving: position.format, [side], entry.place))
+            case .keySwitch(let cases, let otherwise):
+                guard walk(cases, otherwise, entry, isBeforeAgent, &position) else { return false }
+            case .agent, .valueSwitch, .wrong: return false
             }
-            giver = "\"\(stage.type)\" at \(linter.line(of: stage.node.range))"
+            position.giver = "\"\(entry.type)\" at \(findings.place(entry))"
         }
-        return planned
+        return true
     }
 
-    private mutating func add(
-        _ choice: PipelineDocument.Choice<any StageComponent>, index: Int?, to planned: inout [PlannedStage]
+    private func walk(
+        _ choice: PipelineDocument.Choice<any StageComponent>, _ entry: StageEntry, _ position: inout Position
+    ) -> Bool {
+        do {
+            try add(choice, entry, &position)
+        } catch {
+            if let wanted = error.wanted, listen(choice, entry, in: wanted, &position) { return true }
+            guard let wanted = error.wanted, wanted != position.format, arrive(at: wanted, &position) else {
+                report(error, entry, position)
+                return false
+            }
+            do {
+                try add(choice, entry, &position)
+            } catch {
+                report(error, entry, position)
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Lets a stage that only listens hear a converted copy, so that it does not decide about the format of the chain.
+    private func listen(
+        _ choice: PipelineDocument.Choice<any StageComponent>, _ entry: StageEntry, in wanted: AudioFormat,
+        _ position: inout Position
+    ) -> Bool {
+        guard choice.component.listensOnly(choice.settings),
+            (try? FormatConverter(from: position.format, to: wanted)) != nil,
+            (try? choice.component.output(for: wanted, settings: choice.settings)) == wanted
+        else { return false }
+        position.planned.append(
+            PlannedStage(
+                component: choice.component, settings: choice.settings, input: position.format,
+                output: position.format, hears: wanted, place: entry.place))
+        return true
+    }
+
+    private func add(
+        _ choice: PipelineDocument.Choice<any StageComponent>, _ entry: StageEntry, _ position: inout Position
     ) throws(FormatMismatch) {
-        let output = try choice.component.output(for: current, wanted: wanted, settings: choice.settings)
-        let isUseless = output == current && choice.component.isIdentity(for: current, settings: choice.settings)
+        let output = try choice.component.output(
+            for: position.format, wanted: position.wanted, settings: choice.settings)
+        let isUseless =
+            output == position.format && choice.component.isIdentity(for: position.format, settings: choice.settings)
         if !isUseless {
-            planned.append(
+            position.planned.append(
                 PlannedStage(
-                    component: choice.component, settings: choice.settings, input: current, output: output,
-                    place: index.map { "stages[\($0)]" }))
+                    component: choice.component, settings: choice.settings, input: position.format, output: output,
+                    place: entry.place))
         }
-        current = output
+        position.format = output
     }
 
-    /// The stages that turn the current format into `wanted`, or `nil` when the host knows none.
-    private func converters(to wanted: AudioFormat) -> [PlannedStage]? {
-        guard let found = registry.findConverters(current, wanted) else { return nil }
-        var format = current
+    // MARK: Branches
+
+    private func branch(
+        _ label: String, _ entries: [StageEntry], _ isBeforeAgent: Bool, _ position: Position, wanted: AudioFormat?
+    ) -> PlannedBranch? {
+        var inner = position
+        inner.planned = []
+        inner.wanted = wanted
+        guard walk(entries, isBeforeAgent: isBeforeAgent, &inner) else { return nil }
+        if let wanted, !arrive(at: wanted, &inner) {
+            guard let last = entries.last else { return nil }
+            findings.report(
+                .formatMismatch, last,
+                "the branches of a switch end in one format, that of the first; this one gives \(inner.format), not \(wanted)",
+                nil, .error)
+            return nil
+        }
+        return PlannedBranch(label: label, stages: inner.planned)
+    }
+
+    /// All branches take what arrives and give what the first of them gives.
+    private func walk(
+        _ cases: [(key: Character, stages: [StageEntry])], _ otherwise: [StageEntry], _ entry: StageEntry,
+        _ isBeforeAgent: Bool, _ position: inout Position
+    ) -> Bool {
+        var branches: [PlannedBranch] = []
+        var output: AudioFormat?
+        for (label, stages) in cases.map({ (String($0.key), $0.stages) }) + [("otherwise", otherwise)] {
+            guard let branch = branch(label, stages, isBeforeAgent, position, wanted: output) else { return false }
+            output = output ?? branch.stages.last?.output ?? position.format
+            branches.append(branch)
+        }
+        let given = output ?? position.format
+        position.planned.append(
+            PlannedStage(Structure.switch, at: position.format, giving: given, branches, entry.place))
+        position.format = given
+        return true
+    }
+
+    // MARK: Converters
+
+    /// Appends the stages that turn the current format into `wanted`.
+    ///
+    /// - Returns: False when the host knows none.
+    private func arrive(at wanted: AudioFormat, _ position: inout Position) -> Bool {
+        guard position.format != wanted else { return true }
+        guard let found = registry.findConverters(position.format, wanted) else { return false }
+        var format = position.format
         var planned: [PlannedStage] = []
         for converter in found {
-            guard let component = registry.stage(converter.type) else { return nil }
-            let settings = Settings(component.spec.fields, converter.values, directory: linter.source.directory)
-            guard let output = try? component.output(for: format, settings: settings) else { return nil }
+            guard let component = registry.stage(converter.type) else { return false }
+            let settings = Settings(component.spec.fields, converter.values, directory: directory)
+            guard let output = try? component.output(for: format, wanted: wanted, settings: settings) else {
+                return false
+            }
             planned.append(PlannedStage(component: component, settings: settings, input: format, output: output))
             format = output
         }
-        return format == wanted ? planned : nil
+        guard format == wanted else { return false }
+        position.planned += planned
+        position.format = format
+        return true
     }
 
-    private func report(_ mismatch: FormatMismatch, _ stage: StageList.Stage) {
-        linter.report(
-            .formatMismatch, stage.node.headRange, DocumentPath.root.key("stages").index(stage.index),
-            "\"\(stage.type)\" \(mismatch.message), but \(giver) gives \(current)", .init(mismatch.remedy))
+    private func report(_ mismatch: FormatMismatch, _ entry: StageEntry, _ position: Position) {
+        findings.report(
+            .formatMismatch, entry,
+            "\"\(entry.type)\" \(mismatch.message), but \(position.giver) gives \(position.format)",
+            .init(mismatch.remedy), .error)
     }
 
-    private func reportEnd(_ list: StageList) {
-        let last = list.after.last
-        linter.report(
-            .formatMismatch, (last?.node ?? list.agentNode).headRange,
-            DocumentPath.root.key("stages").index(last?.index ?? list.agentIndex),
-            "transport \"\(transport.component.spec.type)\" takes \(transportFormat), but \(giver) gives \(current)",
-            .init(endRemedy))
+    private func reportEnd(_ last: StageEntry, _ position: Position) {
+        findings.report(
+            .formatMismatch, last,
+            "transport \"\(transport.component.spec.type)\" takes \(transportFormat), but \(position.giver) gives \(position.format)",
+            .init(endRemedy(position.format)), .error)
     }
 
     /// Names the stock stages that would close the gap, if they are registered.
-    private var endRemedy: String {
+    private func endRemedy(_ current: AudioFormat) -> String {
         let wanted = transportFormat
         var steps: [String] = []
         var encoding = current.encoding
@@ -123,8 +241,7 @@ struct FormatFlow {
             encoding = .pcm16
         }
         if current.sampleRate != wanted.sampleRate { steps.append("resampler") }
-        let isEncoded = encoding != wanted.encoding
-        if isEncoded { steps.append("encoder") }
+        if encoding != wanted.encoding { steps.append("encoder") }
         guard !steps.isEmpty, steps.allSatisfy({ registry.stage($0) != nil }),
             current.channelCount == wanted.channelCount
         else { return "put stages after it that give \(wanted)" }

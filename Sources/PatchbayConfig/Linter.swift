@@ -20,20 +20,27 @@ final class Linter {
     static let maximumFindings = 200
 
     let source: SourceText
+    /// The document's text and those of the fragments it includes.
+    private(set) var sources: SourceMap
     let surroundings: Surroundings
     /// What `${…}` may refer to where the reader stands now.
     var variables: VariableScope = .none
+    /// Texts that stand for files, ``LoadOptions/files``.
+    var files: [String: SourceText] = [:]
+    /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
+    var openParameters: Set<String> = []
     /// Whether missing credentials and variables are errors where the reader stands now.
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
     private var syntaxFault: Diagnostic?
     /// Stretches of the source that no excerpt shows.
     private(set) var hidden: [Range<Int>] = []
-    private var root: JSONNode?
+    private var roots: [JSONNode] = []
     private(set) var errorCount = 0
 
     init(_ source: SourceText, _ surroundings: Surroundings) {
         self.source = source
+        self.sources = SourceMap(source)
         self.surroundings = surroundings
         self.checksEnvironment = surroundings.isChecked
     }
@@ -49,10 +56,11 @@ final class Linter {
     ) {
         if severity == .error { errorCount += 1 }
         guard !isFull else { return }
-        let (line, column) = source.position(of: range.lowerBound)
+        let entry = sources.entry(of: range.lowerBound)
+        let (line, column) = entry.source.position(of: range.lowerBound - entry.base)
         let diagnostic = Diagnostic(
-            file: source.file, line: line, column: column, code, severity: severity, message(),
-            path: path().description, suggestion: suggestion())
+            file: entry.source.file, line: line, column: column, code, severity: severity, message(),
+            path: path().description, includedFrom: entry.includedAt.map(place), suggestion: suggestion())
         findings.append((range, diagnostic))
     }
 
@@ -62,30 +70,72 @@ final class Linter {
         syntaxFault = fault
     }
 
+    /// Adds the text of a fragment.
+    ///
+    /// - Returns: What the offsets of its nodes have to be raised by.
+    func include(_ fragment: SourceText, at place: Range<Int>) -> Int { sources.add(fragment, includedAt: place) }
+
+    /// Reads a file that the document includes.
+    func read(_ file: String) -> Result<SourceText, Diagnostic> {
+        files[file].map { .success($0) } ?? SourceText.read(file)
+    }
+
+    /// A stretch of the document or of a fragment as it stands.
+    func text(in range: Range<Int>) -> String {
+        let entry = sources.entry(of: range.lowerBound)
+        return entry.source.text(in: entry.local(range))
+    }
+
+    /// Takes over a fault in the syntax of a fragment.
+    func report(_ fault: Diagnostic, inFragmentAt base: Int) {
+        errorCount += 1
+        var fault = fault
+        fault.includedFrom = sources.entry(of: base).includedAt.map(place)
+        findings.append((base..<(base + 1), fault))
+    }
+
     /// Keeps a stretch of the source out of every excerpt.
     func hide(_ range: Range<Int>) { hidden.append(range) }
 
-    /// A place for a message about another one: `line 9`.
-    func line(of range: Range<Int>) -> String { "line \(source.lineIndex(of: range.lowerBound) + 1)" }
+    /// A place for a message about another one: `line 9`, or `shared/listening.json:9` in a fragment.
+    func line(of range: Range<Int>) -> String {
+        let entry = sources.entry(of: range.lowerBound)
+        let line = entry.source.lineIndex(of: range.lowerBound - entry.base) + 1
+        return entry.includedAt == nil ? "line \(line)" : "\(entry.source.file):\(line)"
+    }
 
     /// A place for a message in another file: `Pipelines/salon.json:4:5`.
     func place(of range: Range<Int>) -> String {
-        let (line, column) = source.position(of: range.lowerBound)
-        return "\(source.file):\(line):\(column)"
+        let entry = sources.entry(of: range.lowerBound)
+        let (line, column) = entry.source.position(of: range.lowerBound - entry.base)
+        return "\(entry.source.file):\(line):\(column)"
     }
 
     /// The findings in document order, with their source lines.
     func finish() -> [Diagnostic] {
         if let syntaxFault { return [syntaxFault] }
-        if let root { checkClearText(root) }
+        for root in roots { checkClearText(root) }
+        roots = []
         guard !findings.isEmpty else { return [] }
-        let hidden = hidden + source.credentialRanges()
-        var result = findings.enumerated()
+        let secrets = sources.entries.map { entry in
+            entry.source.credentialRanges()
+                + hidden.filter { sources.entry(of: $0.lowerBound).base == entry.base }.map(entry.local)
+        }
+        var seen: Set<Diagnostic> = []
+        var result: [Diagnostic] = findings.enumerated()
             .sorted { ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset) }
-            .map { entry in
-                var diagnostic = entry.element.diagnostic
-                diagnostic.excerpt = source.excerpt(of: entry.element.range, hiding: hidden)
-                return diagnostic.withoutCredentials(of: source, at: entry.element.range, hidden)
+            .compactMap { finding in
+                var diagnostic = finding.element.diagnostic
+                // The same stage is checked in each variant of the chain that it belongs to.
+                guard seen.insert(diagnostic).inserted else { return nil }
+                let range = finding.element.range
+                let index = sources.entries.lastIndex { $0.base <= range.lowerBound } ?? 0
+                let entry = sources.entries[index]
+                // A fault of the syntax brings its own.
+                diagnostic.excerpt =
+                    diagnostic.excerpt ?? entry.source.excerpt(of: entry.local(range), hiding: secrets[index])
+                return diagnostic.withoutCredentials(
+                    of: entry.source, at: entry.local(range), secrets[index])
             }
         if isFull {
             result.append(
@@ -102,7 +152,7 @@ extension Linter {
     /// Checks what any document must not have, anywhere in it: a key that its object has already, and, at the end,
     /// credentials in clear text.
     func checkDuplicateKeys(_ root: JSONNode) {
-        self.root = root
+        roots.append(root)
         checkDuplicateKeys(root, .root)
     }
 

@@ -4,6 +4,8 @@ enum VariableScope {
     case refused(String)
     /// Only `${env.NAME}`.
     case environment
+    /// Everything; what is no variable of the call is one of whoever includes the fragment.
+    case fragment
     /// Everything.
     case document(DocumentVariables)
 
@@ -38,6 +40,13 @@ struct DocumentVariables {
         if count == numbers.count { return .set }
         guard let first = numbers.first(where: { $0.variables[name] == nil }) else { return .set }
         return .lacking(first.pattern, others: numbers.count - count - 1)
+    }
+
+    /// What a variable can be, as far as the document says: sorted, each value once.
+    func values(of name: String) -> [String] {
+        var values = Set(numbers.compactMap { ($0.variables[name] ?? own[name])?.description })
+        if numbers.isEmpty, let value = own[name] { values.insert(value.description) }
+        return values.sorted()
     }
 
     var names: [String] { Set(own.keys).union(counts.keys).union(Reference.callNames).sorted() }
@@ -100,8 +109,8 @@ extension Linter {
             return .wrong
         }
         if name.hasPrefix("env.") { return environmentReference(String(name.dropFirst(4)), range, path) }
-        guard case .document(let scope) = variables else {
-            report(.unknownVariable, range, path, "only ${env.NAME} is substituted in the value of a variable")
+        if case .environment = variables {
+            report(.unknownVariable, range, path, "only ${env.NAME} is substituted here")
             return .wrong
         }
         switch name {
@@ -113,6 +122,7 @@ extension Linter {
         if name.hasPrefix("context."), isVariableName(name.dropFirst(8)) {
             return .part(.reference(.context(String(name.dropFirst(8)))))
         }
+        guard case .document(let scope) = variables else { return .part(.reference(.variable(name))) }
         switch scope.lookUp(name) {
         case .set: return .part(.reference(.variable(name)))
         case .lacking(let number, let others):

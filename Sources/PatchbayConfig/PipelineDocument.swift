@@ -37,7 +37,10 @@ public struct PipelineDocument: Sendable {
     public var options: Settings
 
     var transport: Choice<any TransportComponent>
-    var chain: Chain
+    /// The chains that the document's choices leave; one when it has none.
+    var variants: [Variant]
+    /// The fragments it includes, as diagnostics name them.
+    public var fragments: [String] = []
 
     /// A number, or several, with what `${name}` means for it.
     public struct Number: Sendable {
@@ -53,6 +56,12 @@ public struct PipelineDocument: Sendable {
         var settings: Settings
     }
 
+    /// A chain, and what must hold for it to run.
+    struct Variant: Sendable {
+        var conditions: [ValueCondition]
+        var chain: Chain
+    }
+
     /// The stages on both sides of the agents, with the formats between them.
     struct Chain: Sendable {
         var before: [PlannedStage] = []
@@ -60,6 +69,24 @@ public struct PipelineDocument: Sendable {
         var backends: [Choice<any AgentComponent>]
         var agentSettings: Settings
         var after: [PlannedStage] = []
+    }
+
+    /// The chain of the variant whose conditions hold.
+    private func chain(in scope: ReferenceScope) throws(PipelineError) -> Chain {
+        for variant in variants {
+            var holds = true
+            for condition in variant.conditions where holds {
+                holds = condition.holds(for: try condition.on.resolved(in: scope) ?? "")
+            }
+            if holds { return variant.chain }
+        }
+        var values: [String] = []
+        for condition in variants.first?.conditions ?? [] {
+            values.append("\(condition.on.asWritten) is \(quoted(try condition.on.resolved(in: scope) ?? ""))")
+        }
+        throw PipelineError(
+            .missingCase, "no case of a switch holds, and it has no \"otherwise\": " + values.joined(separator: ", "),
+            place: file)
     }
 
     /// Everything that one call needs, with `${…}` substituted. Costs some microseconds.
@@ -73,6 +100,7 @@ public struct PipelineDocument: Sendable {
         for call: CallVariables, variables numberVariables: [String: VariableValue] = [:]
     ) throws(PipelineError) -> PipelinePlan {
         let scope = ReferenceScope(call: call, variables: variables.merging(numberVariables) { $1 })
+        let chain = try chain(in: scope)
         return PipelinePlan(
             pipeline: name, file: file, version: version,
             transport: .init(component: transport.component, settings: try transport.settings.resolved(in: scope)),
@@ -136,6 +164,8 @@ public struct PlannedStage: Sendable {
     public var input: AudioFormat
     /// What it gives.
     public var output: AudioFormat
+    /// The format of the copy that it hears; `nil` when it stands in the chain itself.
+    public var hears: AudioFormat?
     /// Its place in the document, for instance `stages[2]`; `nil` when it was inserted because its neighbours did not agree.
     public var place: String?
     /// What runs beside it or inside it: the side chain of a `tee`, the cases of a `switch` on keys.
@@ -146,8 +176,55 @@ public struct PlannedStage: Sendable {
 
     /// Makes the stage for one call.
     public func makeProcessor() throws(PipelineError) -> any Processor {
-        try component.makeProcessor(taking: input, giving: output, settings: settings)
+        if component is StructureComponent { return try makeBranches() }
+        if let hears {
+            return try ListeningStage(
+                try component.makeProcessor(taking: hears, giving: hears, settings: settings), hearing: hears, of: input
+            )
+        }
+        return try component.makeProcessor(taking: input, giving: output, settings: settings)
     }
+}
+
+extension PlannedStage {
+    /// A side chain or a switch, with what it holds.
+    init(
+        _ spec: ComponentSpec, at input: AudioFormat, giving output: AudioFormat, _ branches: [PlannedBranch],
+        _ place: String
+    ) {
+        self.init(
+            component: StructureComponent(spec: spec), settings: Settings(directory: "."), input: input,
+            output: output, place: place, branches: branches)
+    }
+
+    private func makeBranches() throws(PipelineError) -> any Processor {
+        guard component.spec.type == Structure.switch.type else {
+            return TeeStage(try branches.first?.stages.makeStages() ?? [])
+        }
+        var cases: [Character: [Stage]] = [:]
+        var otherwise: [Stage] = []
+        for branch in branches {
+            let stages = try branch.stages.makeStages()
+            if let key = branch.label.first, branch.label.count == 1 { cases[key] = stages } else { otherwise = stages }
+        }
+        return KeySwitchStage(cases: cases, otherwise: otherwise)
+    }
+}
+
+/// Stands for a `tee` or a `switch` in a planned chain; the stages that it holds are its branches.
+struct StructureComponent: StageComponent {
+    let spec: ComponentSpec
+
+    func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat { input }
+
+    func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
+        throw PipelineError(.stageFailed, "a \(spec.type) is made with the stages that it holds")
+    }
+}
+
+extension PipelineError.Code {
+    /// The value of a `switch` has no case.
+    public static let missingCase = Self("missing-case")
 }
 
 /// Stages beside the main chain.
@@ -164,6 +241,11 @@ public struct PlannedBranch: Sendable {
 }
 
 extension [PlannedStage] {
+    /// All stages, those of the branches included.
+    public var withBranches: [PlannedStage] {
+        flatMap { stage in [stage] + stage.branches.flatMap { $0.stages.withBranches } }
+    }
+
     /// Makes the stages of one leg of one call, with their addresses in the document.
     public func makeStages() throws(PipelineError) -> [Stage] {
         var stages: [Stage] = []
@@ -178,7 +260,12 @@ extension [PlannedStage] {
 
     fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> [PlannedStage] {
         var stages = self
-        for index in stages.indices { stages[index].settings = try stages[index].settings.resolved(in: scope) }
+        for index in stages.indices {
+            stages[index].settings = try stages[index].settings.resolved(in: scope)
+            for branch in stages[index].branches.indices {
+                stages[index].branches[branch].stages = try stages[index].branches[branch].stages.resolved(in: scope)
+            }
+        }
         return stages
     }
 }

@@ -6,6 +6,8 @@ public struct LoadOptions: Sendable {
     public var checkEnvironment: Bool
     /// The type of an agent that takes the place of every document's backends, with its default settings.
     public var agentOverride: String?
+    /// Texts that are read instead of files when a document includes them, by their paths.
+    public var files: [String: SourceText] = [:]
 
     public init(checkEnvironment: Bool = true, agentOverride: String? = nil) {
         self.checkEnvironment = checkEnvironment
@@ -120,6 +122,7 @@ extension PipelineSet {
         var documents: [PipelineDocument] = []
         for source in sources {
             let linter = Linter(source, surroundings)
+            linter.files = options.files
             linters.append(linter)
             do {
                 let root = try source.readJSON()

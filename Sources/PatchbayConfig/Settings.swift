@@ -222,7 +222,7 @@ extension Settings.Value {
 }
 
 extension Settings.Text {
-    fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> String? {
+    func resolved(in scope: ReferenceScope) throws(PipelineError) -> String? {
         switch self {
         case .literal(let text): text
         case .template(let template): try template.text(in: scope)

@@ -24,7 +24,7 @@ struct Template: Sendable {
     var fallback: String?
 
     /// The one reference that makes up the whole text.
-    private var soleReference: Reference? {
+    var soleReference: Reference? {
         if parts.count == 1, case .reference(let reference)? = parts.first { reference } else { nil }
     }
 

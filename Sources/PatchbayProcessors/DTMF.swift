@@ -56,6 +56,10 @@ public struct DTMF: StageComponent {
         ]
     }
 
+    public func listensOnly(_ settings: Settings) -> Bool {
+        settings.string("mode") != "generate" && settings.bool("mute") != true
+    }
+
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         try requireLinear(input, rates: DTMFKeypad.sampleRates)
     }

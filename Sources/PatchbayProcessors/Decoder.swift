@@ -16,10 +16,8 @@ public struct Decoder: StageComponent {
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         let encoding = settings.string("encoding")
-        guard input.encoding != .pcm16 else {
-            throw FormatMismatch(
-                "takes \(encoding ?? "mulaw, alaw, l16, g722 or opus")", remedy: "remove this decoder")
-        }
+        // There is nothing left to do where linear samples arrive.
+        if input.encoding == .pcm16, encoding == nil { return input }
         guard encoding == nil || encoding == input.encoding.rawValue else {
             throw FormatMismatch(
                 "takes \(encoding ?? "")",
@@ -27,6 +25,8 @@ public struct Decoder: StageComponent {
         }
         return input.decoded
     }
+
+    public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { input.encoding == .pcm16 }
 
     public func problems(in settings: Settings) -> [SettingsProblem] { settings.problemsOfG722() }
 
@@ -40,7 +40,7 @@ extension AudioFormat {
     static let codedEncodings = Encoding.allCases.filter { $0 != .pcm16 }.map(\.rawValue)
 
     /// Linear samples of the same rate and channels.
-    fileprivate var decoded: AudioFormat {
+    var decoded: AudioFormat {
         var decoded = self
         decoded.encoding = .pcm16
         return decoded

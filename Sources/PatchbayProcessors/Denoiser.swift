@@ -23,7 +23,8 @@ public struct Denoiser: StageComponent {
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16, input.channelCount == 1 else {
-            throw FormatMismatch("takes pcm16 mono", remedy: "put a decoder before it")
+            let rate = NoiseSuppressor.sampleRates.contains(input.sampleRate) ? input.sampleRate : 16_000
+            throw FormatMismatch("takes pcm16 mono", remedy: "put a decoder before it", wanted: .pcm(rate))
         }
         guard NoiseSuppressor.sampleRates.contains(input.sampleRate) else {
             throw FormatMismatch(

@@ -48,7 +48,10 @@ public struct Encoder: StageComponent {
         for input: AudioFormat, wanted: AudioFormat?, settings: Settings
     ) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch("takes pcm16", remedy: "remove this encoder, or put a decoder before it")
+            // There is nothing left to do where the encoding is there already.
+            if input.encoding == encoding(settings, wanted) { return input }
+            throw FormatMismatch(
+                "takes pcm16", remedy: "remove this encoder, or put a decoder before it", wanted: input.decoded)
         }
         var output = input
         output.encoding = encoding(settings, wanted)
@@ -64,6 +67,8 @@ public struct Encoder: StageComponent {
         }
         return output
     }
+
+    public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { input.encoding != .pcm16 }
 
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let encoding = encoding(settings, nil)

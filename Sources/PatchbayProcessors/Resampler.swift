@@ -39,7 +39,7 @@ public struct Resampler: StageComponent {
 
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
+            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it", wanted: input.decoded)
         }
         let output = resampled(input, settings)
         if case .polyphase? = Self.engine(settings), input.sampleRate != output.sampleRate,

@@ -44,12 +44,15 @@ func checkLinear(_ format: AudioFormat, rate: Int) throws(PipelineError) {
 /// Throws unless linear mono samples arrive, at one of these rates.
 func requireLinear(_ input: AudioFormat, rates: ClosedRange<Int>) throws(FormatMismatch) -> AudioFormat {
     guard input.encoding == .pcm16 else {
-        throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
+        throw FormatMismatch(
+            "takes pcm16", remedy: "put a decoder before it",
+            wanted: rates.contains(input.sampleRate) ? input.decoded : .pcm(16_000))
     }
     guard input.channelCount == 1 else { throw FormatMismatch("takes mono", remedy: "mix down before it") }
     guard rates.contains(input.sampleRate) else {
         throw FormatMismatch(
-            "takes \(rates.lowerBound) to \(rates.upperBound) Hz", remedy: "put a resampler before it")
+            "takes \(rates.lowerBound) to \(rates.upperBound) Hz", remedy: "put a resampler before it",
+            wanted: .pcm(16_000))
     }
     return input
 }

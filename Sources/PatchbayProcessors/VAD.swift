@@ -79,6 +79,8 @@ public struct VAD: StageComponent {
 
     public var marksSpeech: Bool { true }
 
+    public func listensOnly(_ settings: Settings) -> Bool { settings.bool("gate") != true }
+
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let engine = Engine(settings)
         var problems: [SettingsProblem] = []
@@ -137,23 +139,38 @@ public struct VAD: StageComponent {
         ]
     }
 
+    /// What it would take instead: linear samples, at the rate that arrives where that is possible.
+    private func wanted(_ input: AudioFormat, _ settings: Settings) -> AudioFormat {
+        let engine = Engine(settings)
+        var rates = engine.sampleRates
+        if engine == .silero, let model = try? SileroModel.shared(path: modelPath(settings)) {
+            rates = model.sampleRates
+        }
+        var wanted = input.decoded
+        if let rates, !rates.contains(input.sampleRate) {
+            wanted.sampleRate = rates.first { $0 >= 16_000 } ?? rates.first ?? 16_000
+        }
+        return wanted
+    }
+
     public func output(for input: AudioFormat, settings: Settings) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
-            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it")
+            throw FormatMismatch("takes pcm16", remedy: "put a decoder before it", wanted: wanted(input, settings))
         }
         guard input.channelCount == 1 else { throw FormatMismatch("takes one channel", remedy: "mix down before it") }
         let engine = Engine(settings)
         if let rates = engine.sampleRates, !rates.contains(input.sampleRate) {
             throw FormatMismatch(
                 "takes \(rates.map(String.init).joined(separator: ", ")) Hz with engine \"\(engine.rawValue)\"",
-                remedy: "put \"resampler\" with \"rateHz\": 16000 before it")
+                remedy: "put \"resampler\" with \"rateHz\": 16000 before it", wanted: wanted(input, settings))
         }
         // Files with only one of the two networks exist.
         if engine == .silero, let model = try? SileroModel.shared(path: modelPath(settings)),
             let rate = model.sampleRates.first, !model.sampleRates.contains(input.sampleRate)
         {
             throw FormatMismatch(
-                "takes \(rate) Hz with this model", remedy: "put \"resampler\" with \"rateHz\": \(rate) before it")
+                "takes \(rate) Hz with this model", remedy: "put \"resampler\" with \"rateHz\": \(rate) before it",
+                wanted: .pcm(rate))
         }
         return input
     }

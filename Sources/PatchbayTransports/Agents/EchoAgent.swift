@@ -10,6 +10,8 @@ public struct EchoAgent: AgentComponent {
     public let spec = ComponentSpec(
         "echo", .agent, summary: "Sends the caller's audio back at once and unchanged; needs no account.", fields: [])
 
+    public var neverFails: Bool { true }
+
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend { Backend() }
 
     private struct Backend: AgentBackend {

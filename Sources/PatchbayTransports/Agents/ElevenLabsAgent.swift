@@ -4,7 +4,7 @@ import NIOCore
 public import PatchbayConfig
 public import PatchbayCore
 import PatchbayWire
-import PatchbayAudio
+public import PatchbayAudio
 
 /// `elevenlabs`: an agent of ElevenLabs, over its Agents WebSocket.
 ///
@@ -40,6 +40,12 @@ public struct ElevenLabsAgent: AgentComponent {
                 "silenceSeconds", .integer(5...300), default: 20, isAdvanced: true,
                 "Time without any message, not even a ping, after which the agent is given up, in seconds."),
         ])
+
+    /// The agent's settings at the vendor decide, and are not known before it announces them.
+    public func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats {
+        let formats = ElevenLabsAudioFormat.documented.map { AudioFormat($0) }
+        return AgentFormats(inputs: formats, outputs: formats)
+    }
 
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         guard let agentId = settings.string("agentId"), !agentId.isEmpty else {

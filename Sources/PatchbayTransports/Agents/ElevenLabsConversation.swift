@@ -173,7 +173,7 @@ struct ElevenLabsConversation: AgentConversation {
 }
 
 extension AudioFormat {
-    fileprivate init(_ format: ElevenLabsAudioFormat) {
+    init(_ format: ElevenLabsAudioFormat) {
         self.init(format.codec == .ulaw ? .mulaw : .pcm16, sampleRate: format.sampleRate)
     }
 }

@@ -55,6 +55,8 @@ public struct ScriptAgent: AgentComponent {
     }
 
     /// Up to 50 ms for every text that has not been spoken before; nothing after that.
+    public var neverFails: Bool { true }
+
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         var keys: [Character: SpokenText] = [:]
         for (key, value) in settings.variables("keys") {

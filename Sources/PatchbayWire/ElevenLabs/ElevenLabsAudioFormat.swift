@@ -28,6 +28,11 @@ public struct ElevenLabsAudioFormat: Sendable, Hashable, CustomStringConvertible
         self.init(codec: codec, sampleRate: rate)
     }
 
+    /// What an agent can be set to, both ways (elevenlabs.io/docs/agents-platform, audio formats of an agent).
+    public static let documented =
+        [8_000, 16_000, 22_050, 24_000, 44_100, 48_000].map { ElevenLabsAudioFormat(codec: .pcm, sampleRate: $0) }
+        + [ElevenLabsAudioFormat(codec: .ulaw, sampleRate: 8_000)]
+
     public var description: String { "\(codec.rawValue)_\(sampleRate)" }
     /// Bytes of one second of audio.
     public var bytesPerSecond: Int { codec == .pcm ? 2 * sampleRate : sampleRate }

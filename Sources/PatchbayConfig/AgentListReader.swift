@@ -1,0 +1,84 @@
+/// The reading of the stage that holds the agents.
+extension StageListReader {
+    /// Settings of the stage that holds the agents.
+    static let agentFields = [
+        Field(
+            "bridge", .string, isAdvanced: true,
+            "Words or a WAV file heard while a failed agent is replaced by the next.")
+    ]
+
+    func readAgents(_ entry: ComponentEntry, _ path: DocumentPath) -> StageEntry.Kind {
+        let settings = linter.settings(
+            entry.members, of: entry.node, fields: Self.agentFields, owner: "stage \"agent\"", path,
+            ignoring: ["type", "backends"])
+        let backends = withOverride { readBackends(entry, path) }
+        return .agent(
+            backends: settings == nil ? nil : backends,
+            settings: settings ?? Settings(Self.agentFields, directory: linter.source.directory))
+    }
+
+    /// Reads the document's own backends in any case; an override only takes their place, and their credentials.
+    func withOverride(
+        _ read: () -> [PipelineDocument.Choice<any AgentComponent>]?
+    ) -> [PipelineDocument.Choice<any AgentComponent>]? {
+        guard let override else { return read() }
+        let checksEnvironment = linter.checksEnvironment
+        linter.checksEnvironment = false
+        defer { linter.checksEnvironment = checksEnvironment }
+        return read() == nil ? nil : [override]
+    }
+
+    private func readBackends(_ entry: ComponentEntry, _ path: DocumentPath) -> [PipelineDocument.Choice<
+        any AgentComponent
+    >]? {
+        guard let node = entry.members["backends"] else {
+            let isMisspelt = entry.members.contains { closestMatch(to: $0.key, in: ["backends"]) != nil }
+            if isMisspelt { return nil }
+            linter.report(
+                .missingField, entry.node.headRange, path, "stage \"agent\" needs \"backends\"",
+                .init(
+                    "add \"backends\": [ … ], or write the agent's own type instead of \"agent\"",
+                    replacement: "backends"))
+            return nil
+        }
+        let place = path.key("backends")
+        guard case .array(let elements) = node.content else {
+            linter.reportWrongType(node, place, "backends", expected: "a list of agents")
+            return nil
+        }
+        guard !elements.isEmpty else {
+            linter.report(
+                .emptyList, node.headRange, place, "\"backends\" is empty; at least one agent is needed",
+                Self.agentHint(registry))
+            return nil
+        }
+        var backends: [PipelineDocument.Choice<any AgentComponent>] = []
+        var last: ComponentEntry?
+        for (index, element) in elements.enumerated() {
+            let elementPath = place.index(index)
+            guard let entry = linter.component(element, elementPath, "backends[\(index)]") else { continue }
+            guard let agent = registry.agent(entry.type) else {
+                linter.report(
+                    .unknownType, entry.typeNode.range, elementPath, "there is no agent \(quoted(entry.type))",
+                    .closest(of: registry.types(.agent), for: entry.type, label: "agents"))
+                continue
+            }
+            if let last {
+                linter.report(
+                    .unreachableAgent, entry.typeNode.range, elementPath,
+                    "\(quoted(entry.type)) is never tried: \(quoted(last.type)) before it never fails",
+                    .init("put it first, or leave it out"), severity: .warning)
+            } else if agent.neverFails {
+                last = entry
+            }
+            if let backend = backend(entry, agent, elementPath) { backends.append(backend) }
+        }
+        return backends.count == elements.count ? backends : nil
+    }
+
+    func backend(
+        _ entry: ComponentEntry, _ agent: any AgentComponent, _ path: DocumentPath
+    ) -> PipelineDocument.Choice<any AgentComponent>? {
+        linter.settings(of: entry, agent, path).map { .init(component: agent, settings: $0) }
+    }
+}

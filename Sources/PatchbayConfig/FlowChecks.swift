@@ -1,0 +1,109 @@
+import PatchbayAudio
+import PatchbayCore
+
+/// What the walk of formats checks beside the formats of neighbours: who stands where, and what agents may announce.
+extension FormatFlow {
+    /// Finds the one agent of a variant; anything else is reported.
+    func agentIndex(in entries: [StageEntry]) -> Int? {
+        for entry in entries { checkBranches(of: entry) }
+        let indices = entries.indices.filter { entries[$0].isAgent }
+        guard let first = indices.first else {
+            // A mistyped agent has been reported as an unknown stage.
+            if !entries.contains(where: \.isWrong) {
+                findings.report(
+                    .missingAgent, nil, "there is no agent among the stages", StageListReader.agentHint(registry),
+                    .error)
+            }
+            return nil
+        }
+        for index in indices.dropFirst() {
+            findings.report(
+                .duplicateAgent, entries[index],
+                "a pipeline has one agent stage; the first is at \(findings.place(entries[first]))",
+                .init("to try one agent after another, list both in \"backends\" of one \"agent\" stage"), .error)
+        }
+        for entry in entries[(first + 1)...] {
+            if case .keySwitch = entry.kind {
+                findings.report(
+                    .misplacedStage, entry, "a switch on keys hears the caller; it stands before the agent", nil, .error
+                )
+            }
+        }
+        return indices.count == 1 ? first : nil
+    }
+
+    /// Agents stand in the main chain, or in a case that is chosen when the call begins.
+    private func checkBranches(of entry: StageEntry) {
+        let (inner, what): ([StageEntry], String)
+        switch entry.kind {
+        case .tee(let stages): (inner, what) = (stages, "a side chain has no agent: nobody would hear it")
+        case .keySwitch(let cases, let otherwise):
+            (inner, what) = (
+                cases.flatMap(\.stages) + otherwise,
+                "a switch on keys has no agent: it stands before the one of the call"
+            )
+        case .stage, .agent, .valueSwitch, .wrong: return
+        }
+        for entry in inner {
+            if entry.isAgent { findings.report(.misplacedStage, entry, what, nil, .error) }
+            checkBranches(of: entry)
+        }
+    }
+
+    /// Asks the stages on one side of the agent about their neighbours.
+    func checkPlaces(_ entries: [StageEntry], isBeforeAgent: Bool, around outer: StagePlace? = nil) {
+        func components(_ entries: some Sequence<StageEntry>) -> [any StageComponent] {
+            entries.flatMap { entry -> [any StageComponent] in
+                switch entry.kind {
+                case .stage(let choice): [choice.component]
+                // What stands in every branch is not asked for; what stands in one may be what is needed.
+                case .keySwitch(let cases, let otherwise): components(cases.flatMap(\.stages) + otherwise)
+                case .tee, .agent, .valueSwitch, .wrong: []
+                }
+            }
+        }
+        for (index, entry) in entries.enumerated() {
+            let place = StagePlace(
+                isBeforeAgent: isBeforeAgent, earlier: (outer?.earlier ?? []) + components(entries.prefix(index)),
+                later: components(entries.dropFirst(index + 1)) + (outer?.later ?? []))
+            switch entry.kind {
+            case .stage(let choice):
+                for problem in choice.component.problems(in: choice.settings, at: place) {
+                    findings.object(problem, entry)
+                }
+            case .tee(let stages): checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place)
+            case .keySwitch(let cases, let otherwise):
+                for stages in cases.map(\.stages) + [otherwise] {
+                    checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place)
+                }
+            case .agent, .valueSwitch, .wrong: break
+            }
+        }
+    }
+
+    /// Checks that whatever an agent may announce can be converted at the joint.
+    func checkAgents(
+        _ backends: [PipelineDocument.Choice<any AgentComponent>], _ entry: StageEntry, _ joint: AudioFormat
+    ) -> Bool {
+        var isSound = true
+        for backend in backends {
+            let formats = backend.component.formats(for: joint, settings: backend.settings)
+            let pairs = formats.inputs.map { (joint, $0) } + formats.outputs.map { ($0, joint) }
+            for (source, target) in pairs where source != target {
+                do throws(PipelineError) {
+                    _ = try FormatConverter(from: source, to: target)
+                } catch {
+                    isSound = false
+                    let announced = source == joint ? "take \(target)" : "give \(source)"
+                    findings.report(
+                        .formatMismatch, entry,
+                        "\"\(backend.component.spec.type)\" may \(announced), and the joint has \(joint): \(error.message)",
+                        .init("put stages around it that give it \(AudioFormat.pcm(16_000)), or set its format"), .error
+                    )
+                    break
+                }
+            }
+        }
+        return isSound
+    }
+}
