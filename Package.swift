@@ -21,7 +21,8 @@ let package = Package(
     products: [
         .library(name: "Patchbay", targets: ["Patchbay"]),
         .library(name: "PatchbayTesting", targets: ["PatchbayTesting"]),
-        .executable(name: "patchbay", targets: ["PatchbayCLI"]),
+        .library(name: "PatchbayCLI", targets: ["PatchbayCLI"]),
+        .executable(name: "patchbay", targets: ["PatchbayMain"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", .upToNextMinor(from: "2.101.2")),
@@ -78,7 +79,7 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "PatchbayScenarios",
-            dependencies: ["PatchbayControl", "PatchbayTesting"], swiftSettings: strict),
+            dependencies: ["PatchbayControl", "PatchbayProcessors", "PatchbayTesting"], swiftSettings: strict),
         .target(
             name: "PatchbaySimulators",
             dependencies: [
@@ -96,7 +97,7 @@ let package = Package(
                 "PatchbayAudio", "PatchbayCore", "PatchbayConfig", "PatchbayProcessors", "PatchbayTransports",
                 "PatchbayControl",
             ], swiftSettings: strict),
-        .executableTarget(
+        .target(
             name: "PatchbayCLI",
             dependencies: [
                 "Patchbay", "PatchbaySimulators", "PatchbayScenarios", "PatchbayBench", nio("NIOPosix"), httpClient,
@@ -104,6 +105,8 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        .executableTarget(name: "PatchbayMain", dependencies: ["PatchbayCLI"], swiftSettings: strict),
 
         .executableTarget(
             name: "PatchbayFrames", dependencies: ["Patchbay", "PatchbayTesting", nio("NIOCore")],
@@ -129,13 +132,17 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "PatchbayScenariosTests", dependencies: ["PatchbayScenarios", "Patchbay"], swiftSettings: strict),
+            name: "PatchbayScenariosTests",
+            dependencies: [
+                "PatchbayScenarios", "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "PatchbayTestingTests", dependencies: ["PatchbayTesting", "Patchbay"], swiftSettings: strict),
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), nio("NIOEmbedded"), httpClient,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),

@@ -27,7 +27,8 @@ struct CallCommand: AsyncParsableCommand {
     @Option(help: "WAV files that the caller speaks, one after each answer.") var audio: [String] = []
     @Option(help: "Milliseconds of silence before the first file; without it the caller waits for a greeting.")
     var wait: Int?
-    @Option(help: "Keys to press at the end, for instance 1#.") var keys = ""
+    @Option(help: "Keys to type at the end, for instance 12#; may be repeated, each waits for an answer.")
+    var keys: [String] = []
     @Option(help: "Seconds after which the caller hangs up.") var limit = 60
     @Option(help: "Write the call as a stereo WAV file, caller left, agent right.") var record: String?
     @Option(help: "PEM file of authorities to trust.") var caFile: String?
@@ -40,7 +41,7 @@ struct CallCommand: AsyncParsableCommand {
             throw ValidationError("--server is \"\(server)\"; it begins with http:// or https://")
         }
         guard limit >= 1 else { throw ValidationError("--limit is \(limit); allowed is 1 second or more") }
-        if let key = keys.first(where: { !"0123456789*#ABCD".contains($0) }) {
+        if let key = keys.joined().first(where: { !"0123456789*#ABCD".contains($0) }) {
             throw ValidationError("--keys holds \"\(key)\"; keys are 0 to 9, *, # and A to D")
         }
     }
@@ -69,7 +70,12 @@ struct CallCommand: AsyncParsableCommand {
                 if index == 0, let wait { .after(milliseconds: wait) } else { .afterPause(milliseconds: 600) }
             options.steps.append(PhoneStep(trigger, .speak(spoken)))
         }
-        for key in keys { options.steps.append(PhoneStep(.afterPause(milliseconds: 600), .press(key))) }
+        for typed in keys {
+            for (index, key) in typed.enumerated() {
+                let trigger = index == 0 ? PhoneStep.Trigger.afterPause(milliseconds: 600) : .after(milliseconds: 200)
+                options.steps.append(PhoneStep(trigger, .press(key)))
+            }
+        }
 
         let tls = try WebSocketTLS.makeContext(caFile: caFile)
         let phone = Phone(httpClient: httpClient, on: MultiThreadedEventLoopGroup.singleton.next(), tls: tls)

@@ -15,6 +15,7 @@ struct Serve: AsyncParsableCommand {
               patchbay serve
               patchbay serve Pipelines/echo.json --port 9000 --public-url https://voice.example.com
               patchbay serve --agent echo --insecure-skip-signatures
+              patchbay serve --watch
 
             SETTINGS come from flags, then the environment, then the .env file:
               PUBLIC_URL (or APP_BASE_URL, API_URL)   where the world reaches this server
@@ -23,7 +24,9 @@ struct Serve: AsyncParsableCommand {
               PATCHBAY_ADMIN_TOKEN                    opens /calls and /metrics beyond this machine
               PATCHBAY_CA_FILE                        PEM file of authorities to trust for agents behind TLS
 
-            SIGTERM and Ctrl-C drain: /ready turns 503, new calls hear why, running calls finish.
+            SIGTERM and Ctrl-C drain: /ready turns 503, new calls hear why, running calls finish. SIGHUP, `patchbay reload`
+            and, with --watch, every change of a file read the pipelines again: running calls keep theirs, and a set with
+            errors changes nothing. server.json is read at the start only.
             """)
 
     @Argument(help: "Folder or file with pipelines.") var pipelines = "Pipelines"
@@ -36,10 +39,17 @@ struct Serve: AsyncParsableCommand {
     var drainTimeout: Int?
     @Option(help: "Validity of a stream's one-time token, in seconds. (default: 120, or server.json's)")
     var streamTokenTtl: Int?
+    @Option(help: "Folder for a file with every message of every call, without secrets. For work on faults.")
+    var wireLog: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
+    @Flag(help: "Read the pipelines again whenever one of their files changes.") var watch = false
     @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures =
         false
     @OptionGroup var options: PipelineOptions
+
+    /// Pipelines that are listed at the start, and numbers of each.
+    private static let announcedPipelines = 50
+    private static let announcedNumbers = 5
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port is \(port); allowed are 0 to 65535") }
@@ -61,7 +71,10 @@ struct Serve: AsyncParsableCommand {
 
     private func serve(with httpClient: HTTPClient) async throws {
         let environment = try await options.environment()
-        let set = try options.pipelines([pipelines], try .standard(httpClient: httpClient), environment)
+        let registry = try ComponentRegistry.standard(httpClient: httpClient)
+        // Before the files are read, so that no change between is missed.
+        let fileWatch = watch ? FileWatch(pipelines) : nil
+        let set = try options.pipelines([pipelines], registry, environment)
         let (settings, diagnostics) = ServerSettings.load(directory: pipelines)
         if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard !diagnostics.hasErrors else { throw ExitCode.badDocument }
@@ -75,11 +88,16 @@ struct Serve: AsyncParsableCommand {
         server.streamTokenLifetime = streamTokenTtl.map { .seconds(Int64($0)) }
 
         let logger = Logging.make(logLevel)
+        if let wireLog { server.wireLog = try makeWireLog(wireLog, environment, logger) }
         PrometheusMetrics.bootstrap()
         warn(about: server, logger)
         let announced = server
+        let envFile = options.envFile
+        let source = PipelineSource.files(
+            [pipelines], registry: registry, options: LoadOptions(agentOverride: options.agent),
+            environment: { try await ServerEnvironment(file: envFile).variables })
         let patchbay = PatchbayServer(
-            pipelines: set, settings: settings, options: server,
+            pipelines: set, source: source, settings: settings, options: server,
             tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]),
             httpClient: httpClient,
             logger: logger,
@@ -90,8 +108,11 @@ struct Serve: AsyncParsableCommand {
             configuration: ServiceGroupConfiguration(services: [.init(service: patchbay)], logger: logger))
         let signals = Task {
             var isDraining = false
-            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-                if isDraining {
+            for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) {
+                if signal == .sighup {
+                    // Not awaited here: a signal to end must not wait for a load.
+                    Task { await patchbay.switchboard.reload(.signal) }
+                } else if isDraining {
                     Terminal.note("ending the calls that are left")
                     await patchbay.switchboard.endRunningCalls()
                 } else {
@@ -101,8 +122,14 @@ struct Serve: AsyncParsableCommand {
                 }
             }
         }
+        let watching = fileWatch.map { watch in
+            Terminal.note("watching \(pipelines) for changes")
+            return Task { await Self.reload(patchbay.switchboard, when: watch) }
+        }
         defer {
             signals.cancel()
+            watching?.cancel()
+            announced.wireLog?.finish()
             RecordingWriter.shared.finish()
         }
         do {
@@ -111,6 +138,30 @@ struct Serve: AsyncParsableCommand {
             throw CommandFailure(
                 description:
                     "cannot listen on \(host):\(port): \(error.words); choose another --port, or end what uses it")
+        }
+    }
+
+    private static func reload(_ switchboard: Switchboard, when watch: FileWatch) async {
+        var watch = watch
+        watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
+        while let changes = await watch.next() {
+            if changes.contains(watch.serverSettings) {
+                Terminal.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
+            }
+            guard changes.contains(where: watch.isPipeline) else { continue }
+            await switchboard.reload(.watch)
+            watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
+        }
+    }
+
+    private func makeWireLog(
+        _ directory: String, _ environment: ServerEnvironment, _ logger: Logger
+    ) throws -> WireLog {
+        let credentials = environment.variables.filter { Diagnostic.isCredentialName($0.key) }.values.map(Secret.init)
+        do {
+            return try WireLog(directory: directory, secrets: credentials, logger: logger)
+        } catch {
+            throw CommandFailure(description: "--wire-log: \(error)")
         }
     }
 
@@ -127,10 +178,16 @@ struct Serve: AsyncParsableCommand {
     private func announce(_ set: PipelineSet, _ settings: ServerSettings, _ options: ServerOptions, port: Int) {
         let base = options.publicURL ?? "http://\(options.host):\(port)"
         Terminal.note("patchbay listens on \(options.host):\(port)")
-        for document in set.documents {
-            let numbers = document.numbers.map { $0.pattern.description }.joined(separator: ", ")
+        for document in set.documents.prefix(Self.announcedPipelines) {
+            let count = document.numbers.count
+            let numbers =
+                document.numbers.prefix(Self.announcedNumbers).map { $0.pattern.description }.joined(separator: ", ")
+                + (count > Self.announcedNumbers ? " and \(count - Self.announcedNumbers) more" : "")
             Terminal.note(
                 "  \(document.name.padded(to: 14)) \(numbers)  (\(document.file), version \(document.version))")
+        }
+        if set.documents.count > Self.announcedPipelines {
+            Terminal.note("  and \(set.documents.count - Self.announcedPipelines) more pipelines")
         }
         Terminal.note("voice webhook: \(base)\(settings.paths(.voice).first ?? "")")
     }

@@ -29,9 +29,9 @@ public struct ComponentRegistry: Sendable {
     public let documentFields: [Field]
     let findConverters: ConverterFinder
 
-    private let transportsByType: [String: any TransportComponent]
-    private let stagesByType: [String: any StageComponent]
-    private let agentsByType: [String: any AgentComponent]
+    private var transportsByType: [String: any TransportComponent]
+    private var stagesByType: [String: any StageComponent]
+    private var agentsByType: [String: any AgentComponent]
 
     /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
     ///   every disagreement is an error.
@@ -67,6 +67,20 @@ public struct ComponentRegistry: Sendable {
         return result
     }
 
+    /// The same with components that one document names in its own way, before those of that name here.
+    func naming(
+        _ transport: any TransportComponent, _ stages: [String: any StageComponent],
+        _ agents: [String: any AgentComponent]
+    )
+        -> ComponentRegistry
+    {
+        var registry = self
+        registry.transportsByType[transport.spec.type] = transport
+        registry.stagesByType.merge(stages) { $1 }
+        registry.agentsByType.merge(agents) { $1 }
+        return registry
+    }
+
     private static func claim(_ name: String, _ seen: inout Set<String>) throws(PipelineError) {
         guard seen.insert(name).inserted else {
             throw PipelineError(.duplicateComponent, "two components are registered as \(name); rename or remove one")
@@ -82,9 +96,6 @@ public struct ComponentRegistry: Sendable {
 
     /// All specs: transports, stages, agents, each in the order of their list.
     public var specs: [ComponentSpec] { transports.map(\.spec) + stages.map(\.spec) + agents.map(\.spec) }
-
-    /// All specs as a JSON list.
-    public var json: String { "[\n  " + specs.map(\.json).joined(separator: ",\n  ") + "\n]" }
 
     /// The spec of that type, present or former, whatever its kind; several when a transport shares its name with another.
     public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.types.contains(type) } }

@@ -110,14 +110,21 @@ public struct DocumentLint: Sendable {
     private func check(_ source: SourceText) -> [Diagnostic] {
         switch kind(of: source) {
         case .pipeline: load([source])
-        case .fragment: source.checkFragment(registry: registry, environment: environment, options: options)
+        case .fragment: checkFragment(source)
         case .test: checkTest(source)
         case .server: ServerSettings.load(source).diagnostics
         }
     }
 
-    private func load(_ sources: [SourceText]) -> [Diagnostic] {
-        PipelineSet.load(sources: sources, registry: registry, environment: environment, options: options).diagnostics
+    private func load(_ sources: [SourceText], otherPipelines: Set<String> = []) -> [Diagnostic] {
+        var options = options
+        options.otherPipelines.formUnion(otherPipelines)
+        return PipelineSet.load(sources: sources, registry: registry, environment: environment, options: options)
+            .diagnostics
+    }
+
+    private func checkFragment(_ source: SourceText) -> [Diagnostic] {
+        PipelineSet.checkFragment(source, registry: registry, environment: environment, options: options)
     }
 
     // MARK: Markdown
@@ -147,10 +154,24 @@ public struct DocumentLint: Sendable {
             return block.source.checkJSON()
         }
         switch kind {
-        case .pipeline, .server: return load([block.source])
-        case .fragment: return block.source.checkFragment(registry: registry, environment: environment, options: options)
+        // The pipelines that an example's rules lead to need not be shown.
+        case .pipeline, .server: return load([block.source], otherPipelines: root.pipelinesOfRules)
+        case .fragment: return checkFragment(block.source)
         case .test: return checkTest(block.source)
         }
+    }
+}
+
+extension JSONNode {
+    /// The names that stand under `when[…].pipeline`.
+    fileprivate var pipelinesOfRules: Set<String> {
+        guard case .object(let members) = content, case .array(let rules)? = members["when"]?.content else { return [] }
+        return Set(
+            rules.compactMap { rule in
+                guard case .object(let members) = rule.content, case .string(let name)? = members["pipeline"]?.content
+                else { return nil }
+                return name
+            })
     }
 }
 

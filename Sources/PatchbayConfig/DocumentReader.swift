@@ -8,6 +8,8 @@ struct DocumentReader {
     let override: PipelineDocument.Choice<any AgentComponent>?
     /// The numbers the document claims, sound or not, with their places.
     private(set) var claims: [(pattern: NumberPattern, range: Range<Int>, path: DocumentPath)] = []
+    /// The pipelines that its rules name.
+    private(set) var references: [CallRule.Reference] = []
     /// The name, where it was written.
     private(set) var name: (text: String, range: Range<Int>)?
     /// Keys that were written, but wrongly.
@@ -43,6 +45,10 @@ struct DocumentReader {
         let numbers = readNumbers(members["numbers"])
         let scope = VariableScope.document(DocumentVariables(own: variables, numbers: numbers))
 
+        var ruleReader = CallRuleReader(linter)
+        let rules = inScope(scope) { members["when"].map { ruleReader.read($0) } ?? [] }
+        references = ruleReader.references
+
         let transport = inScope(scope) { readTransport(members["transport"], root) }
         if members["stages"] == nil { reportMissing("stages", root, "add \"stages\": [ … ] with one agent among them") }
         let chainReader = members["stages"].map { ChainReader(linter, registry, override, list: $0) }
@@ -71,7 +77,7 @@ struct DocumentReader {
             version: contentHash(linter.sources.entries.flatMap(\.source.bytes)),
             numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
-            latencyBudgetMs: latencyBudget,
+            latencyBudgetMs: latencyBudget, rules: rules,
             options: options, transport: transport, variants: variants,
             fragments: linter.sources.entries.dropFirst().map(\.source.file))
     }

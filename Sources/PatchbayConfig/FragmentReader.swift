@@ -35,11 +35,10 @@ extension StageListReader {
             linter.report(error, inFragmentAt: base)
             return nil
         }
-        guard let (members, parameters) = readFragment(root) else { return nil }
-        let values = self.values(for: parameters, entry, place.path)
-        guard let stages = requiredStages(members, root), let values else { return nil }
+        guard let fragment = readFragment(root) else { return nil }
+        guard let values = values(for: fragment.parameters, entry, place.path) else { return nil }
         let path = DocumentPath.root.key("stages")
-        guard let elements = elements(of: values.filled(into: stages), "stages", path) else { return nil }
+        guard let elements = elements(of: values.filled(into: fragment.stages), "stages", path) else { return nil }
         return read(
             elements,
             Place(
@@ -47,27 +46,26 @@ extension StageListReader {
                 fragments: place.fragments + [file]))
     }
 
-    /// The members of a fragment with its keys checked, and its parameters.
-    func readFragment(_ root: JSONNode) -> (members: [JSONMember], parameters: [JSONMember])? {
+    /// The parameters and the stages of a fragment's own text.
+    fileprivate func readFragment(_ root: JSONNode) -> (parameters: [JSONMember], stages: JSONNode)? {
         linter.checkDuplicateKeys(root)
         guard case .object(let members) = root.content else {
             linter.report(.wrongType, root.headRange, .root, "a fragment is an object, not \(root.kind)")
             return nil
         }
-        linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
+        let meant = linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
         for key in ["$schema", "description"] {
             guard let node = members[key] else { continue }
             if case .string = node.content { continue }
             linter.reportWrongType(node, DocumentPath.root.key(key), key, expected: "a string")
         }
-        return (members, readParameters(members["parameters"]))
-    }
-
-    func requiredStages(_ members: [JSONMember], _ root: JSONNode) -> JSONNode? {
-        if let stages = members["stages"] { return stages }
-        linter.report(
-            .missingField, root.headRange, .root, "a fragment needs \"stages\"",
-            .init("add \"stages\": [ … ]", replacement: "stages"))
+        let parameters = readParameters(members["parameters"])
+        if let stages = members["stages"] { return (parameters, stages) }
+        if !meant.contains("stages") {
+            linter.report(
+                .missingField, root.headRange, .root, "a fragment needs \"stages\"",
+                .init("add \"stages\": [ … ]", replacement: "stages"))
+        }
         return nil
     }
 
@@ -85,7 +83,7 @@ extension StageListReader {
                 .includeCycle, node.range, path, "fragments stand at most \(Self.maximumDepth) deep in one another")
             return nil
         }
-        switch linter.read(file) {
+        switch linter.surroundings.fragment(file) {
         case .success(let source):
             let bytes = linter.sources.entries.dropFirst().reduce(source.bytes.count) { $0 + $1.source.bytes.count }
             guard bytes <= SourceText.maximumBytes else {
@@ -214,5 +212,42 @@ extension JSONNode {
         case .boolean(let value): String(value)
         case .null, .array, .object: ""
         }
+    }
+}
+
+extension PipelineSet {
+    /// Checks a fragment by itself, as far as that is possible: formats, variables and the values of parameters that must be
+    /// given are those of whoever includes it.
+    ///
+    /// - Returns: All findings, in the order of the lines.
+    public static func checkFragment(
+        _ source: SourceText, registry: ComponentRegistry, environment: [String: String],
+        options: LoadOptions = LoadOptions()
+    ) -> [Diagnostic] {
+        let surroundings = Surroundings(
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
+        let linter = Linter(source, surroundings)
+        linter.variables = .includer
+        do {
+            let root = try source.readJSON()
+            var reader = StageListReader(linter, registry, nil)
+            guard let (parameters, stages) = reader.readFragment(root) else { return linter.finish() }
+            var defaults: [String: JSONNode] = [:]
+            for parameter in parameters {
+                if case .null = parameter.value.content {
+                    linter.openParameters.insert(parameter.key)
+                } else {
+                    defaults[parameter.key] = parameter.value
+                }
+            }
+            let path = DocumentPath.root.key("stages")
+            let filled = ParameterValues(values: defaults).filled(into: stages)
+            if let elements = reader.elements(of: filled, "stages", path) {
+                _ = reader.read(elements, .init(path: path, address: "stages", directory: source.directory))
+            }
+        } catch {
+            linter.report(error)
+        }
+        return linter.finish()
     }
 }

@@ -4,6 +4,17 @@ struct Surroundings: Sendable {
     var variables: [String: String]
     /// Whether what is missing in it is an error.
     var isChecked: Bool
+    /// The fragments there are; `nil` for those on disk.
+    var fragments: [SourceText]?
+
+    /// The text of a fragment.
+    func fragment(_ file: String) -> Result<SourceText, Diagnostic> {
+        guard let fragments else { return SourceText.read(file) }
+        guard let source = fragments.first(where: { $0.file == file }) else {
+            return .failure(Diagnostic(file: file, .unreadableFile, "the file does not exist"))
+        }
+        return .success(source)
+    }
 
     /// A variable that is set and not empty.
     func value(_ name: String) -> String? {
@@ -25,8 +36,6 @@ final class Linter {
     let surroundings: Surroundings
     /// What `${…}` may refer to where the reader stands now.
     var variables: VariableScope = .none
-    /// Texts that stand for files, ``LoadOptions/files``.
-    var files: [String: SourceText] = [:]
     /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
     var openParameters: Set<String> = []
     /// Whether missing credentials and variables are errors where the reader stands now.
@@ -74,11 +83,6 @@ final class Linter {
     ///
     /// - Returns: What the offsets of its nodes have to be raised by.
     func include(_ fragment: SourceText, at place: Range<Int>) -> Int { sources.add(fragment, includedAt: place) }
-
-    /// Reads a file that the document includes.
-    func read(_ file: String) -> Result<SourceText, Diagnostic> {
-        files[file].map { .success($0) } ?? SourceText.read(file)
-    }
 
     /// A stretch of the document or of a fragment as it stands.
     func text(in range: Range<Int>) -> String {
@@ -134,8 +138,7 @@ final class Linter {
                 // A fault of the syntax brings its own.
                 diagnostic.excerpt =
                     diagnostic.excerpt ?? entry.source.excerpt(of: entry.local(range), hiding: secrets[index])
-                return diagnostic.withoutCredentials(
-                    of: entry.source, at: entry.local(range), secrets[index])
+                return diagnostic.withoutCredentials(of: entry.source, at: entry.local(range), secrets[index])
             }
         if isFull {
             result.append(

@@ -4,10 +4,10 @@ enum VariableScope {
     case refused(String)
     /// Only `${env.NAME}`.
     case environment
-    /// Everything; what is no variable of the call is one of whoever includes the fragment.
-    case fragment
     /// Everything.
     case document(DocumentVariables)
+    /// Whatever the document that will include this has.
+    case includer
 
     static let none = refused("nothing is substituted here")
 }
@@ -109,7 +109,11 @@ extension Linter {
             return .wrong
         }
         if name.hasPrefix("env.") { return environmentReference(String(name.dropFirst(4)), range, path) }
-        if case .environment = variables {
+        let scope: DocumentVariables?
+        switch variables {
+        case .document(let variables): scope = variables
+        case .includer: scope = nil
+        case .environment, .refused:
             report(.unknownVariable, range, path, "only ${env.NAME} is substituted here")
             return .wrong
         }
@@ -122,7 +126,7 @@ extension Linter {
         if name.hasPrefix("context."), isVariableName(name.dropFirst(8)) {
             return .part(.reference(.context(String(name.dropFirst(8)))))
         }
-        guard case .document(let scope) = variables else { return .part(.reference(.variable(name))) }
+        guard let scope else { return .part(.reference(.variable(name))) }
         switch scope.lookUp(name) {
         case .set: return .part(.reference(.variable(name)))
         case .lacking(let number, let others):

@@ -6,12 +6,20 @@ public struct LoadOptions: Sendable {
     public var checkEnvironment: Bool
     /// The type of an agent that takes the place of every document's backends, with its default settings.
     public var agentOverride: String?
-    /// Texts that are read instead of files when a document includes them, by their paths.
-    public var files: [String: SourceText] = [:]
+    /// The fragments that documents may include, by their names as documents reach them; `nil` reads them from disk. For
+    /// documents of strangers, who must not have the server read its files for them.
+    public var fragments: [SourceText]?
+    /// Names of pipelines that rules may lead to although they are not read now.
+    public var otherPipelines: Set<String>
 
-    public init(checkEnvironment: Bool = true, agentOverride: String? = nil) {
+    public init(
+        checkEnvironment: Bool = true, agentOverride: String? = nil, fragments: [SourceText]? = nil,
+        otherPipelines: Set<String> = []
+    ) {
         self.checkEnvironment = checkEnvironment
         self.agentOverride = agentOverride
+        self.fragments = fragments
+        self.otherPipelines = otherPipelines
     }
 }
 
@@ -20,6 +28,7 @@ public struct PipelineSet: Sendable {
     /// In the order of their files.
     public let documents: [PipelineDocument]
     private let table: NumberTable<Claim>
+    private let places: [String: Int]
 
     private struct Claim: Sendable {
         var document: Int
@@ -37,10 +46,11 @@ public struct PipelineSet: Sendable {
             }
         }
         self.table = table
+        places = Dictionary(documents.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The document of that name. Cost is linear in their number.
-    public func document(named name: String) -> PipelineDocument? { documents.first { $0.name == name } }
+    /// The document of that name. Costs one look-up.
+    public func document(named name: String) -> PipelineDocument? { places[name].map { documents[$0] } }
 
     /// The pipeline for a called number: the one that names it, else that of its longest prefix, else that of the star.
     ///
@@ -109,7 +119,8 @@ extension PipelineSet {
         options: LoadOptions = LoadOptions()
     ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
         var diagnostics: [Diagnostic] = []
-        let surroundings = Surroundings(variables: environment, isChecked: options.checkEnvironment)
+        let surroundings = Surroundings(
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
         var override: PipelineDocument.Choice<any AgentComponent>?
         if let type = options.agentOverride {
             switch overridingAgent(type, registry, surroundings) {
@@ -118,22 +129,33 @@ extension PipelineSet {
             }
         }
         var crossCheck = CrossCheck()
+        var ruleCheck = CallRuleCheck()
         var linters: [Linter] = []
         var documents: [PipelineDocument] = []
         for source in sources {
             let linter = Linter(source, surroundings)
-            linter.files = options.files
             linters.append(linter)
             do {
                 let root = try source.readJSON()
                 var reader = DocumentReader(linter: linter, registry: registry, override: override)
-                if let document = reader.read(root) { documents.append(document) }
+                let document = reader.read(root)
+                if let document { documents.append(document) }
                 crossCheck.add(reader)
+                ruleCheck.entries.append(.init(linter: linter, references: reader.references, document: document))
             } catch {
                 linter.report(error)
             }
         }
-        diagnostics += linters.flatMap { $0.finish() }
+        ruleCheck.report(
+            names: crossCheck.pipelines.union(options.otherPipelines),
+            isComplete: crossCheck.pipelines.count == sources.count)
+        // A fragment's mistake is one mistake, however many documents include it.
+        var seen: Set<Diagnostic> = []
+        for diagnostic in linters.flatMap({ $0.finish() }) {
+            var known = diagnostic
+            known.includedFrom = nil
+            if seen.insert(known).inserted { diagnostics.append(diagnostic) }
+        }
         return (diagnostics.hasErrors ? nil : PipelineSet(documents), diagnostics)
     }
 
@@ -165,6 +187,9 @@ extension PipelineSet {
 private struct CrossCheck {
     private var names: [String: (linter: Linter, range: Range<Int>)] = [:]
     private var numbers: [NumberPattern: (linter: Linter, range: Range<Int>, pipeline: String?)] = [:]
+
+    /// The names of the pipelines.
+    var pipelines: Set<String> { Set(names.keys) }
 
     mutating func add(_ reader: DocumentReader) {
         let linter = reader.linter

@@ -20,12 +20,16 @@ public struct ServerSettings: Sendable, Equatable {
         case calls
         /// Prometheus text.
         case metrics
+        /// The pipelines in force; below it, reloading them and going back.
+        case pipelines
+        /// The numbers that are answered.
+        case numbers
 
         /// Where it is found when nothing else is set.
         public var defaultPath: String {
             switch self {
             case .voice, .status, .error, .stream, .next: "/twilio/\(rawValue)"
-            case .health, .ready, .calls, .metrics: "/\(rawValue)"
+            case .health, .ready, .calls, .metrics, .pipelines, .numbers: "/\(rawValue)"
             }
         }
 
@@ -33,7 +37,7 @@ public struct ServerSettings: Sendable, Equatable {
         public var isReadOnly: Bool {
             switch self {
             case .voice, .status, .error, .stream, .next: false
-            case .health, .ready, .calls, .metrics: true
+            case .health, .ready, .calls, .metrics, .pipelines, .numbers: true
             }
         }
     }

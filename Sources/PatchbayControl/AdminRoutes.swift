@@ -9,9 +9,10 @@ import PatchbayCore
 struct AdminRoutes: Sendable {
     let switchboard: Switchboard
     let startedAt = Date()
-    private var settings: ServerSettings { switchboard.settings }
+    var settings: ServerSettings { switchboard.settings }
 
-    func add(to router: Router<ControlContext>) {
+    func add(to router: some RouterMethods<ControlContext>) {
+        addPipelines(to: router)
         for path in settings.paths(.health) { router.get(RouterPath(path)) { _, _ in try json(["status": "ok"]) } }
         for path in settings.paths(.ready) { router.get(RouterPath(path)) { _, _ in try ready() } }
         for path in settings.paths(.metrics) {
@@ -77,6 +78,7 @@ struct AdminRoutes: Sendable {
         let lateness = try await switchboard.mediaLoop.eventLoop.submit { switchboard.mediaLoop.takeWorstLateness() }
             .get()
         Gauge(label: "patchbay_tick_lateness_seconds").record(lateness.seconds)
+        Gauge(label: "patchbay_pipelines_revision").record(switchboard.store.current.number)
         Gauge(label: "patchbay_uptime_seconds").record(Date().timeIntervalSince(startedAt))
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
@@ -92,7 +94,7 @@ struct AdminRoutes: Sendable {
     }
 
     /// Lets local peers in, and others with the token; anybody to paths that were opened.
-    private func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey?) throws {
+    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey?) throws {
         if let key, settings.publicPaths.contains(key) { return }
         if request.origin(context, switchboard.options).isLocal { return }
         guard let token = switchboard.options.adminToken else {
@@ -121,6 +123,8 @@ struct CallReport: Encodable, Sendable {
     /// What the caller has really heard of the agent's turn that is played, or of its last one.
     var heard: Heard?
     var events: [Event]?
+    /// The rules that were asked about the call, in order.
+    var rules: [String]?
 
     struct Heard: Encodable, Sendable {
         var text: String
@@ -165,6 +169,7 @@ struct CallReport: Encodable, Sendable {
         carrierFaults = counters.carrierFaults
         agentFaults = counters.agentFaults
         if withEvents {
+            if !record.rules.isEmpty { rules = record.rules.map(\.description) }
             events = record.log.entries.map { Event(atMs: $0.milliseconds, event: $0.event, detail: $0.detail) }
         }
     }
@@ -188,7 +193,7 @@ extension TimeSpan {
     fileprivate var inMilliseconds: Double { Double(nanoseconds / 1000) / 1000 }
 }
 
-private func json(_ value: some Encodable, _ status: HTTPResponse.Status = .ok) throws -> Response {
+func json(_ value: some Encodable, _ status: HTTPResponse.Status = .ok) throws -> Response {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     encoder.dateEncodingStrategy = .iso8601

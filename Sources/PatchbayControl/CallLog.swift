@@ -76,8 +76,13 @@ final class CallLog: CallObserver {
         case .agentFailed(let error):
             logger.error("agent failed", metadata: ["error": "\(error)"])
             enter("agent failed", "\(error)", time)
+        case .stageFailed(let error):
+            if isNew("\(error)") {
+                logger.error("stage failed", metadata: ["error": "\(error)"])
+                enter("stage failed", "\(error)", time)
+            }
         case .fault(let peer, let message):
-            if state.withLock({ $0.loggedFaults.count < 20 && $0.loggedFaults.insert(peer + message).inserted }) {
+            if isNew(peer + message) {
                 logger.warning("message dropped", metadata: ["peer": "\(peer)", "reason": "\(message)"])
                 enter("message dropped", "\(peer): \(message)", time)
             }
@@ -88,6 +93,10 @@ final class CallLog: CallObserver {
             logger.log(level: level, "call ended", metadata: ["reason": "\(reason)"])
             enter("call ended", reason.description, time)
         }
+    }
+
+    private func isNew(_ fault: String) -> Bool {
+        state.withLock { $0.loggedFaults.count < 20 && $0.loggedFaults.insert(fault).inserted }
     }
 
     private func enter(_ event: String, _ detail: String, _ time: MediaTime) {

@@ -1,4 +1,5 @@
 import Foundation
+import PatchbayConfig
 import PatchbayCore
 import Synchronization
 
@@ -16,6 +17,14 @@ final class CallRegistry: Sendable {
         var usedNonces: [String: Int] = [:]
         var isDraining = false
         var idleWaiters: [CheckedContinuation<Void, Never>] = []
+
+        mutating func enter(_ record: CallRecord, ended reason: EndReason) {
+            var record = record
+            record.end = reason
+            record.endedAt = Date()
+            past.append(record)
+            if past.count > CallRegistry.pastLimit { past.removeFirst() }
+        }
     }
 
     private let state = Mutex(State())
@@ -72,17 +81,26 @@ final class CallRegistry: Sendable {
 
     func ended(_ id: String, _ reason: EndReason) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            guard var record = state.running.removeValue(forKey: id) else { return [] }
+            guard let record = state.running.removeValue(forKey: id) else { return [] }
             if state.runningBySid[record.info.callSid] == id { state.runningBySid[record.info.callSid] = nil }
-            record.end = reason
-            record.endedAt = Date()
-            state.past.append(record)
-            if state.past.count > Self.pastLimit { state.past.removeFirst() }
+            state.enter(record, ended: reason)
             guard state.running.isEmpty else { return [] }
             defer { state.idleWaiters = [] }
             return state.idleWaiters
         }
         for waiter in waiters { waiter.resume() }
+    }
+
+    /// Enters a call that was over before it began.
+    func enter(_ record: CallRecord, ended reason: EndReason) { state.withLock { $0.enter(record, ended: reason) } }
+
+    /// How many calls run with each version of each pipeline.
+    func runningVersions() -> [String: [String: Int]] {
+        state.withLock { state in
+            state.running.values.reduce(into: [:]) {
+                $0[$1.info.pipeline, default: [:]][$1.info.version, default: 0] += 1
+            }
+        }
     }
 
     /// Returns when no call runs.
@@ -124,4 +142,6 @@ struct CallRecord: Sendable {
     var end: EndReason?
     /// What is said when the call ended by a failure.
     var failureText: String
+    /// The rules that were asked about it.
+    var rules: [RuleStep] = []
 }

@@ -1,14 +1,23 @@
-import Hummingbird
-import NIOCore
+public import Hummingbird
+public import NIOCore
 
 /// What a request handler knows besides the request.
-struct ControlContext: RequestContext, RemoteAddressRequestContext {
-    var coreContext: CoreRequestContextStorage
-    let remoteAddress: SocketAddress?
+///
+/// Services with a router of their own may use it as it is; any other context will do that knows its peer's address, see
+/// ``Switchboard/addRoutes(to:)``.
+public struct ControlContext: RequestContext, RemoteAddressRequestContext {
+    public var coreContext: CoreRequestContextStorage
+    public let remoteAddress: SocketAddress?
 
-    init(source: Source) {
+    public init(source: Source) {
         coreContext = .init(source: source)
         remoteAddress = source.channel.remoteAddress
+    }
+
+    /// What a host's context knows of the same request.
+    init(hosting context: some RemoteAddressRequestContext) {
+        coreContext = context.coreContext
+        remoteAddress = context.remoteAddress
     }
 }
 

@@ -31,19 +31,15 @@ public struct ControlServer: Service {
     /// Serves until the surrounding service group shuts down; then drains before it closes the port.
     public func run() async throws {
         let router = Router(context: ControlContext.self)
-        TwilioRoutes(switchboard: switchboard).add(to: router)
-        AdminRoutes(switchboard: switchboard).add(to: router)
+        switchboard.addRoutes(to: router)
         let options = switchboard.options
-        let streams = StreamUpgrade(switchboard: switchboard)
         var logger = switchboard.logger
         // Its own notices of every connection add nothing to ours.
         logger.logLevel = max(logger.logLevel, .warning)
         let started = started
         let application = Application(
             router: router,
-            server: HTTPServerBuilder { responder in
-                UpgradableChannel(responder: responder, upgrader: streams.upgrader)
-            },
+            server: .patchbay(switchboard),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "patchbay", backlog: 1024),
             onServerRunning: { channel in
@@ -53,18 +49,9 @@ public struct ControlServer: Service {
         // The last service of a group is shut down first: calls drain while the port still answers.
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: application), .init(service: Drain(switchboard: switchboard))],
+                services: [.init(service: application), .init(service: CallDrain(switchboard))],
                 logger: logger))
         try await services.run()
-    }
-
-    private struct Drain: Service {
-        let switchboard: Switchboard
-
-        func run() async throws {
-            try? await gracefulShutdown()
-            await switchboard.drain()
-        }
     }
 }
 
@@ -72,7 +59,14 @@ public struct ControlServer: Service {
 struct StreamUpgrade: Sendable {
     let switchboard: Switchboard
 
-    var upgrader: WebSocketServerUpgrader<UpgradableChannel.Upgrade> {
+    func channel(_ responder: @escaping HTTPChannelHandler.Responder) -> UpgradableChannel {
+        UpgradableChannel(responder: responder, upgrader: upgrader)
+    }
+
+    /// Whether a path, without its query, is one of a carrier's stream.
+    func isStream(path: String) -> Bool { switchboard.settings.paths(.stream).contains(path) }
+
+    private var upgrader: WebSocketServerUpgrader<UpgradableChannel.Upgrade> {
         WebSocketServerUpgrader(
             accept: { channel, head in channel.eventLoop.makeSucceededFuture(decide(channel, head)) },
             upgraded: { _ in .webSocket })
@@ -80,8 +74,14 @@ struct StreamUpgrade: Sendable {
 
     private func decide(_ channel: any Channel, _ head: HTTPRequestHead) -> WebSocketAcceptance {
         let path = head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) ?? head.uri
-        guard switchboard.settings.paths(.stream).contains(path) else {
-            return .refuse(.notFound, "there is no WebSocket at \(path)")
+        guard isStream(path: path) else { return .refuse(.notFound, "there is no WebSocket at \(path)") }
+        guard channel.eventLoop === switchboard.mediaLoop.eventLoop else {
+            switchboard.logger.error(
+                """
+                stream refused: connections and calls are on different event loops; give the application \
+                .shared(switchboard.mediaLoop.eventLoop) as its event loop group
+                """)
+            return .refuse(.internalServerError, "the server's event loop is not that of its calls")
         }
         // A signature that is present and wrong is refused; without one the token alone decides.
         if let signature = head.headers.first(name: "X-Twilio-Signature"), !switchboard.options.skipsSignatures {

@@ -1,4 +1,5 @@
 public import AsyncHTTPClient
+public import Foundation
 public import Logging
 public import NIOCore
 import NIOPosix
@@ -15,12 +16,15 @@ public struct PatchbayServer: Service {
     private let group: MultiThreadedEventLoopGroup
 
     /// - Parameters:
+    ///   - source: Where the pipelines are read again; without one, only ``PipelineStore/replace(with:)`` changes them.
     ///   - tls: For agents behind `wss:`; made once, shared by all calls.
+    ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call.
     ///   - started: Told the address once connections are accepted.
     public init(
-        pipelines: PipelineSet, settings: ServerSettings, options: ServerOptions, tls: NIOSSLContext,
-        httpClient: HTTPClient, logger: Logger,
+        pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
+        tls: NIOSSLContext, httpClient: HTTPClient, logger: Logger,
+        clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
         started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
@@ -32,8 +36,9 @@ public struct PatchbayServer: Service {
             rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
         }
         switchboard = Switchboard(
-            pipelines: pipelines, settings: settings, options: options, mediaLoop: MediaLoop(group.next()),
-            dialer: WebSocketAgentDialer(tls: tls), carrierREST: rest, logger: logger, observers: observers)
+            pipelines: pipelines, source: source, settings: settings, options: options,
+            mediaLoop: MediaLoop(group.next()), dialer: WebSocketAgentDialer(tls: tls), carrierREST: rest,
+            logger: logger, clock: clock, observers: observers)
         control = ControlServer(switchboard, group: group, started: started)
     }
 

@@ -24,6 +24,9 @@ public struct ServerOptions: Sendable {
     /// Validity of a stream's token; `server.json` decides when absent.
     public var streamTokenLifetime: TimeSpan?
 
+    /// Writes down what the sockets of every call carry; for work on faults.
+    public var wireLog: WireLog?
+
     public init() {}
 
     static func isLoopback(_ address: String) -> Bool {

@@ -1,10 +1,10 @@
-import Foundation
+public import Foundation
 public import Logging
+import Metrics
 import NIOCore
 public import PatchbayConfig
 public import PatchbayCore
 import PatchbayTransports
-import Synchronization
 
 /// Turns numbers into running calls: routes, admits, counts, drains. The HTTP routes and embedding services both work it.
 public final class Switchboard: Sendable {
@@ -13,19 +13,26 @@ public final class Switchboard: Sendable {
     let options: ServerOptions
     let registry = CallRegistry()
     let tokens: StreamToken
-    private let pipelines: Mutex<PipelineSet>
+    /// The pipelines in force, and how to change them.
+    public let store: PipelineStore
     let settings: ServerSettings
     private let dialer: any AgentDialer
     private let carrierREST: TwilioREST?
+    private let clock: @Sendable () -> Date
     private let observers: @Sendable (CallInfo) -> [any CallObserver]
 
-    /// - Parameter observers: Makes additional watchers for each call, for instance recorders.
+    /// - Parameters:
+    ///   - source: Where the pipelines are read again; `nil` for a host that does not read them from files.
+    ///   - clock: What time it is, for rules.
+    ///   - observers: Makes additional watchers for each call, for instance recorders.
     public init(
-        pipelines: PipelineSet, settings: ServerSettings, options: ServerOptions, mediaLoop: MediaLoop,
-        dialer: any AgentDialer, carrierREST: TwilioREST?, logger: Logger,
+        pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
+        mediaLoop: MediaLoop, dialer: any AgentDialer, carrierREST: TwilioREST?, logger: Logger,
+        clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
     ) {
-        self.pipelines = Mutex(pipelines)
+        store = PipelineStore(pipelines, source: source, clock: clock)
+        self.clock = clock
         self.settings = settings
         self.options = options
         self.mediaLoop = mediaLoop
@@ -45,11 +52,22 @@ public final class Switchboard: Sendable {
     /// Takes a call: finds its pipeline, builds its chain and begins to connect its agent while the phone still rings.
     ///
     /// A call that runs already under the same name is returned as it is, so a repeated webhook does no harm.
-    func take(callSid: String, from: String, to: String) async throws(Refusal) -> CallRecord {
+    ///
+    /// - Parameter isResumed: Whether the call goes on after its stream broke: with the pipeline it had, while its version is
+    ///   kept, and without asking rules again.
+    func take(callSid: String, from: String, to: String, isResumed: Bool = false) async throws(Refusal) -> CallRecord {
         if let record = registry.running(callSid: callSid) { return record }
         let logger = logger(forCall: callSid)
-        guard let route = pipelines.withLock({ $0.route(to) }) else {
+        guard let decision = decide(callSid, from: from, to: to, isResumed) else {
             throw refusal("unknown-number", words[.unknownNumber], nil, logger)
+        }
+        let route: Route
+        switch decision {
+        case .pipeline(let answering, let steps):
+            route = answering
+            if let step = steps.last(where: \.holds) { logger.info("a rule decides", metadata: ["rule": "\(step)"]) }
+        case .say(let text, let route, let steps):
+            throw spoken(text, route, steps, CallVariables(from: from, to: to, sid: callSid), logger)
         }
         let words = Words(route.document.messages, settings.messages)
         let info = CallInfo(
@@ -58,13 +76,15 @@ public final class Switchboard: Sendable {
         let log = CallLog(logger: logger)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
-            farewell: carrierREST.map { rest in
-                { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
+            farewell: carrierREST.flatMap { rest in
+                // Calls of other carriers are not known there.
+                guard route.document.transportType == TwilioTransport().spec.type else { return nil }
+                return { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
         ) { [registry] call, reason in registry.ended(call.info.id, reason) }
         let record = CallRecord(
             info: info, call: call, log: log, maximumDuration: route.document.limits.maximumDuration,
-            failureText: words[.failure])
+            failureText: words[.failure], rules: decision.steps)
         // In the books first: a call that ends while it starts must find its entry.
         switch registry.admit(record, limit: settings.limits.maximumCalls) {
         case .admitted: break
@@ -72,20 +92,54 @@ public final class Switchboard: Sendable {
         case .full: throw refusal("busy", words[.busy], nil, logger)
         case .draining: throw refusal("draining", words[.draining], nil, logger)
         }
+        var wire: (any WireObserver)?
         do {
             var plan = try route.plan(for: CallVariables(from: from, to: to, sid: callSid))
             // A call must not give up its stream before the stream's token does.
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
             let parts = try CallParts(plan)
-            try await call.start(observers: [log] + observers(info)) { () throws(PipelineError) in
+            wire = options.wireLog?.observer(for: info, plan)
+            try await call.start(observers: [log] + observers(info), wire: wire) { () throws(PipelineError) in
                 try parts.makePlan(info)
             }
         } catch {
+            wire?.observe(.ended(EndReason(.failure, "\(error)")), time: .now())
             registry.ended(info.id, EndReason(.failure, "\(error)"))
             let text = words[error.code == .agentNotConfigured ? .missingAgent : .notConfigured]
             throw refusal(error.code.description, text, error, logger)
         }
         return record
+    }
+
+    private func decide(_ callSid: String, from: String, to: String, _ isResumed: Bool) -> RouteDecision? {
+        if isResumed, let info = registry.latest(callSid: callSid)?.info,
+            let (document, set) = store.document(named: info.pipeline, version: info.version), var route = set.route(to)
+        {
+            route.document = document
+            return .pipeline(route, by: [])
+        }
+        return store.current.set.decide(to, from: from, at: clock())
+    }
+
+    /// Enters a call that a rule answered with words: it is over before it began.
+    private func spoken(
+        _ text: String, _ route: Route, _ steps: [RuleStep], _ call: CallVariables, _ logger: Logger
+    ) -> Refusal {
+        let reason = EndReason(.answeredByRule, steps.last.map { "\($0.pipeline) when[\($0.index)]" } ?? "")
+        logger.notice("a rule answers", metadata: ["rule": "\(steps.last.map(\.description) ?? "")"])
+        // A repeated webhook gets the same answer; it is one call.
+        if registry.latest(callSid: call.sid)?.end?.kind != .answeredByRule {
+            let info = CallInfo(
+                id: Self.makeID(), callSid: call.sid, from: call.from, to: call.to, pipeline: route.document.name,
+                version: route.document.version)
+            let idle = Call(info: info, on: mediaLoop, dialer: dialer, logger: logger) { _, _ in }
+            registry.enter(
+                CallRecord(
+                    info: info, call: idle, log: CallLog(logger: logger), maximumDuration: .zero, failureText: "",
+                    rules: steps), ended: reason)
+            Counter(label: CallMetrics.calls, dimensions: [("outcome", reason.kind.rawValue)]).increment()
+        }
+        return Refusal(code: "answered-by-rule", words: text)
     }
 
     private func logger(forCall callSid: String) -> Logger {
@@ -108,7 +162,7 @@ public final class Switchboard: Sendable {
     }
     var isAccepting: Bool { !registry.isDraining && registry.activeCount < settings.limits.maximumCalls }
     /// The pipelines in force.
-    public var pipelineSet: PipelineSet { pipelines.withLock { $0 } }
+    public var pipelineSet: PipelineSet { store.current.set }
 
     /// Turns new calls away, waits for running ones and ends what is left at the limit.
     ///

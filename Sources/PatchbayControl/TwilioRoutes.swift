@@ -12,7 +12,7 @@ struct TwilioRoutes: Sendable {
     private var options: ServerOptions { switchboard.options }
     private var settings: ServerSettings { switchboard.settings }
 
-    func add(to router: Router<ControlContext>) {
+    func add(to router: some RouterMethods<ControlContext>) {
         for path in settings.paths(.voice) { router.post(RouterPath(path)) { try await voice($0, $1) } }
         for path in settings.paths(.next) { router.post(RouterPath(path)) { try await next($0, $1) } }
         for path in settings.paths(.status) { router.post(RouterPath(path)) { try await status($0, $1) } }
@@ -87,7 +87,8 @@ struct TwilioRoutes: Sendable {
         callSid: String, from: String, to: String, resumes: Int, _ origin: RequestOrigin
     ) async throws -> Response {
         do {
-            let record = try await switchboard.take(callSid: callSid, from: from, to: to)
+            let record = try await switchboard.take(
+                callSid: callSid, from: from, to: to, isResumed: resumes > 0)
             let now = Int(Date().timeIntervalSince1970)
             let ticket = StreamTicket(switchboard, origin)
             return try twiml(ticket.verbs(for: record, resumes: resumes, now: now))

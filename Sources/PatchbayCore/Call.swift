@@ -25,6 +25,7 @@ public actor Call {
     private var endBeforeStart: EndReason?
     /// How it stood when it ended; the chain itself is given back then.
     private var last: CallStatus?
+    private var wire: (any WireObserver)?
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -52,10 +53,13 @@ public actor Call {
 
     /// Builds the chain and begins to connect the agent.
     ///
+    /// - Parameter wire: Watches the messages of both sockets.
     /// - Throws: When a stage cannot be made or no backend can be opened; nothing was dialled then.
     public func start(
-        observers: [any CallObserver], _ makePlan: @Sendable () throws(PipelineError) -> CallPlan
+        observers: [any CallObserver], wire: (any WireObserver)? = nil,
+        _ makePlan: @Sendable () throws(PipelineError) -> CallPlan
     ) throws(PipelineError) {
+        self.wire = wire
         var plan = try makePlan()
         plan.attach { joint in mailbox(behind: joint) }
         core = try CallCore(plan, at: .now(), observers: observers, into: &output)
@@ -80,6 +84,7 @@ public actor Call {
     /// A message of the carrier. On the loop only.
     public nonisolated func carrierReceived(_ message: ByteBuffer) {
         assumeIsolated { call in
+            call.wire?.observe(.received(.carrier, message), time: .now())
             call.core?.carrierReceived(message, at: .now(), into: &call.output)
             call.perform()
         }
@@ -88,6 +93,7 @@ public actor Call {
     /// The carrier's socket is gone. On the loop only.
     public nonisolated func carrierClosed() {
         assumeIsolated { call in
+            if call.carrier != nil { call.wire?.observe(.closed(.carrier, code: nil, reason: ""), time: .now()) }
             call.carrier = nil
             call.core?.carrierClosed(at: .now(), into: &call.output)
             call.perform()
@@ -97,6 +103,7 @@ public actor Call {
     /// A message of the agent on socket number `link`. On the loop only.
     public nonisolated func agentReceived(_ message: ByteBuffer, link: Int) {
         assumeIsolated { call in
+            if link == call.agentLink { call.wire?.observe(.received(.agent, message), time: .now()) }
             call.core?.agentReceived(message, link: link, at: .now(), into: &call.output)
             call.perform()
         }
@@ -105,7 +112,10 @@ public actor Call {
     /// The agent's socket number `link` is gone. On the loop only.
     public nonisolated func agentClosed(code: UInt16, reason: String, link: Int) {
         assumeIsolated { call in
-            if link == call.agentLink { call.agent = nil }
+            if link == call.agentLink, call.agent != nil {
+                call.wire?.observe(.closed(.agent, code: code, reason: reason), time: .now())
+                call.agent = nil
+            }
             call.core?.agentClosed(code: code, reason: reason, link: link, at: .now(), into: &call.output)
             call.perform()
         }
@@ -165,8 +175,8 @@ public actor Call {
     // MARK: Doing what the core asks
 
     private func perform() {
-        if !output.carrier.isEmpty { send(carrier, &output.carrier) }
-        if !output.agent.messages.isEmpty { send(agent, &output.agent.messages) }
+        if !output.carrier.isEmpty { send(.carrier, carrier, &output.carrier) }
+        if !output.agent.messages.isEmpty { send(.agent, agent, &output.agent.messages) }
         guard !output.actions.isEmpty else { return }
         for action in output.takeActions() {
             switch action {
@@ -187,6 +197,8 @@ public actor Call {
                 // A listed call of the past must not hold resamplers and buffers.
                 core = nil
                 output = CallOutput()
+                wire?.observe(.ended(reason), time: .now())
+                wire = nil
                 finished(self, reason)
             }
         }
@@ -206,8 +218,12 @@ public actor Call {
         }
     }
 
-    private func send(_ socket: (any MessageSocket)?, _ batch: inout MessageBatch) {
+    private func send(_ peer: WirePeer, _ socket: (any MessageSocket)?, _ batch: inout MessageBatch) {
         if let socket {
+            if let wire {
+                let now = MediaTime.now()
+                for index in batch.messages.indices { wire.observe(.sent(peer, batch.message(at: index)), time: now) }
+            }
             socket.send(&batch)
         } else {
             batch.clear()
@@ -216,6 +232,7 @@ public actor Call {
 
     private func dial(link: Int, _ resolve: @escaping @Sendable () async throws -> AgentTarget) {
         agentLink = link
+        wire?.observe(.dialling(backend: core?.backend ?? ""), time: .now())
         resolving = Task {
             do {
                 let target = try await resolve()
@@ -236,6 +253,7 @@ public actor Call {
         }
         resolving = nil
         agent = socket
+        wire?.observe(.connected, time: .now())
         self.core?.agentConnected(link: link, at: .now(), into: &output)
         perform()
         // Only now, so that nothing the agent says comes before the call knows its socket. Runs from the loop, because
@@ -244,6 +262,7 @@ public actor Call {
     }
 
     private func unreachable(_ error: PipelineError, link: Int) {
+        wire?.observe(.unreachable(reason: error.description), time: .now())
         core?.agentUnreachable(error, link: link, at: .now(), into: &output)
         perform()
     }

@@ -144,6 +144,8 @@ extension CallCore {
             if !isAnnouncing { note(.utteranceSent, at: now) }
         case .hangup(let reason):
             beginDraining(reason, at: now, into: &output)
+        case .failure(let error):
+            note(.stageFailed(error), at: now)
         default:
             break
         }

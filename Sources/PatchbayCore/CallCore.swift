@@ -211,6 +211,7 @@ public struct CallCore {
             case .speechStopped: counters.speechStoppedAt = now
             case .userTurnEnded(let end):
                 counters.speechStoppedAt = end.speechStoppedAt ?? counters.speechStoppedAt ?? now
+            case .failure(let error): note(.stageFailed(error), at: now)
             default: break
             }
             if case .ended = state { break }

@@ -86,6 +86,8 @@ public enum CallEvent: Sendable {
     /// A turn has been sent completely.
     case utteranceSent
     case agentFailed(PipelineError)
+    /// A stage failed in a way that the call survives, for instance one of a side chain.
+    case stageFailed(PipelineError)
     /// A message of a peer was dropped.
     case fault(peer: String, message: String)
     case hangingUp(EndReason)

@@ -67,6 +67,8 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
         case maximumDuration
         /// The server is shutting down.
         case shutdown
+        /// A rule of the pipeline answered with words, and no pipeline was begun.
+        case answeredByRule
         /// No stream ever arrived for the call.
         case noStream
         /// Something failed.
@@ -87,7 +89,7 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether Patchbay itself ended the call, as it was meant to.
     public var isOrderly: Bool {
         switch kind {
-        case .agentHungUp, .operatorHungUp, .idle, .maximumDuration: true
+        case .agentHungUp, .operatorHungUp, .idle, .maximumDuration, .answeredByRule: true
         case .callerHungUp, .streamLost, .shutdown, .noStream, .failure: false
         }
     }

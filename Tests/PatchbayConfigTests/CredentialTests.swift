@@ -104,7 +104,7 @@ struct CredentialTests {
             let source = SourceText(file: "x.json", document)
             var found = PipelineSet.load(sources: [source], registry: try .test(), environment: [:]).diagnostics
             found += ServerSettings.load(source).diagnostics
-            found += source.checkFragment(registry: try .test(), environment: [:], options: LoadOptions())
+            found += PipelineSet.checkFragment(source, registry: try .test(), environment: [:])
             let output = found.rendered() + found.json
             #expect(!output.contains(piece), "\(document)")
             #expect(!output.contains(escaped), "\(document)")

@@ -62,15 +62,16 @@ struct GoldenDiagnosticsTests {
         let source = try #require(texts.first)
         if words.contains("server") { return ServerSettings.load(source).diagnostics }
         let override = words.first { $0.hasPrefix("agent=") }?.dropFirst(6)
-        var options = LoadOptions(
-            checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init))
         func isIncluded(_ text: SourceText) -> Bool {
             text.file.hasSuffix(".fragment.json") || text.file.dropFirst("Pipelines/".count).contains("/")
         }
-        for text in texts.dropFirst() where isIncluded(text) { options.files[text.file] = text }
+        let options = LoadOptions(
+            checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init),
+            fragments: texts.dropFirst().filter(isIncluded))
         let registry = try words.contains("former-names") ? ComponentRegistry.withFormerNames() : .test()
         if words.contains("fragment") {
-            return source.checkFragment(registry: registry, environment: testEnvironment, options: options)
+            return PipelineSet.checkFragment(
+                source, registry: registry, environment: testEnvironment, options: options)
         }
         if words.contains("markdown") {
             return DocumentLint(registry: registry, environment: testEnvironment, options: options)

@@ -20,7 +20,8 @@ struct TestServer: Sendable {
     /// Starts a server with the given documents, runs `body`, drains and stops.
     static func run<Result: Sendable>(
         _ documents: String..., options: @Sendable (inout ServerOptions) -> Void = { _ in },
-        environment: [String: String] = [:], settings: String? = nil,
+        environment: [String: String] = [:], settings: String? = nil, source: PipelineSource? = nil,
+        clock: @escaping @Sendable () -> Date = { Date() },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let sources = documents.enumerated().map { SourceText(file: "Pipelines/\($0.offset).json", $0.element) }
@@ -32,16 +33,16 @@ struct TestServer: Sendable {
         server.twilioAuthToken = Secret(secret)
         server.drainTimeout = .milliseconds(200)
         options(&server)
-        let (ports, source) = AsyncStream<Int>.makeStream()
+        let (ports, portSource) = AsyncStream<Int>.makeStream()
         let patchbay = PatchbayServer(
-            pipelines: pipelines,
+            pipelines: pipelines, source: source,
             settings: settings.map { ServerSettings.load(SourceText(file: "server.json", $0)).settings }
                 ?? ServerSettings(),
             options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
             started: { address in
-                source.yield(address.port ?? 0)
-                source.finish()
+                portSource.yield(address.port ?? 0)
+                portSource.finish()
             })
         let group = ServiceGroup(
             configuration: .init(

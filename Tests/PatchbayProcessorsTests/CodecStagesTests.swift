@@ -135,7 +135,6 @@ import Testing
         #expect(
             mismatch(Decoder(), .telephony, ["encoding": "opus"])?.remedy
                 == "write \"encoding\": \"mulaw\", or leave it out")
-        #expect(mismatch(Decoder(), .pcm(8000), [:])?.remedy == "remove this decoder")
         #expect(mismatch(Encoder(), .pcm(8000), ["encoding": "g722"])?.wanted == .pcm(16_000))
         #expect(mismatch(Encoder(), .pcm(44_100), ["encoding": "opus"])?.wanted == .pcm(48_000))
         #expect(mismatch(Encoder(), .pcm(96_000), ["encoding": "opus"])?.wanted == .pcm(48_000))

@@ -33,12 +33,24 @@ import Testing
                 == AudioFormat(.alaw, sampleRate: 8000))
         let resampler = settings(Resampler(), ["rateHz": 16000])
         #expect(try Resampler().output(for: .pcm(8000), settings: resampler) == .pcm(16000))
-        for component in [Encoder(), Resampler(), VAD()] as [any StageComponent] {
-            #expect(throws: FormatMismatch.self) {
+        for component in [Resampler(), VAD(), PatchbayProcessors.Gain(), DTMF(), Denoiser()] as [any StageComponent] {
+            let mismatch = #expect(throws: FormatMismatch.self) {
                 try component.output(for: .telephony, settings: settings(component))
             }
+            #expect(mismatch?.wanted == .pcm(8000), "\(component.spec.type) says what it would take")
         }
-        #expect(throws: FormatMismatch.self) { try Decoder().output(for: .pcm(8000), settings: settings(Decoder())) }
+        let alaw = #expect(throws: FormatMismatch.self) {
+            try Encoder().output(for: .telephony, settings: settings(Encoder(), ["encoding": "alaw"]))
+        }
+        #expect(alaw?.wanted == .pcm(8000))
+    }
+
+    @Test func aConverterWithNothingToDoIsLeftOut() throws {
+        #expect(try Decoder().output(for: .pcm(8000), settings: settings(Decoder())) == .pcm(8000))
+        #expect(Decoder().isIdentity(for: .pcm(8000), settings: settings(Decoder())))
+        #expect(try Encoder().output(for: .telephony, settings: settings(Encoder())) == .telephony)
+        #expect(Encoder().isIdentity(for: .telephony, settings: settings(Encoder())))
+        #expect(!Encoder().isIdentity(for: .pcm(8000), settings: settings(Encoder())))
     }
 
     @Test func decodeAndEncodeGiveBackEveryCode() throws {

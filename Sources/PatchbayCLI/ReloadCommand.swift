@@ -1,0 +1,152 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import Patchbay
+
+struct ReloadCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload",
+        abstract: "Lets a running server read its pipelines again, or go back to those it had before.",
+        discussion: """
+            EXAMPLES
+              patchbay reload
+              patchbay reload --back
+              patchbay reload --server https://voice.example.com --token "$PATCHBAY_ADMIN_TOKEN"
+
+            Running calls keep the pipelines they began with. A set with errors changes nothing; the errors are printed.
+            The token comes from --token, PATCHBAY_ADMIN_TOKEN or the .env file; on the server's own machine none is needed.
+
+            Exit code 0 when the server did it, 78 when the pipelines have errors, 1 for anything else.
+            """)
+
+    @Flag(help: "Go back to the pipelines that were in force before.") var back = false
+    @Option(help: "Origin of the server.") var server = "http://127.0.0.1:8080"
+    @Option(help: "Path of its pipelines.") var path = "/pipelines"
+    @Option(help: "What opens the server's admin paths.") var token: String?
+    @Option(help: "text or json") var format = OutputFormat.text
+    @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile:
+        String?
+
+    /// Longest answer that is read, in bytes; a thousand pipelines are a fifth of a megabyte.
+    private static let maximumAnswer = 16 << 20
+    /// Pipelines that are listed.
+    private static let listed = 20
+
+    func validate() throws {
+        guard server.hasPrefix("http://") || server.hasPrefix("https://") else {
+            throw ValidationError("--server is \"\(server)\"; it begins with http:// or https://")
+        }
+        guard path.hasPrefix("/") else { throw ValidationError("--path is \"\(path)\"; it begins with /") }
+    }
+
+    func run() async throws {
+        try await HTTPClient.withPromptClient { try await reload(with: $0) }
+    }
+
+    private func reload(with httpClient: HTTPClient) async throws {
+        let environment = try await ServerEnvironment(file: envFile)
+        let origin = server.hasSuffix("/") ? String(server.dropLast()) : server
+        var request = HTTPClientRequest(url: "\(origin)\(path)/\(back ? "rollback" : "reload")")
+        request.method = .POST
+        if let token = token ?? environment.options.adminToken?.reveal() {
+            request.headers.add(name: "Authorization", value: "Bearer \(token)")
+        }
+        let status: Int
+        let body: ByteBuffer
+        do {
+            let response = try await httpClient.execute(request, timeout: .seconds(60))
+            status = Int(response.status.code)
+            body = try await response.body.collect(upTo: Self.maximumAnswer)
+        } catch {
+            throw CommandFailure(description: "\(server) could not be asked: \(error.words)")
+        }
+        let decoder = JSONDecoder()
+        switch status {
+        case 200, 422:
+            let text = String(buffer: body)
+            guard let answer = try? decoder.decode(Answer.self, from: Data(text.utf8)) else {
+                throw CommandFailure(description: "\(server)\(path) answers something else; is it a patchbay?")
+            }
+            if format == .json {
+                Terminal.result(text.trimmingCharacters(in: .newlines))
+            } else {
+                show(answer)
+            }
+            if status == 422 { throw ExitCode.badDocument }
+        default:
+            let answer = try? decoder.decode(Refusal.self, from: Data(body.readableBytesView))
+            throw CommandFailure(description: Self.words(status, answer?.error.message, server, path))
+        }
+    }
+
+    private func show(_ answer: Answer) {
+        for finding in answer.diagnostics { Terminal.note(finding.text) }
+        let count = answer.pipelines.count
+        let inForce = "revision \(answer.revision) with \(count) pipeline\(count == 1 ? "" : "s") is in force"
+        switch answer.result {
+        case "loaded": Terminal.result("loaded: \(inForce)")
+        case "rolledBack":
+            Terminal.result("back to revision \(answer.restored ?? 0): \(inForce)")
+        case "unchanged": Terminal.result("nothing changed: \(inForce)")
+        default: Terminal.result("refused: the pipelines have errors; \(inForce) as before")
+        }
+        let changed = Set(answer.changed)
+        let shown = answer.pipelines.filter { changed.contains($0.name) }
+        for pipeline in shown.prefix(Self.listed) {
+            Terminal.result("  \(pipeline.name.padded(to: 14)) version \(pipeline.version)  (\(pipeline.file))")
+        }
+        if shown.count > Self.listed { Terminal.result("  and \(shown.count - Self.listed) more") }
+        for name in answer.removed.prefix(Self.listed) {
+            Terminal.result("  \(name.padded(to: 14)) is no longer there")
+        }
+    }
+
+    private static func words(_ status: Int, _ message: String?, _ server: String, _ path: String) -> String {
+        let reason = message.map { ": \($0)" } ?? ""
+        return switch status {
+        case 401:
+            "\(server) does not take the token\(reason); set PATCHBAY_ADMIN_TOKEN to the server's, or pass --token"
+        case 403: "\(server) refuses\(reason)"
+        case 404: "\(server) has nothing at \(path); --path names another place, as \"paths\" of its server.json has it"
+        case 409: "\(server) cannot do that\(reason)"
+        default: "\(server) answers \(status)\(reason)"
+        }
+    }
+
+    private struct Answer: Decodable {
+        var result: String
+        var revision: Int
+        var restored: Int?
+        var changed, removed: [String]
+        var pipelines: [Pipeline]
+        var diagnostics: [Finding]
+    }
+
+    private struct Pipeline: Decodable {
+        var name, file, version: String
+    }
+
+    private struct Finding: Decodable {
+        var file: String
+        var line, column: Int
+        var code, severity, message, path: String
+        var suggestion: String?
+
+        var text: String {
+            var place = file
+            if line > 0 { place += ":\(line):\(column)" }
+            var text = place.isEmpty ? "" : "\(place): "
+            text += "\(severity)[\(code)]: \(message)"
+            if !path.isEmpty { text += "\n  at \(path)" }
+            if let suggestion { text += "\n  \(suggestion)" }
+            return text
+        }
+    }
+
+    /// Hummingbird's form of an error.
+    private struct Refusal: Decodable {
+        struct Error: Decodable { var message: String }
+        var error: Error
+    }
+}

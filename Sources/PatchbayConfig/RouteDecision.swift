@@ -1,0 +1,125 @@
+public import Foundation
+
+/// What becomes of a call: who answers, or what is said instead.
+public enum RouteDecision: Sendable {
+    /// A pipeline answers: the number's own, or the one that rules lead to.
+    case pipeline(Route, by: [RuleStep])
+    /// The words are spoken and the call ends; the route is that of the pipeline whose rule says so.
+    case say(String, Route, by: [RuleStep])
+
+    /// The rules that were asked, in order.
+    public var steps: [RuleStep] {
+        switch self {
+        case .pipeline(_, let steps), .say(_, _, let steps): steps
+        }
+    }
+}
+
+/// One rule that was asked about a call.
+public struct RuleStep: Sendable, Hashable, CustomStringConvertible {
+    /// The pipeline whose rule it is.
+    public var pipeline: String
+    /// Its place in `when`, from 0.
+    public var index: Int
+    /// Whether it decides.
+    public var holds: Bool
+    /// Why, or why not: `Wednesday 2026-12-23 19:05 is outside the hours of "outside"`.
+    public var reason: String
+    /// What happens when it holds.
+    public var outcome: CallRule.Outcome
+
+    /// `desk when[1] holds: … → pipeline after-hours`
+    public var description: String {
+        let outcome: String =
+            switch self.outcome {
+            case .pipeline(let name): "pipeline \(name)"
+            case .say(let words): "say \(quoted(words))"
+            }
+        return "\(pipeline) when[\(index)] \(holds ? "holds: \(reason) → \(outcome)" : "does not hold: \(reason)")"
+    }
+}
+
+extension PipelineSet {
+    /// Pipelines whose rules are asked about one call. The next one is taken without asking its rules.
+    public static let maximumRuleSteps = 8
+
+    /// Decides about a call: finds the number's pipeline and asks its rules, then those of the pipeline they lead to.
+    ///
+    /// No pipeline is asked twice: one that is led back to, or to itself, answers. A pipeline that rules lead to needs no
+    /// number of its own; the number's variables go before that pipeline's.
+    ///
+    /// Costs some microseconds for each rule that is asked.
+    ///
+    /// - Parameters:
+    ///   - number: The called number.
+    ///   - from: The caller's number as the carrier sends it.
+    ///   - date: When the call began.
+    /// - Returns: `nil` when no pipeline has the number.
+    public func decide(_ number: String, from: String = "", at date: Date) -> RouteDecision? {
+        guard var route = route(number) else { return nil }
+        var steps: [RuleStep] = []
+        var asked: Set<String> = []
+        while asked.count < Self.maximumRuleSteps, asked.insert(route.document.name).inserted {
+            guard let rule = route.document.firstRule(from: from, at: date, &steps) else { break }
+            switch rule.outcome {
+            case .say: return .say(route.words(of: rule, CallVariables(from: from, to: number)), route, by: steps)
+            case .pipeline(let name):
+                // Loading has made sure that it is there.
+                guard let document = document(named: name) else { return .pipeline(route, by: steps) }
+                route.document = document
+            }
+        }
+        return .pipeline(route, by: steps)
+    }
+}
+
+extension PipelineDocument {
+    fileprivate func firstRule(from: String, at date: Date, _ steps: inout [RuleStep]) -> CallRule? {
+        for (index, rule) in rules.enumerated() {
+            let (holds, reason) = rule.judge(from: from, at: date)
+            steps.append(
+                RuleStep(pipeline: name, index: index, holds: holds, reason: reason, outcome: rule.outcome))
+            if holds { return rule }
+        }
+        return nil
+    }
+}
+
+extension Route {
+    /// What a rule says to one caller.
+    fileprivate func words(of rule: CallRule, _ call: CallVariables) -> String {
+        guard case .say(let asWritten) = rule.outcome else { return "" }
+        switch rule.words {
+        case .literal(let text): return text
+        case .template(let template):
+            let scope = ReferenceScope(call: call, variables: document.variables.merging(variables) { $1 })
+            // Loading has made sure that every variable is set.
+            return (try? template.text(in: scope)) ?? asWritten
+        case nil: return asWritten
+        }
+    }
+
+    /// The variables of a call on this route as they may be shown: the number's before the document's, secrets withheld.
+    public var shownVariables: [String: VariableValue] {
+        document.variables.merging(variables) { $1 }.withSecretsWithheld
+    }
+}
+
+extension [String: VariableValue] {
+    /// The same without what is, by its name or its look, a credential. For everything that is shown.
+    public var withSecretsWithheld: Self {
+        reduce(into: [:]) { result, entry in
+            var isSecret = looksLikeCredential(entry.key)
+            if case .string(let text) = entry.value, Self.looksLikeSecret(text) { isSecret = true }
+            result[entry.key] = isSecret ? "[withheld]" : entry.value
+        }
+    }
+
+    /// Prefixes under which well-known vendors hand out keys, and the forms of bearer tokens.
+    private static func looksLikeSecret(_ text: String) -> Bool {
+        let prefixes = [
+            "sk-", "sk_", "rk_", "xi-", "ghp_", "xoxb-", "AKIA", "AIza", "Bearer ", "Basic ", "eyJ", "-----BEGIN ",
+        ]
+        return text.utf8.count >= 12 && prefixes.contains(where: text.hasPrefix)
+    }
+}

@@ -1,0 +1,142 @@
+public import AsyncHTTPClient
+import HTTPTypes
+public import Hummingbird
+public import HummingbirdCore
+public import Logging
+public import NIOCore
+import NIOPosix
+public import NIOSSL
+public import PatchbayConfig
+public import PatchbayCore
+import PatchbayTransports
+public import ServiceLifecycle
+
+extension Switchboard {
+    /// A switchboard for a service that has a server of its own.
+    ///
+    /// - Parameters:
+    ///   - eventLoop: Where all calls live; one that the process shares when absent. The service's server must accept its
+    ///     connections there too, see ``HummingbirdCore/HTTPServerBuilder/patchbay(_:)``.
+    ///   - source: Where the pipelines are read again when a reload is asked for; see ``PipelineStore``.
+    ///   - options: Host and port in it are not used.
+    ///   - tls: For agents behind `wss:`; made here when absent.
+    ///   - httpClient: Completes calls over Twilio's REST API, when the options hold the credentials for it.
+    ///   - observers: Makes additional watchers for each call.
+    /// - Throws: When the machine's certificates cannot be read.
+    public convenience init(
+        _ pipelines: PipelineSet, source: PipelineSource? = nil, on eventLoop: (any EventLoop)? = nil,
+        settings: ServerSettings = ServerSettings(), options: ServerOptions = ServerOptions(),
+        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
+        logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
+    ) throws {
+        var rest: TwilioREST?
+        if let sid = options.twilioAccountSid, let token = options.twilioAuthToken {
+            rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
+        }
+        self.init(
+            pipelines: pipelines, source: source, settings: settings, options: options,
+            mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
+            dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()), carrierREST: rest, logger: logger,
+            observers: observers)
+    }
+
+    /// Adds webhooks and operators' paths to a router of the host's own, at the paths of the settings.
+    ///
+    /// The host's middleware runs before them, as before its own routes. Leave the bodies of webhooks unread: their
+    /// signatures are checked over them. A group may be given for middleware that only these paths have; a path of the group's
+    /// own would lead away from what the settings say, and from what TwiML points to.
+    ///
+    /// - Parameter router: Its context has to know the peer's address, which decides about signatures behind proxies and
+    ///   about operators' paths: a context that conforms to `RemoteAddressRequestContext`, or ``ControlContext``.
+    public func addRoutes<Routes: RouterMethods>(to router: Routes) where Routes.Context: RemoteAddressRequestContext {
+        let routes = HostedRoutes(router)
+        TwilioRoutes(switchboard: self).add(to: routes)
+        AdminRoutes(switchboard: self).add(to: routes)
+    }
+}
+
+/// Waits for running calls when a group of services shuts down.
+///
+/// Name it behind the server in the group: services shut down in reverse order, and calls end while the port still answers.
+public struct CallDrain: Service {
+    private let switchboard: Switchboard
+
+    public init(_ switchboard: Switchboard) { self.switchboard = switchboard }
+
+    /// Waits for the group's shutdown, then for the calls; see ``Switchboard/drain(timeout:)``.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        await switchboard.drain()
+    }
+}
+
+extension HTTPServerBuilder {
+    /// A server whose connections become carriers' streams at the switchboard's stream paths, and speak HTTP/1.1 otherwise.
+    ///
+    /// A frame never crosses a thread, so calls and connections share one event loop; streams on any other are refused:
+    ///
+    /// ```swift
+    /// let app = Application(
+    ///     router: router, server: .patchbay(switchboard),
+    ///     eventLoopGroupProvider: .shared(switchboard.mediaLoop.eventLoop))
+    /// ```
+    ///
+    /// It can be wrapped in TLS as any other: `.tls(.patchbay(switchboard), tlsConfiguration: …)`.
+    public static func patchbay(_ switchboard: Switchboard) -> HTTPServerBuilder {
+        HTTPServerBuilder { responder in StreamUpgrade(switchboard: switchboard).channel(responder) }
+    }
+
+    /// The same beside a protocol of the host's own, for instance its WebSockets.
+    ///
+    /// The first line of a connection decides: the switchboard's stream paths are served here, everything else as `other`
+    /// says. Costs nothing after that line.
+    ///
+    /// - Parameter other: Makes what speaks on all other connections: `HTTP1WebSocketUpgradeChannel` of HummingbirdWebSocket,
+    ///   or any other child channel.
+    public static func patchbay(
+        _ switchboard: Switchboard,
+        beside other:
+            @escaping @Sendable (@escaping HTTPChannelHandler.Responder) throws -> any ServerChildChannel
+    ) -> HTTPServerBuilder {
+        HTTPServerBuilder { responder in
+            let upgrade = StreamUpgrade(switchboard: switchboard)
+            return beside(try other(responder), upgrade, responder)
+        }
+    }
+
+    private static func beside(
+        _ other: some ServerChildChannel, _ upgrade: StreamUpgrade, _ responder: @escaping HTTPChannelHandler.Responder
+    ) -> any ServerChildChannel {
+        HostingChannel(streams: upgrade.channel(responder), other: other, isStream: { upgrade.isStream(path: $0) })
+    }
+}
+
+/// Puts routes that know a ``ControlContext`` into a router whose context is the host's.
+final class HostedRoutes<Host: RouterMethods>: RouterMethods where Host.Context: RemoteAddressRequestContext {
+    typealias Context = ControlContext
+
+    private let host: Host
+    private var middlewares: [any MiddlewareProtocol<Request, Response, ControlContext>] = []
+
+    init(_ host: Host) { self.host = host }
+
+    func on<Responder: HTTPResponder>(
+        _ path: RouterPath, method: HTTPRequest.Method, responder: Responder
+    ) -> Self where Responder.Context == ControlContext {
+        var respond: @Sendable (Request, ControlContext) async throws -> Response = responder.respond
+        for middleware in middlewares.reversed() {
+            let next = respond
+            respond = { try await middleware.handle($0, context: $1, next: next) }
+        }
+        let chain = respond
+        host.on(path, method: method) { request, context in
+            try await chain(request, ControlContext(hosting: context))
+        }
+        return self
+    }
+
+    func add(middleware: any MiddlewareProtocol<Request, Response, ControlContext>) -> Self {
+        middlewares.append(middleware)
+        return self
+    }
+}

@@ -1,0 +1,231 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import PatchbayConfig
+
+/// The pipelines in force: what they are, who calls them, how they change.
+extension AdminRoutes {
+    func addPipelines(to router: some RouterMethods<ControlContext>) {
+        for path in settings.paths(.pipelines) {
+            router.get(RouterPath(path)) { request, context in
+                try admit(request, context, .pipelines)
+                return try json(PipelinesReport(switchboard))
+            }
+            router.post(RouterPath("\(path)/reload")) { request, context in
+                try admit(request, context, nil)
+                return try answer(await switchboard.reload(.http))
+            }
+            router.post(RouterPath("\(path)/rollback")) { request, context in
+                try admit(request, context, nil)
+                return try answer(switchboard.rollback())
+            }
+            router.post(RouterPath("\(path)/lint")) { request, context in
+                try admit(request, context, nil)
+                let body = try await request.body.collect(upTo: SourceText.maximumBytes)
+                guard let findings = await switchboard.store.check(Array(body.readableBytesView)) else {
+                    throw HTTPError(.conflict, message: "this server's host gave no means to check documents")
+                }
+                return try json(findings.map(Finding.init))
+            }
+        }
+        for path in settings.paths(.numbers) {
+            router.get(RouterPath(path)) { request, context in
+                try admit(request, context, .numbers)
+                return try json(NumbersReport(switchboard.pipelineSet, try page(request)))
+            }
+        }
+    }
+
+    private func answer(_ outcome: PipelineStore.Outcome) throws -> Response {
+        var report = ReloadReport(outcome)
+        switch outcome {
+        case .loaded(_, let warnings), .unchanged(_, let warnings): report.diagnostics = warnings.map(Finding.init)
+        case .rolledBack: break
+        case .refused(let failure, _):
+            report.diagnostics = failure.diagnostics.map(Finding.init)
+            return try json(report, .unprocessableContent)
+        case .impossible(let reason, _): throw HTTPError(.conflict, message: reason)
+        }
+        return try json(report)
+    }
+
+    /// The part of a list that a request asks for: everything, or `?offset=…&limit=…`.
+    private func page(_ request: Request) throws -> Range<Int> {
+        func number(_ name: Substring) throws -> Int? {
+            guard let text = request.uri.queryParameters[name] else { return nil }
+            guard let number = Int(text), (0...10_000_000).contains(number) else {
+                throw HTTPError(.badRequest, message: "\(name) is \"\(text)\"; allowed are 0 to 10000000")
+            }
+            return number
+        }
+        let offset = try number("offset") ?? 0
+        return offset..<(offset + (try number("limit") ?? 10_000_000))
+    }
+}
+
+/// One finding, as `patchbay lint --format json` has it.
+struct Finding: Codable, Sendable {
+    var file: String
+    var line, column: Int
+    var code, severity, message, path: String
+    var suggestion: String?
+
+    init(_ diagnostic: Diagnostic) {
+        (file, line, column) = (diagnostic.file, diagnostic.line, diagnostic.column)
+        (code, severity) = (diagnostic.code.description, diagnostic.severity.rawValue)
+        (message, path) = (diagnostic.message, diagnostic.path)
+        suggestion = diagnostic.suggestion.map { $0.replacement ?? $0.text }
+    }
+}
+
+/// What a reload or a rollback answers.
+private struct ReloadReport: Encodable {
+    struct Pipeline: Encodable {
+        var name, file, version: String
+    }
+
+    var result: String
+    /// The revision in force now.
+    var revision: Int
+    var since: Date
+    var restored: Int?
+    var loadMs: Int64
+    var changed, removed: [String]
+    var pipelines: [Pipeline]
+    var diagnostics: [Finding] = []
+
+    init(_ outcome: PipelineStore.Outcome) {
+        let inForce = outcome.revision
+        result = outcome.name
+        (revision, since, restored) = (inForce.number, inForce.since, inForce.restored)
+        loadMs = inForce.loading.milliseconds
+        pipelines = inForce.set.documents.map { Pipeline(name: $0.name, file: $0.file, version: $0.version) }
+        switch outcome {
+        case .loaded, .rolledBack: (changed, removed) = (inForce.changed, inForce.removed)
+        case .unchanged, .refused, .impossible: (changed, removed) = ([], [])
+        }
+    }
+}
+
+/// What `/pipelines` shows.
+private struct PipelinesReport: Encodable {
+    struct Pipeline: Encodable {
+        var name, file, version: String
+        var description: String?
+        /// How many numbers and prefixes it answers.
+        var numbers: Int
+        /// How many rules are asked before it answers.
+        var rules: Int
+        var calls: [Calls]
+    }
+
+    /// Running calls of one version.
+    struct Calls: Encodable {
+        var version: String
+        var running: Int
+    }
+
+    /// A pipeline that is no longer there, with the calls that still run through it.
+    struct Retired: Encodable {
+        var name: String
+        var calls: [Calls]
+    }
+
+    struct Revision: Encodable {
+        var revision: Int
+        var since: Date
+        var loadedBy: PipelineStore.Cause
+        var restored: Int?
+        var pipelines: Int
+
+        init(_ revision: PipelineStore.Revision) {
+            (self.revision, since) = (revision.number, revision.since)
+            (loadedBy, restored) = (revision.cause, revision.restored)
+            pipelines = revision.set.documents.count
+        }
+    }
+
+    struct Failure: Encodable {
+        var at: Date
+        var loadedBy: PipelineStore.Cause
+        var diagnostics: [Finding]
+    }
+
+    var revision: Int
+    var since: Date
+    var loadedBy: PipelineStore.Cause
+    var restored: Int?
+    var canReload: Bool
+    var lastError: Failure?
+    var pipelines: [Pipeline]
+    var retired: [Retired]
+    /// What a rollback goes back to, the next one first.
+    var former: [Revision]
+
+    init(_ switchboard: Switchboard) {
+        let store = switchboard.store
+        let current = store.current
+        let running = switchboard.registry.runningVersions()
+        (revision, since) = (current.number, current.since)
+        (loadedBy, restored) = (current.cause, current.restored)
+        canReload = store.canReload
+        lastError = store.lastFailure.map {
+            Failure(at: $0.at, loadedBy: $0.cause, diagnostics: $0.diagnostics.map(Finding.init))
+        }
+        pipelines = current.set.documents.map { document in
+            Pipeline(
+                name: document.name, file: document.file, version: document.version, description: document.summary,
+                numbers: document.numbers.count, rules: document.rules.count,
+                calls: Self.calls(running[document.name] ?? [:]))
+        }
+        retired = running.filter { current.set.document(named: $0.key) == nil }
+            .map { Retired(name: $0.key, calls: Self.calls($0.value)) }.sorted { $0.name < $1.name }
+        former = store.former.map(Revision.init)
+    }
+
+    private static func calls(_ versions: [String: Int]) -> [Calls] {
+        versions.map { Calls(version: $0.key, running: $0.value) }.sorted { $0.version < $1.version }
+    }
+}
+
+/// What `/numbers` shows.
+private struct NumbersReport: Encodable {
+    struct Number: Encodable {
+        var number, pipeline, file: String
+        var variables: [String: Value]
+    }
+
+    /// A variable's value with its JSON type.
+    struct Value: Encodable {
+        var value: VariableValue
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch value {
+            case .string(let text): try container.encode(text)
+            case .number(let number): try container.encode(number)
+            case .bool(let flag): try container.encode(flag)
+            }
+        }
+    }
+
+    /// All numbers, also those that are not in the part that was asked for.
+    var count: Int
+    var numbers: [Number] = []
+
+    init(_ set: PipelineSet, _ page: Range<Int>) {
+        count = set.documents.reduce(0) { $0 + $1.numbers.count }
+        var start = 0
+        for document in set.documents {
+            let part = page.clamped(to: start..<(start + document.numbers.count))
+            for index in part {
+                let number = document.numbers[index - start]
+                numbers.append(
+                    Number(
+                        number: number.pattern.description, pipeline: document.name, file: document.file,
+                        variables: number.variables.withSecretsWithheld.mapValues { Value(value: $0) }))
+            }
+            start += document.numbers.count
+        }
+    }
+}

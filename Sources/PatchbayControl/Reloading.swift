@@ -1,0 +1,95 @@
+import Logging
+import Metrics
+import PatchbayConfig
+import PatchbayCore
+
+extension Switchboard {
+    /// Findings that are logged of one load; all of them are under `/pipelines`.
+    private static let loggedFindings = 20
+
+    /// Reads the pipelines again and puts them into force when they are sound. Calls that run keep what they have.
+    ///
+    /// What comes of it is logged and counted.
+    @discardableResult
+    public func reload(_ cause: PipelineStore.Cause) async -> PipelineStore.Outcome {
+        report(await store.reload(cause), cause)
+    }
+
+    /// Goes back to the pipelines that were in force before.
+    @discardableResult
+    public func rollback() -> PipelineStore.Outcome { report(store.rollback(), .rollback) }
+
+    private func report(_ outcome: PipelineStore.Outcome, _ cause: PipelineStore.Cause) -> PipelineStore.Outcome {
+        Counter(label: "patchbay_reloads_total", dimensions: [("outcome", outcome.name)]).increment()
+        var metadata: Logger.Metadata = ["cause": "\(cause.rawValue)", "revision": "\(outcome.revision.number)"]
+        switch outcome {
+        case .loaded(let revision, let warnings):
+            metadata["pipelines"] = "\(revision.set.documents.count)"
+            metadata["changed"] = Self.list(revision.changed)
+            if !revision.removed.isEmpty { metadata["removed"] = Self.list(revision.removed) }
+            metadata["milliseconds"] = "\(revision.loading.milliseconds)"
+            logger.notice("pipelines reloaded", metadata: metadata)
+            log(warnings)
+        case .unchanged(_, let warnings):
+            logger.notice("pipelines are unchanged", metadata: metadata)
+            log(warnings)
+        case .rolledBack(let revision):
+            metadata["restored"] = "\(revision.restored ?? 0)"
+            metadata["changed"] = Self.list(revision.changed + revision.removed)
+            logger.notice("pipelines rolled back", metadata: metadata)
+        case .refused(let failure, _):
+            metadata["findings"] = "\(failure.diagnostics.summary)"
+            logger.error("the pipelines have errors; those in force stay", metadata: metadata)
+            log(failure.diagnostics)
+        case .impossible(let reason, _):
+            metadata["reason"] = "\(reason)"
+            logger.warning("nothing to load", metadata: metadata)
+        }
+        return outcome
+    }
+
+    private static func list(_ names: [String]) -> Logger.MetadataValue {
+        let shown = names.prefix(10).joined(separator: ", ")
+        return names.count > 10 ? "\(shown) and \(names.count - 10) more" : "\(shown)"
+    }
+
+    private func log(_ diagnostics: [Diagnostic]) {
+        for diagnostic in diagnostics.prefix(Self.loggedFindings) {
+            logger.log(
+                level: diagnostic.severity == .error ? .error : .warning,
+                "\(diagnostic.message)",
+                metadata: [
+                    "place": "\(diagnostic.file):\(diagnostic.line):\(diagnostic.column)",
+                    "code": "\(diagnostic.code)",
+                ])
+        }
+        if diagnostics.count > Self.loggedFindings {
+            logger.warning("\(diagnostics.count - Self.loggedFindings) more findings are not logged")
+        }
+    }
+}
+
+extension PipelineStore.Outcome {
+    /// The revision in force afterwards.
+    public var revision: PipelineStore.Revision {
+        switch self {
+        case .loaded(let revision, _), .unchanged(let revision, _), .rolledBack(let revision): revision
+        case .refused(_, let inForce), .impossible(_, let inForce): inForce
+        }
+    }
+
+    /// For metrics and answers.
+    var name: String {
+        switch self {
+        case .loaded: "loaded"
+        case .unchanged: "unchanged"
+        case .rolledBack: "rolledBack"
+        case .refused: "refused"
+        case .impossible: "impossible"
+        }
+    }
+}
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}

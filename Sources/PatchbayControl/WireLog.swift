@@ -1,0 +1,125 @@
+import Dispatch
+import Foundation
+public import Logging
+import Metrics
+public import PatchbayConfig
+public import PatchbayCore
+import Synchronization
+
+/// Writes down what the sockets of calls carry: one file for each call, one JSON object a line, without secrets.
+///
+/// A file begins with a header (`"wireLog": 1`, the call, its pipeline, version, number and caller); then come messages
+/// (`ms` since the call was made, `direction`, `message`) and events (`event`: `dialling`, `connected`, `unreachable`, `closed`,
+/// `dropped`, `ended`, `cut`). A direction is `carrier>` or `agent>` for what came in, `>carrier` or `>agent` for what went out.
+///
+/// The call's event loop only copies bytes into a queue of limited size; a thread of the log's own takes secrets out and
+/// writes. What does not fit is dropped and counted, never waited for.
+public final class WireLog: Sendable {
+    /// The ending of the files' names.
+    public static let suffix = ".wire.jsonl"
+    /// Between two rounds of the writing thread.
+    private static let interval = DispatchTimeInterval.milliseconds(100)
+
+    /// What the log may take.
+    public struct Limits: Sendable {
+        /// In one file.
+        public var bytesPerCall = 64 << 20
+        /// In all files of the folder, those of earlier runs too.
+        public var bytesInFolder = 1 << 30
+        /// Of one call's messages that wait to be written.
+        public var queueBytes = 2 << 20
+        /// Of one message; longer ones are only mentioned.
+        public var messageBytes = 1_000_000
+
+        public init() {}
+    }
+
+    private struct State {
+        var files: [WireLogFile] = []
+        var folderBytes = 0
+        var isScheduled = false
+    }
+
+    private let directory: String
+    private let secrets: [Secret]
+    private let limits: Limits
+    private let logger: Logger
+    private let queue = DispatchQueue(label: "patchbay.wire-log")
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - directory: Made with mode 0700 when it is not there.
+    ///   - secrets: Values that must not be written, beside those of each call's pipeline.
+    /// - Throws: When the folder cannot be made or used.
+    public init(directory: String, secrets: [Secret] = [], limits: Limits = Limits(), logger: Logger) throws(PipelineError) {
+        let files = FileManager.default
+        do {
+            try files.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            let names = try files.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(Self.suffix) }
+            let sizes = names.compactMap { name in
+                try? files.attributesOfItem(atPath: "\(directory)/\(name)")[.size] as? Int
+            }
+            state = Mutex(State(folderBytes: sizes.reduce(0, +)))
+        } catch {
+            throw PipelineError(
+                .wireLogUnusable, "the folder of the wire log cannot be used: \(error.localizedDescription)",
+                place: directory)
+        }
+        guard files.isWritableFile(atPath: directory) else {
+            throw PipelineError(
+                .wireLogUnusable, "the folder of the wire log may not be written to; choose another", place: directory)
+        }
+        self.directory = directory
+        self.secrets = secrets
+        self.limits = limits
+        self.logger = logger
+    }
+
+    /// Makes what watches one call. The file is opened by the log's own thread.
+    public func observer(for info: CallInfo, _ plan: PipelinePlan) -> any WireObserver {
+        let feed = WireLogFeed(start: .now(), limit: limits.queueBytes)
+        let header = WireLogHeader(info, plan, startedAt: Date())
+        let redaction = WireLogRedaction(secrets + plan.secrets)
+        queue.async { [self] in
+            state.withLock { state in
+                state.files.append(
+                    WireLogFile(feed, header, redaction, directory: directory, limits: limits, logger: logger))
+            }
+            schedule()
+        }
+        return feed
+    }
+
+    /// Writes what waits and closes all files; blocks until that is done. For the end of the process.
+    public func finish() {
+        queue.sync { work(isLast: true) }
+    }
+
+    private func schedule() {
+        let isNeeded = state.withLock { state in
+            guard !state.isScheduled, !state.files.isEmpty else { return false }
+            state.isScheduled = true
+            return true
+        }
+        guard isNeeded else { return }
+        queue.asyncAfter(deadline: .now() + Self.interval) { [self] in
+            state.withLock { $0.isScheduled = false }
+            work(isLast: false)
+            schedule()
+        }
+    }
+
+    /// On the log's own thread only, which is why holding the lock keeps nobody waiting.
+    private func work(isLast: Bool) {
+        state.withLock { state in
+            for file in state.files { file.step(isLast: isLast, folderBytes: &state.folderBytes) }
+            state.files.removeAll(where: \.isComplete)
+        }
+    }
+}
+
+extension PipelineError.Code {
+    /// The folder for the messages of calls cannot be used.
+    public static let wireLogUnusable = Self("wire-log-unusable")
+}

@@ -1,0 +1,137 @@
+import NIOCore
+import PatchbayCore
+import Synchronization
+
+/// The way of one call's messages from its event loop to the thread that writes them: a queue of limited size.
+///
+/// The loop never waits: where the writer has its hand on the queue at the very moment, a message is set aside until the next
+/// one. Where the queue is full, messages are dropped and counted.
+final class WireLogFeed: WireObserver {
+    enum Kind: UInt8 {
+        case carrierReceived, carrierSent, agentReceived, agentSent
+        case dialling, connected, unreachable, carrierClosed, agentClosed, ended
+        /// Messages that found no room, as a number of eight bytes.
+        case dropped
+
+        /// How a line names the way of a message.
+        var direction: String? {
+            switch self {
+            case .carrierReceived: "carrier>"
+            case .carrierSent: ">carrier"
+            case .agentReceived: "agent>"
+            case .agentSent: ">agent"
+            case .dialling, .connected, .unreachable, .carrierClosed, .agentClosed, .ended, .dropped: nil
+            }
+        }
+    }
+
+    /// Bytes of a record's kind, time and length.
+    private static let headerBytes = 13
+    /// Room that messages leave to events.
+    private static let reservedBytes = 4096
+
+    private struct Waiting {
+        var records = ByteBuffer()
+        /// Since the writer last came by.
+        var dropped: Int64 = 0
+
+        mutating func add(
+            _ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, behind aside: inout ByteBuffer, room: Int
+        ) {
+            if aside.readableBytes > 0 {
+                records.writeBuffer(&aside)
+                aside.clear()
+            }
+            guard records.readableBytes + WireLogFeed.headerBytes + payload.readableBytes <= room else {
+                dropped += 1
+                return
+            }
+            if dropped > 0 {
+                WireLogFeed.write(.dropped, nanoseconds, ByteBuffer(integer: dropped), into: &records)
+                dropped = 0
+            }
+            WireLogFeed.write(kind, nanoseconds, payload, into: &records)
+        }
+    }
+
+    private let start: MediaTime
+    private let limit: Int
+    private let waiting = Mutex(Waiting())
+    /// Records that met the writer. Only touched on the call's event loop until the log as a whole is closed, so its lock is
+    /// never contended while calls run.
+    private let aside = Mutex(ByteBuffer())
+
+    init(start: MediaTime, limit: Int) {
+        self.start = start
+        self.limit = limit
+    }
+
+    func observe(_ event: WireEvent, time: MediaTime) {
+        let nanoseconds = (time - start).nanoseconds
+        switch event {
+        case .received(.carrier, let message): add(.carrierReceived, nanoseconds, message)
+        case .received(.agent, let message): add(.agentReceived, nanoseconds, message)
+        case .sent(.carrier, let message): add(.carrierSent, nanoseconds, message)
+        case .sent(.agent, let message): add(.agentSent, nanoseconds, message)
+        case .dialling(let backend): add(.dialling, nanoseconds, ByteBuffer(string: backend))
+        case .connected: add(.connected, nanoseconds, ByteBuffer())
+        case .unreachable(let reason): add(.unreachable, nanoseconds, ByteBuffer(string: String(reason.prefix(500))))
+        case .closed(let peer, let code, let reason):
+            var payload = ByteBuffer(integer: code ?? 0)
+            payload.writeString(reason)
+            add(peer == .carrier ? .carrierClosed : .agentClosed, nanoseconds, payload)
+        case .ended(let reason):
+            add(.ended, nanoseconds, ByteBuffer(string: "\(reason.kind.rawValue)\n\(reason.detail.prefix(500))"))
+        }
+    }
+
+    private func add(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) {
+        aside.withLock { aside in
+            let isMessage = kind.direction != nil
+            let room = isMessage ? limit - Self.reservedBytes : limit
+            let size = Self.headerBytes + payload.readableBytes
+            // Nothing comes after the end that could bring it along; the writer holds the lock for one exchange of buffers.
+            let isTaken: Void? =
+                kind == .ended
+                ? waiting.withLock { $0.add(kind, nanoseconds, payload, behind: &aside, room: room) }
+                : waiting.withLockIfAvailable { $0.add(kind, nanoseconds, payload, behind: &aside, room: room) }
+            // The writer is here for an instant only, so this never grows to more than a few messages.
+            if isTaken == nil, aside.readableBytes + size <= room {
+                WireLogFeed.write(kind, nanoseconds, payload, into: &aside)
+            }
+        }
+    }
+
+    private static func write(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, into records: inout ByteBuffer) {
+        records.writeInteger(kind.rawValue)
+        records.writeInteger(nanoseconds)
+        records.writeInteger(UInt32(clamping: payload.readableBytes))
+        records.writeImmutableBuffer(payload)
+    }
+
+    /// Exchanges what waits for an empty buffer. From the writing thread only.
+    ///
+    /// - Parameter emptied: The buffer of the last time, whose memory is used again.
+    /// - Parameter isLast: The call says nothing more, so what was set aside is taken too.
+    func take(_ emptied: inout ByteBuffer, isLast: Bool) -> Int64 {
+        emptied.clear()
+        var dropped: Int64 = 0
+        waiting.withLock { waiting in
+            swap(&waiting.records, &emptied)
+            dropped = waiting.dropped
+            waiting.dropped = 0
+        }
+        if isLast { aside.withLock { _ = emptied.writeBuffer(&$0) } }
+        return dropped
+    }
+
+    /// Gives every record in `records` to `body`.
+    static func read(_ records: inout ByteBuffer, _ body: (Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) -> Void) {
+        while let kind = records.readInteger(as: UInt8.self).flatMap(Kind.init),
+            let nanoseconds = records.readInteger(as: Int64.self), let length = records.readInteger(as: UInt32.self),
+            let payload = records.readSlice(length: Int(length))
+        {
+            body(kind, nanoseconds, payload)
+        }
+    }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import Glibc
+import Logging
+import Metrics
+import NIOCore
+import PatchbayConfig
+import PatchbayCore
+
+/// The first line of a file.
+struct WireLogHeader: Sendable {
+    let name: String
+    let json: String
+
+    init(_ info: CallInfo, _ plan: PipelinePlan, startedAt: Date) {
+        let time = startedAt.formatted(.iso8601)
+        let compact = time.filter { $0.isNumber || $0 == "T" }
+        name = "\(compact)-\(info.id)\(WireLog.suffix)"
+        let members: [(String, String)] = [
+            ("call", info.id), ("callSid", info.callSid), ("pipeline", plan.pipeline), ("file", plan.file),
+            ("version", plan.version), ("number", info.to), ("caller", info.from),
+            ("backend", plan.backends.first?.component.spec.type ?? ""), ("startedAt", time),
+        ]
+        json =
+            #"{"wireLog":1,"#
+            + members.map { "\"\($0.0)\":\(VariableValue.string($0.1).json)" }.joined(separator: ",") + "}"
+    }
+}
+
+/// One call's file: takes what its feed holds, a round at a time, on the log's own thread.
+final class WireLogFile {
+    /// Room kept for the last lines, which say how the call ended and that the log was cut.
+    private static let reservedBytes = 1024
+
+    private let feed: WireLogFeed
+    private let header: WireLogHeader
+    private let redaction: WireLogRedaction
+    private let path: String
+    private let limits: WireLog.Limits
+    private let logger: Logger
+    private var descriptor: Int32 = -1
+    private var records = ByteBuffer()
+    private var lines: [UInt8] = []
+    private var written = 0
+    private var cutBy: String?
+    private var leftOut = 0
+    private var ending: String?
+    private(set) var isComplete = false
+
+    init(
+        _ feed: WireLogFeed, _ header: WireLogHeader, _ redaction: WireLogRedaction, directory: String,
+        limits: WireLog.Limits, logger: Logger
+    ) {
+        self.feed = feed
+        self.header = header
+        self.redaction = redaction
+        path = "\(directory)/\(header.name)"
+        self.limits = limits
+        self.logger = logger
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Writes what has come since the last round.
+    ///
+    /// - Parameter folderBytes: What all files of the folder take.
+    func step(isLast: Bool, folderBytes: inout Int) {
+        if descriptor < 0 {
+            guard open() else { return }
+            add(header.json, isMessage: false, &folderBytes)
+        }
+        var dropped = feed.take(&records, isLast: isLast)
+        WireLogFeed.read(&records) { kind, nanoseconds, payload in
+            if kind == .dropped { dropped += payload.getInteger(at: payload.readerIndex) ?? 0 }
+            add(line(kind, nanoseconds, payload), isMessage: kind.direction != nil, &folderBytes)
+            if kind == .ended { ending = milliseconds(nanoseconds) }
+        }
+        if dropped > 0 { Counter(label: "patchbay_wire_log_dropped_messages_total").increment(by: dropped) }
+        if ending != nil || isLast {
+            if let cutBy {
+                add(
+                    #"{"ms":\#(ending ?? "0"),"event":"cut","limit":"\#(cutBy)","messages":\#(leftOut)}"#,
+                    isMessage: false, &folderBytes)
+            }
+            isComplete = true
+        }
+        flush()
+        if isComplete {
+            close(descriptor)
+            descriptor = -1
+        }
+    }
+
+    /// Mode 0600, and never a file that is there already: a link that somebody left would be followed.
+    private func open() -> Bool {
+        descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        if descriptor >= 0 { return true }
+        fail("cannot be opened")
+        return false
+    }
+
+    private func fail(_ what: String) {
+        logger.error("the messages of a call are not written: \(path) \(what): \(String(cString: strerror(errno)))")
+        isComplete = true
+    }
+
+    private func add(_ line: String, isMessage: Bool, _ folderBytes: inout Int) {
+        let size = line.utf8.count + 1
+        if isMessage {
+            if cutBy == nil, written + size + Self.reservedBytes > limits.bytesPerCall { cut("bytesPerCall") }
+            if cutBy == nil, folderBytes + size + Self.reservedBytes > limits.bytesInFolder { cut("bytesInFolder") }
+            guard cutBy == nil else {
+                leftOut += 1
+                return
+            }
+        }
+        lines += line.utf8
+        lines.append(UInt8(ascii: "\n"))
+        written += size
+        folderBytes += size
+        if lines.count > 1 << 16 { flush() }
+    }
+
+    private func cut(_ limit: String) {
+        cutBy = limit
+        Counter(label: "patchbay_wire_log_cut_total", dimensions: [("limit", limit)]).increment()
+    }
+
+    private func flush() {
+        var rest = lines[...]
+        while !rest.isEmpty, descriptor >= 0 {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                fail("cannot be written")
+                break
+            }
+            rest = rest.dropFirst(count)
+        }
+        lines.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Lines
+
+    private func line(_ kind: WireLogFeed.Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) -> String {
+        let start = #"{"ms":\#(milliseconds(nanoseconds)),"#
+        if let direction = kind.direction {
+            return start + #""direction":"\#(direction)",\#(message(payload))}"#
+        }
+        var payload = payload
+        func event(_ name: String, _ members: (String, String)...) -> String {
+            start + #""event":"\#(name)""# + members.map { ",\"\($0.0)\":\($0.1)" }.joined() + "}"
+        }
+        switch kind {
+        case .dialling: return event("dialling", ("backend", quoted(payload)))
+        case .connected: return event("connected")
+        case .unreachable: return event("unreachable", ("reason", quoted(payload)))
+        case .carrierClosed, .agentClosed:
+            let code = payload.readInteger(as: UInt16.self) ?? 0
+            return event(
+                "closed", ("peer", kind == .carrierClosed ? "\"carrier\"" : "\"agent\""), ("code", "\(code)"),
+                ("reason", quoted(payload)))
+        case .dropped: return event("dropped", ("messages", "\(payload.readInteger(as: Int64.self) ?? 0)"))
+        case .ended:
+            let parts = String(buffer: payload).split(separator: "\n", maxSplits: 1)
+            return event(
+                "ended", ("reason", "\"\(parts.first ?? "")\""),
+                ("detail", quoted(ByteBuffer(string: parts.dropFirst().first.map(String.init) ?? ""))))
+        case .carrierReceived, .carrierSent, .agentReceived, .agentSent: return event("message")
+        }
+    }
+
+    private func message(_ payload: ByteBuffer) -> String {
+        guard payload.readableBytes <= limits.messageBytes else { return #""bytes":\#(payload.readableBytes)"# }
+        if let json = redaction.json(payload) { return #""message":\#(json)"# }
+        return #""text":\#(quoted(payload))"#
+    }
+
+    private func quoted(_ payload: ByteBuffer) -> String {
+        VariableValue.string(redaction.text(String(buffer: payload))).json
+    }
+
+    /// With three places, as a JSON number.
+    private func milliseconds(_ nanoseconds: Int64) -> String {
+        let microseconds = max(0, nanoseconds) / 1000
+        return "\(microseconds / 1000).\(String(microseconds % 1000 + 1000).dropFirst())"
+    }
+}

@@ -1,0 +1,28 @@
+public import NIOCore
+
+/// Watches what a call's sockets carry, message by message; for logs and replays.
+///
+/// Called on the call's event loop before the call acts on what came, and before what it says is sent. Must return quickly
+/// and keep no message: its bytes are written over afterwards.
+public protocol WireObserver: AnyObject, Sendable {
+    func observe(_ event: WireEvent, time: MediaTime)
+}
+
+/// Who is at the other end of one of a call's sockets.
+public enum WirePeer: String, Sendable { case carrier, agent }
+
+/// What happens on a call's sockets.
+public enum WireEvent: Sendable {
+    case received(WirePeer, ByteBuffer)
+    case sent(WirePeer, ByteBuffer)
+    /// An agent's address is being found and dialled.
+    case dialling(backend: String)
+    /// The agent's socket is open.
+    case connected
+    /// The agent could not be reached.
+    case unreachable(reason: String)
+    /// The peer has closed its socket, or it broke.
+    case closed(WirePeer, code: UInt16?, reason: String)
+    /// The call is over; nothing follows.
+    case ended(EndReason)
+}

@@ -1,0 +1,6 @@
+import PatchbayCLI
+
+@main
+enum Main {
+    static func main() async { await PatchbayTool.main() }
+}

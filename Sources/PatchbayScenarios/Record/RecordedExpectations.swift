@@ -1,0 +1,120 @@
+import NIOCore
+import PatchbayConfig
+import PatchbayCore
+import PatchbayWire
+
+/// What came of a recorded call, as expectations of a test.
+struct RecordedExpectations {
+    /// Stretches of sound nearer to each other than this may be one the next time.
+    private static let clearPause = TimeSpan.milliseconds(700)
+    /// More would be a burden to whoever reads the test.
+    private static let maximumOfAKind = 40
+    private static let wordLimit = 60
+
+    private let call: RecordedCall
+    private let start: TimeSpan
+
+    init(_ call: RecordedCall, start: TimeSpan) {
+        self.call = call
+        self.start = start
+    }
+
+    var lines: [String] { backend + sounds + interruptions + words + sent + end }
+
+    private func window(_ time: TimeSpan, _ tolerance: TimeSpan = ScenarioRecorder.tolerance) -> String {
+        "\"fromMs\": \((time - tolerance).milliseconds), \"withinMs\": \((time + tolerance).milliseconds)"
+    }
+
+    private var backend: [String] {
+        guard let last = call.connections.last else {
+            return call.header["backend"].map { ["{ \"backend\": \(quoted($0)) }"] } ?? []
+        }
+        let hasSpoken = call.messages.contains { $0.way == .fromAgent && $0.connection == call.connections.count - 1 }
+        return last.connected != nil && hasSpoken ? ["{ \"backend\": \(quoted(last.backend)) }"] : []
+    }
+
+    /// What the caller heard, played as the caller's phone did.
+    private var sounds: [String] {
+        var lines: [String] = []
+        let stretches = heard
+        var previous: SoundTrack.Stretch?
+        for (index, stretch) in stretches.enumerated().prefix(Self.maximumOfAKind) {
+            if previous.map({ stretch.start - $0.end >= Self.clearPause }) ?? true {
+                lines.append("{ \"agent\": \"speaks\", \(window(stretch.start)) }")
+            }
+            let next = index + 1 < stretches.count ? stretches[index + 1] : nil
+            let isCutByEnd = call.ended.map { $0.time - start - stretch.end < .seconds(1) } ?? true
+            if next.map({ $0.start - stretch.end >= Self.clearPause }) ?? !isCutByEnd {
+                lines.append("{ \"agent\": \"stops\", \(window(stretch.end)) }")
+            }
+            previous = stretch
+        }
+        return lines
+    }
+
+    private var heard: [SoundTrack.Stretch] {
+        let scenario = Scenario(
+            name: "", line: 0, number: nil, from: "", at: .distantPast, context: [:], ring: .zero, limit: .seconds(86_400),
+            soundThreshold: 400, voice: "en", caller: [], connections: [], expectations: [])
+        guard let begin = call.messages.lazy.map(\.decoded).first(where: { $0.isStart }),
+            case .start(let description)? = begin.event,
+            var phone = try? ScenarioCaller(scenario, start: description, directory: ".")
+        else { return [] }
+        var trace = ScenarioTrace(soundThreshold: 400)
+        var batch = MessageBatch()
+        var messages = call.messages.filter { $0.way == .toCarrier }[...]
+        let end = (call.ended?.time ?? call.messages.last?.time ?? start) - start
+        var now = TimeSpan.zero
+        while now <= end {
+            phone.tick(at: now, agentsWait: false, &trace, into: &batch)
+            while let message = messages.first, message.time - start <= now {
+                messages.removeFirst()
+                phone.receive(ByteBuffer(string: message.text), at: now, &trace, into: &batch)
+            }
+            phone.play(&trace)
+            batch.clear()
+            now = now + .milliseconds(20)
+        }
+        return trace.agent.stretches
+    }
+
+    private var interruptions: [String] {
+        call.messages.filter { $0.way == .toCarrier && $0.text.contains("\"clear\"") }.prefix(Self.maximumOfAKind).map {
+            "{ \"sentToCarrier\": { \"event\": \"clear\" }, \(window($0.time - start)) }"
+        }
+    }
+
+    /// What the agent said, where its protocol tells.
+    private var words: [String] {
+        var audio = ByteBuffer()
+        return call.messages.lazy.filter {
+            $0.way == .fromAgent && call.connections.indices.contains($0.connection)
+                && call.connections[$0.connection].backend == "elevenlabs"
+        }.compactMap { message -> String? in
+            audio.clear()
+            guard
+                case .agentResponse(let text, _)? = try? ElevenLabsServerMessage.decode(
+                    ByteBuffer(string: message.text), audio: &audio)
+            else { return nil }
+            return "{ \"agentSays\": \(quoted(String(text.prefix(Self.wordLimit)))) }"
+        }.prefix(Self.maximumOfAKind).map { $0 }
+    }
+
+    /// The first message of each type to the agent.
+    private var sent: [String] {
+        var seen: Set<String> = []
+        return call.messages.filter { $0.way == .toAgent }.compactMap { message in
+            guard message.text.utf8.count <= ScenarioRecorder.inlineBytes * 10,
+                case .object(let members)? = try? SourceText(file: "", message.text).readJSON().content,
+                case .string(let type)? = members.first(where: { $0.key == "type" })?.value.content,
+                seen.insert(type).inserted
+            else { return nil }
+            return "{ \"sent\": { \"type\": \(quoted(type)) }, \(window(message.time - start, .milliseconds(500))) }"
+        }.prefix(Self.maximumOfAKind).map { $0 }
+    }
+
+    private var end: [String] {
+        guard let (time, kind) = call.ended, EndReasons.all.contains(kind) else { return [] }
+        return ["{ \"ends\": \(quoted(kind)), \(window(time - start, .milliseconds(500))) }"]
+    }
+}

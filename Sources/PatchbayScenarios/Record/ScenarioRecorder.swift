@@ -1,0 +1,180 @@
+import Foundation
+import NIOCore
+import PatchbayAudio
+public import PatchbayConfig
+public import PatchbayCore
+import PatchbayWire
+
+/// Makes a test of a call that was written down: the caller's sound becomes a WAV file, the agent's messages become steps, and
+/// what came of it becomes what is expected.
+public struct ScenarioRecorder {
+    /// Times in a test may differ by so much from those of a call over real sockets.
+    public static let tolerance = TimeSpan.milliseconds(300)
+    /// Longer messages go to a file of their own.
+    static let inlineBytes = 400
+    /// The test's own file ends the call so much later than the recorded one did, should nobody else.
+    private static let surplus = TimeSpan.seconds(30)
+
+    private let call: RecordedCall
+    /// When the carrier's stream began, since the call was made.
+    private let start: TimeSpan
+
+    /// - Throws: When the call never had a stream.
+    public init(_ call: RecordedCall) throws(Diagnostic) {
+        self.call = call
+        guard let start = call.messages.first(where: { $0.way == .fromCarrier && $0.decoded.isStart }) else {
+            throw Diagnostic(
+                file: "", .missingField, "the log holds no \"start\" of a media stream; there is nothing to make a test of")
+        }
+        self.start = start.time
+    }
+
+    /// Writes the test and the files that it needs beside it.
+    ///
+    /// - Parameters:
+    ///   - path: Ends in `.test.json`.
+    ///   - pipeline: The pipeline's file; the one that the log names without.
+    /// - Returns: The files that were written, the test first.
+    public func write(to path: String, pipeline: String?) throws -> [String] {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let name = URL(fileURLWithPath: path).lastPathComponent
+        let stem = name.hasSuffix(ScenarioFile.suffix) ? String(name.dropLast(ScenarioFile.suffix.count)) : name
+        var files = [path]
+        let (sound, caller) = callerSteps(soundFile: "\(stem).caller.wav")
+        try WAVFile(samples: sound, sampleRate: SoundTrack.sampleRate).write(to: "\(folder)/\(stem).caller.wav")
+        files.append("\(folder)/\(stem).caller.wav")
+        let (agents, lines) = agentScripts(messageFile: "\(stem).agent.jsonl")
+        if !lines.isEmpty {
+            let file = "\(folder)/\(stem).agent.jsonl"
+            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: file))
+            files.append(file)
+        }
+        let reference = relative(pipeline ?? call.header["file"] ?? "", to: folder)
+        try Data(text(reference, caller, agents).utf8).write(to: URL(fileURLWithPath: path))
+        return files
+    }
+
+    private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]]) -> String {
+        var test: [String] = ["\"name\": \"goes as the recorded call did\""]
+        if let number = call.header["number"], NumberPattern(number) != nil { test.append("\"number\": \(quoted(number))") }
+        if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
+        if let time = call.header["startedAt"] { test.append("\"at\": \(quoted(time))") }
+        test.append("\"ringMs\": \(min(120_000, start.milliseconds))")
+        let length = (call.ended?.time ?? call.messages.last?.time ?? start) - start + Self.surplus
+        test.append("\"limitMs\": \(min(3_600_000, max(1000, length.milliseconds)))")
+        test.append("\"caller\": " + list(caller, 3))
+        if !agents.isEmpty { test.append("\"agents\": " + list(agents.map { "{ \($0.joined(separator: ", ")) }" }, 3)) }
+        test.append("\"expect\": " + list(RecordedExpectations(call, start: start).lines, 3))
+        return """
+            {
+              "description": \(quoted("Made of a call of \(call.header["startedAt"] ?? "unknown time")")),
+              "pipeline": \(quoted(pipeline)),
+              "tests": [
+                {
+                  \(test.joined(separator: ",\n      "))
+                }
+              ]
+            }
+
+            """
+    }
+
+    private func list(_ lines: [String], _ depth: Int) -> String {
+        guard !lines.isEmpty else { return "[]" }
+        let indent = String(repeating: "  ", count: depth)
+        return "[\n" + lines.map { "\(indent)  \($0)" }.joined(separator: ",\n") + "\n\(indent)]"
+    }
+
+    private func sinceStart(_ time: TimeSpan) -> Int64 { (time - start).milliseconds }
+
+    // MARK: The caller
+
+    private func callerSteps(soundFile: String) -> (sound: [Int16], steps: [String]) {
+        var sound: [Int16] = []
+        var steps = ["{ \"atMs\": 0, \"say\": \(quoted(soundFile)) }"]
+        var hasStopped = false
+        for message in call.messages where message.way == .fromCarrier {
+            switch message.decoded.event {
+            case .media(let media) where media.track == .inbound:
+                let position = min(max(0, media.timestamp ?? 0), 86_400_000) * SoundTrack.sampleRate / 1000
+                let samples = message.decoded.payload.readableBytesView.map { G711.decodeMulaw($0) }
+                if sound.count < position { sound += [Int16](repeating: 0, count: position - sound.count) }
+                // A packet that came twice, or late, is where it belongs.
+                let overlap = min(samples.count, sound.count - position)
+                sound.replaceSubrange(position..<position + overlap, with: samples.prefix(overlap))
+                sound += samples.dropFirst(overlap)
+            case .dtmf(let digit):
+                steps.append("{ \"atMs\": \(sinceStart(message.time)), \"press\": \"\(digit)\" }")
+            case .stop:
+                hasStopped = true
+                steps.append("{ \"atMs\": \(sinceStart(message.time)), \"hangUp\": true }")
+            default: break
+            }
+        }
+        if !hasStopped, let closed = call.carrierClosed {
+            steps.append("{ \"atMs\": \(sinceStart(closed)), \"cutOff\": true }")
+        }
+        return (sound, steps)
+    }
+
+    // MARK: The agent
+
+    private func agentScripts(messageFile: String) -> (scripts: [[String]], lines: [String]) {
+        var lines: [String] = []
+        var scripts: [[String]] = []
+        for (index, connection) in call.connections.enumerated() {
+            var script = ["\"backend\": \(quoted(connection.backend))"]
+            let outcome = connection.connected ?? connection.refusal?.time ?? connection.dialled
+            script.append("\"connectMs\": \(min(60_000, max(0, (outcome - connection.dialled).milliseconds)))")
+            if let refusal = connection.refusal, connection.connected == nil {
+                scripts.append(script + ["\"refuse\": \(quoted(refusal.reason))"])
+                continue
+            }
+            var steps: [String] = []
+            for message in call.messages where message.way == .fromAgent && message.connection == index {
+                var value = message.text
+                // What stands there as a text is the line of a file, so a text that is no object goes into one too.
+                if value.utf8.count > Self.inlineBytes || !value.hasPrefix("{") {
+                    lines.append(value)
+                    value = quoted("\(messageFile):\(lines.count)")
+                }
+                steps.append("{ \"atMs\": \(sinceStart(message.time)), \"send\": \(value) }")
+            }
+            if let close = connection.close {
+                let code = (1000...4999).contains(close.code) ? close.code : 1006
+                steps.append(
+                    "{ \"atMs\": \(sinceStart(close.time)), \"close\": \(code), \"reason\": \(quoted(close.reason)) }")
+            }
+            script.append("\"steps\": " + list(steps, 4))
+            scripts.append(script)
+        }
+        return (scripts, lines)
+    }
+
+    /// The way from one folder to a file, both as the system sees them.
+    private func relative(_ file: String, to folder: String) -> String {
+        let target = URL(fileURLWithPath: file).standardizedFileURL.pathComponents
+        let base = URL(fileURLWithPath: folder).standardizedFileURL.pathComponents
+        let common = zip(target, base).prefix { $0 == $1 }.count
+        guard common > 1 else { return URL(fileURLWithPath: file).standardizedFileURL.path }
+        return (Array(repeating: "..", count: base.count - common) + target.dropFirst(common)).joined(separator: "/")
+    }
+}
+
+func quoted(_ text: String) -> String { VariableValue.string(text).json }
+
+extension RecordedCall.Message {
+    struct Decoded {
+        var event: TwilioMessage?
+        var payload = ByteBuffer()
+
+        var isStart: Bool { if case .start? = event { true } else { false } }
+    }
+
+    /// A message of the carrier's.
+    var decoded: Decoded {
+        var result = Decoded()
+        result.event = try? TwilioMessageDecoder().decode(ByteBuffer(string: text), payload: &result.payload)
+        return result
+    }
+}

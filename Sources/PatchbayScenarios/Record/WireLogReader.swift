@@ -1,0 +1,122 @@
+import Foundation
+import NIOCore
+public import PatchbayConfig
+public import PatchbayCore
+
+/// What a file of a wire log says about one call.
+public struct RecordedCall: Sendable {
+    public enum Way: String, Sendable {
+        case fromCarrier = "carrier>"
+        case toCarrier = ">carrier"
+        case fromAgent = "agent>"
+        case toAgent = ">agent"
+    }
+
+    /// One message, as it was written.
+    public struct Message: Sendable {
+        /// Since the call was made.
+        public var time: TimeSpan
+        public var way: Way
+        /// Number of the agent's connection, from 0; -1 before there was one.
+        public var connection: Int
+        public var text: String
+    }
+
+    /// One connection to an agent.
+    public struct Connection: Sendable {
+        public var backend: String
+        public var dialled: TimeSpan
+        public var connected: TimeSpan?
+        public var refusal: (time: TimeSpan, reason: String)?
+        /// The peer closed it.
+        public var close: (time: TimeSpan, code: Int, reason: String)?
+    }
+
+    public var header: [String: String]
+    public var messages: [Message] = []
+    public var connections: [Connection] = []
+    /// The carrier's socket broke without a word.
+    public var carrierClosed: TimeSpan?
+    public var ended: (time: TimeSpan, kind: String)?
+    /// What is missing in the log, in words.
+    public var gaps: [String] = []
+}
+
+extension RecordedCall {
+    /// Longest log that is read, in bytes.
+    public static let maximumBytes = 256 << 20
+
+    /// Reads a file of a wire log.
+    ///
+    /// - Throws: ``Diagnostic`` with the line that cannot be used.
+    public init(path: String) throws(Diagnostic) {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let size = attributes[.size] as? Int, size <= Self.maximumBytes,
+            let text = try? String(contentsOfFile: path, encoding: .utf8)
+        else { throw Diagnostic(file: path, .unreadableFile, "the wire log cannot be read") }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        header = [:]
+        let first = try Self.object(lines.first ?? "", path, 1)
+        guard first["wireLog"] != nil else {
+            throw Diagnostic(
+                file: path, line: 1, column: 1, .missingField, "the first line is no header of a wire log",
+                suggestion: .init("such files come from patchbay serve --wire-log DIR"))
+        }
+        for (key, node) in first { if case .string(let text) = node.content { header[key] = text } }
+        for (index, line) in lines.enumerated().dropFirst() where !line.isEmpty {
+            try read(try Self.object(line, path, index + 1), line)
+        }
+    }
+
+    private static func object(_ line: Substring, _ path: String, _ number: Int) throws(Diagnostic) -> [String: JSONNode] {
+        do throws(Diagnostic) {
+            guard case .object(let members) = try SourceText(file: path, String(line)).readJSON().content else {
+                throw Diagnostic(file: path, line: number, column: 1, .wrongType, "the line is no JSON object")
+            }
+            return Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
+        } catch {
+            var fault = error
+            fault.line = number
+            throw fault
+        }
+    }
+
+    private mutating func read(_ line: [String: JSONNode], _ text: Substring) throws(Diagnostic) {
+        let time = TimeSpan(nanoseconds: Int64((line["ms"]?.number ?? 0) * 1e6))
+        if let way = line["direction"]?.text.flatMap(Way.init) {
+            if let message = line["message"] {
+                add(way, time, String(decoding: Array(text.utf8)[message.range], as: UTF8.self))
+            } else if let message = line["text"]?.text, !message.contains("\n") {
+                add(way, time, message)
+            } else {
+                gaps.append("a message at \(time.inSeconds) was too long to be written down")
+            }
+            return
+        }
+        switch line["event"]?.text {
+        case "dialling": connections.append(Connection(backend: line["backend"]?.text ?? "", dialled: time))
+        case "connected": change { $0.connected = time }
+        case "unreachable": change { $0.refusal = (time, line["reason"]?.text ?? "") }
+        case "closed" where line["peer"]?.text == "agent":
+            change { $0.close = (time, Int(line["code"]?.number ?? 1006), line["reason"]?.text ?? "") }
+        case "closed": carrierClosed = time
+        case "ended": ended = (time, line["reason"]?.text ?? "")
+        case "dropped": gaps.append("\(Int(line["messages"]?.number ?? 0)) messages were dropped at \(time.inSeconds)")
+        case "cut": gaps.append("the log was cut by its limit \"\(line["limit"]?.text ?? "")\"")
+        default: break
+        }
+    }
+
+    private mutating func add(_ way: Way, _ time: TimeSpan, _ text: String) {
+        messages.append(Message(time: time, way: way, connection: connections.count - 1, text: text))
+    }
+
+    private mutating func change(_ body: (inout Connection) -> Void) {
+        if let last = connections.indices.last { body(&connections[last]) }
+    }
+}
+
+extension JSONNode {
+    fileprivate var text: String? { if case .string(let text) = content { text } else { nil } }
+    fileprivate var number: Double? { if case .number(let text) = content { Double(text) } else { nil } }
+}

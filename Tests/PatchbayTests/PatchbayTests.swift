@@ -1,2 +1,0 @@
-import Patchbay
-import Testing
