@@ -120,9 +120,6 @@ struct CallRuleReader {
         if CallerPattern.isWithheld(text) {
             return .init("did you mean \"anonymous\"?", replacement: "anonymous")
         }
-        let candidate = "+" + text.filter { $0.isASCII && $0.isNumber } + (text.hasSuffix("*") ? "*" : "")
-        let isMeant = text.allSatisfy { $0.isNumber || " +-()./*".contains($0) } && !candidate.hasPrefix("+00")
-        guard isMeant, NumberPattern(candidate) != nil else { return nil }
-        return .init("did you mean \"\(candidate)\"?", replacement: candidate)
+        return NumberPattern.suggestion(for: text)
     }
 }
