@@ -100,4 +100,21 @@ struct ScenarioRunTests {
         let results = try folder.runAll()
         #expect(results.first?.isPassed == true, "\(results.first?.text() ?? "")")
     }
+
+    @Test func rulesDecideByTheTestsOwnClockAndCaller() throws {
+        let folder = try ScenarioFolder(
+            """
+            {"name": "desk", "numbers": ["+15550100001"], "transport": "twilio", "stages": ["echo"], "when": [
+              {"callers": ["+4930*"], "say": "Not you."},
+              {"outside": {"timeZone": "Europe/Berlin", "monday": ["09:00-17:00"]}, "pipeline": "night"}]}
+            """)
+        try folder.write(
+            #"{"name": "night", "transport": "twilio", "stages": ["echo"]}"#, to: "night.json")
+        let open = #""at": "2026-03-02T10:00:00+01:00""#, closed = #""at": "2026-03-02T18:00:00+01:00""#
+        #expect(try folder.run(#"\#(open), "expect": [{"pipeline": "desk"}, {"backend": "echo"}]"#).isPassed)
+        #expect(try folder.run(#"\#(closed), "expect": [{"pipeline": "night"}, {"backend": "echo"}]"#).isPassed)
+        let said = try folder.run(
+            #"\#(open), "from": "+49301234", "expect": [{"said": "Not you"}, {"ends": "answeredByRule"}, {"pipeline": "desk"}]"#)
+        #expect(said.met == [true, true, false] && said.seen(2) == #"a rule said "Not you.""#, "\(said.text())")
+    }
 }
