@@ -10,12 +10,13 @@ struct PatchbayCommand: AsyncParsableCommand {
               patchbay serve Pipelines       answer calls on 127.0.0.1:8080
               patchbay lint                  check every pipeline file
               patchbay route +15550100002    what a call to that number runs through
+              patchbay create                a pipeline file to start from
             """,
         version: "0.1.0",
         subcommands: [
             Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self,
-            TestCommand.self, RouteCommand.self,
-            List.self, Describe.self, Bench.self, VADCommand.self, ModelCommand.self,
+            TestCommand.self, RouteCommand.self, GraphCommand.self, List.self, Describe.self, CreateCommand.self,
+            SchemaCommand.self, Bench.self, VADCommand.self, ModelCommand.self,
         ])
 }
 

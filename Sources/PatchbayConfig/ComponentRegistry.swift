@@ -97,9 +97,6 @@ public struct ComponentRegistry: Sendable {
     /// All specs: transports, stages, agents, each in the order of their list.
     public var specs: [ComponentSpec] { transports.map(\.spec) + stages.map(\.spec) + agents.map(\.spec) }
 
-    /// All specs as a JSON list.
-    public var json: String { "[\n  " + specs.map(\.json).joined(separator: ",\n  ") + "\n]" }
-
     /// The spec of that type, present or former, whatever its kind; several when a transport shares its name with another.
     public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.types.contains(type) } }
 

@@ -73,14 +73,4 @@ extension Field {
         if let deprecation { text += " (deprecated: \(deprecation))" }
         return text
     }
-
-    /// The same for tools, as members of a JSON object.
-    var historyMembers: [String] {
-        var members: [String] = []
-        if !formerNames.isEmpty {
-            members.append("\"formerNames\": [\(formerNames.map(jsonQuoted).joined(separator: ", "))]")
-        }
-        if let deprecation { members.append("\"deprecation\": \(jsonQuoted(deprecation))") }
-        return members
-    }
 }

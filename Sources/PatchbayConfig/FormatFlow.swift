@@ -47,6 +47,8 @@ struct FormatFlow {
         /// What the stages have to arrive at; `nil` towards the agent, who takes what comes.
         var wanted: AudioFormat?
         var planned: [PlannedStage] = []
+        /// What would have changed nothing.
+        var leftOut: [PlannedStage] = []
     }
 
     /// - Parameter entries: One variant, without choices of values.
@@ -66,7 +68,7 @@ struct FormatFlow {
             format: transportFormat, giver: "transport \"\(transport.component.spec.type)\"", wanted: nil)
         guard walk(before, isBeforeAgent: true, &position) else { return nil }
         let joint = position.format
-        let stagesBefore = position.planned
+        let (stagesBefore, leftOutBefore) = (position.planned, position.leftOut)
         let isAgentSound = backends.map { checkAgents($0, agent, joint) } ?? false
 
         position = Position(format: joint, giver: "the agent at \(findings.place(agent))", wanted: transportFormat)
@@ -78,7 +80,7 @@ struct FormatFlow {
         guard isAgentSound, let backends else { return nil }
         return PipelineDocument.Chain(
             before: stagesBefore, agentFormat: joint, backends: backends, agentSettings: settings,
-            after: position.planned)
+            after: position.planned, leftOut: (leftOutBefore, position.leftOut))
     }
 
     // MARK: One leg
@@ -144,12 +146,10 @@ struct FormatFlow {
             for: position.format, wanted: position.wanted, settings: choice.settings)
         let isUseless =
             output == position.format && choice.component.isIdentity(for: position.format, settings: choice.settings)
-        if !isUseless {
-            position.planned.append(
-                PlannedStage(
-                    component: choice.component, settings: choice.settings, input: position.format, output: output,
-                    place: entry.place))
-        }
+        let stage = PlannedStage(
+            component: choice.component, settings: choice.settings, input: position.format, output: output,
+            place: entry.place)
+        if isUseless { position.leftOut.append(stage) } else { position.planned.append(stage) }
         position.format = output
     }
 

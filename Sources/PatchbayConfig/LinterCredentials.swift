@@ -74,10 +74,13 @@ extension Diagnostic {
     ///   - range: What in the source the finding is about.
     ///   - hidden: What in the source is not shown.
     func withoutCredentials(of source: SourceText, at range: Range<Int>, _ hidden: [Range<Int>]) -> Diagnostic {
-        let secrets = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }.prefix(8)
-            .map { source.text(in: $0).drop { "\"'`".contains($0) } }
-            .map { $0.hasSuffix("\"") || $0.hasSuffix("'") ? String($0.dropLast()) : String($0) }
-            .filter { $0.utf8.count >= 3 }
+        var secrets: [String] = []
+        for stretch in hidden.filter({ $0.overlaps(range) || $0.contains(range.lowerBound) }).prefix(8) {
+            var secret = source.text(in: stretch)
+            secret = String(secret.drop { "\"'`".contains($0) })
+            if secret.hasSuffix("\"") || secret.hasSuffix("'") { secret.removeLast() }
+            if secret.utf8.count >= 3 { secrets.append(secret) }
+        }
         func clean(_ text: String) -> String {
             var text = text
             for secret in secrets {

@@ -37,6 +37,8 @@ public struct PipelineDocument: Sendable {
     public var options: Settings
 
     var transport: Choice<any TransportComponent>
+    /// The type of the transport that carries its calls.
+    public var transportType: String { transport.component.spec.type }
     /// The chains that the document's choices leave; one when it has none.
     var variants: [Variant]
     /// The fragments it includes, as diagnostics name them.
@@ -69,6 +71,8 @@ public struct PipelineDocument: Sendable {
         var backends: [Choice<any AgentComponent>]
         var agentSettings: Settings
         var after: [PlannedStage] = []
+        /// Stages of the document that would change nothing, on each side.
+        var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
     }
 
     /// The chain of the variant whose conditions hold.
@@ -109,7 +113,7 @@ public struct PipelineDocument: Sendable {
             backends: try chain.backends.resolved(in: scope),
             bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
             stagesAfter: try chain.after.resolved(in: scope),
-            options: try options.resolved(in: scope),
+            leftOut: chain.leftOut, options: try options.resolved(in: scope),
             variables: scope.variables, messages: messages, limits: limits)
     }
 }
@@ -146,6 +150,8 @@ public struct PipelinePlan: Sendable {
     public var bridge: String?
     /// From the agent to the caller.
     public var stagesAfter: [PlannedStage]
+    /// Stages of the document that would change nothing and are not run, on each side of the agent.
+    public var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
     /// The values for ``ComponentRegistry/documentFields``.
     public var options: Settings
     /// All variables of the call.

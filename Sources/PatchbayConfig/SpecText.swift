@@ -1,64 +1,60 @@
 extension ComponentSpec {
-    /// The spec as a page for people: name, sentence, and a line for each field.
-    public var table: String {
-        var text = "\(type) (\(kind.rawValue)): \(summary)\n"
-        if fields.isEmpty { return text + "\nIt has no settings.\n" }
-        let rows = [["field", "value", "default", "meaning"]] + fields.flatMap { $0.rows(indent: "") }
-        let widths = (0..<3).map { column in rows.map { $0[column].unicodeScalars.count }.max() ?? 0 }
-        text += "\n"
-        for row in rows {
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: width - cell.unicodeScalars.count)
-            }
-            text += "  " + (cells + [row[3]]).joined(separator: "  ") + "\n"
-        }
-        return text
+    /// Whether it is one of ``Structure/all``.
+    var isStructure: Bool { kind == .stage && Structure.all.contains { $0.type == type } }
+
+    /// What it is, in one word: `transport`, `stage`, `agent`, or `structure`.
+    public var kindName: String { isStructure ? "structure" : kind.rawValue }
+
+    /// What its page says about earlier versions; empty when there is nothing to say.
+    var history: String {
+        formerTypes.isEmpty ? "" : " Formerly \(alternatives(formerTypes.map { "\"\($0)\"" }))."
     }
 
-    /// The spec as a JSON object.
-    public var json: String {
-        "{\"type\": \(jsonQuoted(type)), \"kind\": \(jsonQuoted(kind.rawValue)), \"summary\": \(jsonQuoted(summary)), "
-            + "\"fields\": \(fields.json)}"
+    /// The spec as a JSON object: `type`, `kind`, `summary` and `fields`.
+    ///
+    /// A field has `name`, `kind`, `required`, `advanced` and `summary`, and where they apply `minimum`, `maximum`,
+    /// `choices`, `fields`, `default`, `environmentDefault`, `unit`, `example`, `formerNames` and `deprecation`.
+    public var json: JSONValue {
+        var object: JSONValue = [
+            "type": .string(type), "kind": .string(kindName), "summary": .string(summary),
+            "fields": .array(fields.map(\.json)),
+        ]
+        if !formerTypes.isEmpty { object.append("formerTypes", .array(formerTypes.map { .string($0) })) }
+        return object
     }
-}
-
-extension [Field] {
-    /// The fields as a JSON list of objects with `name`, `kind`, `required`, `advanced` and `summary`, and where they
-    /// apply `minimum`, `maximum`, `choices`, `fields`, `default`, `environmentDefault`, `unit` and `example`.
-    var json: String { "[" + map(\.json).joined(separator: ", ") + "]" }
 }
 
 extension Field {
-    var json: String {
-        var members = ["\"name\": \(jsonQuoted(name))", "\"kind\": \(jsonQuoted(kind.name))"]
+    var json: JSONValue {
+        var object: JSONValue = ["name": .string(name), "kind": .string(kind.name)]
         switch kind {
-        case .integer(let range): members += ["\"minimum\": \(range.lowerBound)", "\"maximum\": \(range.upperBound)"]
+        case .integer(let range):
+            object.append("minimum", JSONValue(range.lowerBound))
+            object.append("maximum", JSONValue(range.upperBound))
         case .number(let range):
-            members += ["\"minimum\": \(range.lowerBound.plain)", "\"maximum\": \(range.upperBound.plain)"]
-        case .choice(let words): members.append("\"choices\": [\(words.map(jsonQuoted).joined(separator: ", "))]")
-        case .object(let fields), .objects(let fields): members.append("\"fields\": \(fields.json)")
+            object.append("minimum", JSONValue(range.lowerBound))
+            object.append("maximum", JSONValue(range.upperBound))
+        case .choice(let words): object.append("choices", .array(words.map { .string($0) }))
+        case .object(let fields), .objects(let fields): object.append("fields", .array(fields.map(\.json)))
         case .string, .boolean, .secret, .strings, .variables, .headers, .stages, .branches, .agents, .json: break
         }
-        members += ["\"required\": \(isRequired)", "\"advanced\": \(isAdvanced)"]
-        if let defaultValue { members.append("\"default\": \(defaultValue.json)") }
-        if let environmentDefault { members.append("\"environmentDefault\": \(jsonQuoted(environmentDefault))") }
-        if let unit { members.append("\"unit\": \(jsonQuoted(unit))") }
-        if let example { members.append("\"example\": \(jsonQuoted(example))") }
-        members += historyMembers
-        members.append("\"summary\": \(jsonQuoted(summary))")
-        return "{" + members.joined(separator: ", ") + "}"
+        object.append("required", .boolean(isRequired))
+        object.append("advanced", .boolean(isAdvanced))
+        object.append("default", defaultValue.map { JSONValue($0) })
+        object.append("environmentDefault", environmentDefault.map { .string($0) })
+        object.append("unit", unit.map { .string($0) })
+        object.append("example", example.map { .string($0) })
+        if !formerNames.isEmpty { object.append("formerNames", .array(formerNames.map { .string($0) })) }
+        object.append("deprecation", deprecation.map { .string($0) })
+        object.append("summary", .string(summary))
+        return object
     }
 
-    /// Name, value, default and meaning; fields of an inner object follow, indented.
-    fileprivate func rows(indent: String) -> [[String]] {
-        var fallback = defaultValue?.json ?? (isRequired ? "required" : "")
-        if let environmentDefault { fallback += (fallback.isEmpty ? "" : ", ") + "env \(environmentDefault)" }
-        let meaning = summary + (isAdvanced ? " (advanced)" : "") + history + (example.map { " For instance \($0)" } ?? "")
-        let row = [indent + name, kind.allowed, fallback, meaning]
-        switch kind {
-        case .object(let fields), .objects(let fields): return [row] + fields.flatMap { $0.rows(indent: indent + "  ") }
-        default: return [row]
-        }
+    /// What holds without it, for a table.
+    var fallback: String {
+        let words = defaultValue?.json ?? (isRequired ? "required" : "")
+        guard let environmentDefault else { return words }
+        return (words.isEmpty ? "" : words + ", ") + "env \(environmentDefault)"
     }
 }
 

@@ -6,39 +6,6 @@ import Testing
 
 @Suite("Specs, settings, secrets")
 struct SpecTests {
-    @Test("A spec describes itself as a table")
-    func table() {
-        #expect(
-            TestStage.vad.spec.table == """
-                vad (stage): Hears where speech begins and ends.
-
-                  field            value          default  meaning
-                  silenceMs        100 to 5000    700      Silence that ends speech, in milliseconds.
-                  minimumSpeechMs  0 to 2000      120      Sound that speech needs, in milliseconds.
-                  threshold        0 to 1         0.5      How sure it must be.
-                  debug            true or false  false    Whether to explain itself. (advanced)
-
-                """)
-        #expect(TestAgent.echo.spec.table == "echo (agent): Gives every frame back.\n\nIt has no settings.\n")
-        let table = TestAgent.elevenlabs.spec.table
-        #expect(table.contains("apiKey            {env} or {file}      env ELEVENLABS_API_KEY"))
-        #expect(table.contains("\n    timeoutMs "))
-    }
-
-    @Test("A spec describes itself as JSON")
-    func json() throws {
-        let list = try #require(
-            try JSONSerialization.jsonObject(with: Data(try ComponentRegistry.test().json.utf8)) as? [[String: Any]])
-        #expect(
-            list.compactMap { $0["type"] as? String } == [
-                "twilio", "wav", "decoder", "resampler", "vad", "encoder", "echo", "script", "elevenlabs", "realtime",
-            ])
-        let vad = try #require(list.first { $0["type"] as? String == "vad" })
-        let silence = try #require((vad["fields"] as? [[String: Any]])?.first)
-        #expect(silence["minimum"] as? Int == 100 && silence["default"] as? Int == 700)
-        #expect(silence["unit"] as? String == "milliseconds" && silence["required"] as? Bool == false)
-    }
-
     @Test("A registry refuses two of one name")
     func registry() throws {
         func registry(

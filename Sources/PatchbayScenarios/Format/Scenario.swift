@@ -14,6 +14,9 @@ public struct ScenarioFile: Sendable {
     public var pipeline: String
     /// The only environment variables that the pipeline sees.
     public var environment: [String: String]
+    /// The keys of such a file.
+    public static let fields = ScenarioFields.document
+
     /// In the order of the file.
     public var scenarios: [Scenario]
 }

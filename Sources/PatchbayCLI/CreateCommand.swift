@@ -1,0 +1,115 @@
+import ArgumentParser
+import Foundation
+import Patchbay
+
+struct CreateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Prints a pipeline file to start from.",
+        discussion: """
+            EXAMPLES
+              patchbay create                                      a first pipeline
+              patchbay create --list                               the starting points there are
+              patchbay create ivr --output Pipelines/menu.json
+              patchbay create twilio/vad,turns/elevenlabs,script   transport / stages / agents, in the order of trying
+              patchbay create twilio/vad/echo/mixer                a fourth part: stages behind the agent
+
+            What it prints lints clean; stages that are needed for the formats are added. Secrets are taken from the
+            environment, and it says which variables they are. Exit code 64 for a name that it does not know.
+            """)
+
+    @Argument(help: "A starting point, or TRANSPORT/STAGES/AGENTS.") var what = "first"
+    @Option(help: "The file to write. (default: standard output)") var output: String?
+    @Option(help: "The pipeline's name. (default: the name of the file)") var name: String?
+    @Option(help: "The number that it answers, in E.164.") var number = "+15550100009"
+    @Flag(help: "Overwrite the file if there is one.") var force = false
+    @Flag(help: "List the starting points.") var list = false
+
+    func run() throws {
+        if list {
+            for point in StartingPoint.all { Terminal.result("\(point.name.padded(to: 14))\(point.summary)") }
+            return
+        }
+        guard NumberPattern(number) != nil else {
+            throw ValidationError("--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
+        }
+        let (text, skeleton) = try draft()
+        guard let output else { return finish(text, skeleton, folder: nil) }
+        try OutputFile.check(output, option: "--output")
+        guard force || !FileManager.default.fileExists(atPath: output) else {
+            throw CommandFailure(description: "\(output) is there already; --force overwrites it")
+        }
+        do {
+            try text.write(toFile: output, atomically: true, encoding: .utf8)
+        } catch {
+            throw CommandFailure(description: "\(output) cannot be written: \(error.localizedDescription)")
+        }
+        Terminal.note("wrote \(output); next: patchbay lint \(output), patchbay graph \(output)")
+        finish(nil, skeleton, folder: (output as NSString).deletingLastPathComponent)
+    }
+
+    private func draft() throws -> (text: String, skeleton: Skeleton?) {
+        guard what.contains("/") else {
+            guard let point = StartingPoint.named(what) else {
+                let known = StartingPoint.all.map(\.name)
+                let hint = closestMatch(to: what, in: known).map { "did you mean \"\($0)\"? " } ?? ""
+                throw ValidationError(
+                    "there is no starting point \"\(what)\"; \(hint)there are \(known.joined(separator: ", ")), or write "
+                        + "TRANSPORT/STAGES/AGENTS")
+            }
+            return (renamed(point.text), nil)
+        }
+        do {
+            let skeleton = try Skeleton(
+                what, name: documentName ?? "first", number: number, registry: .standard())
+            return (skeleton.text, skeleton)
+        } catch let fault as Diagnostic {
+            throw ValidationError(fault.message + (fault.suggestion.map { "; \($0.text)" } ?? ""))
+        }
+    }
+
+    /// The given name, or that of the file as far as it is one.
+    private var documentName: String? {
+        if let name { return name }
+        guard let output else { return nil }
+        let stem = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
+        let letters = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") ? $0 : "-" }
+        return letters.isEmpty ? nil : String(letters.prefix(64))
+    }
+
+    /// A starting point with the name and the number that were asked for.
+    private func renamed(_ text: String) -> String {
+        var text = text
+        if let documentName, let end = text.range(of: "\",\n"), let start = text.range(of: "\"name\": \"") {
+            text.replaceSubrange(start.upperBound..<end.lowerBound, with: documentName)
+        }
+        return text.replacingOccurrences(of: "+15550100009", with: number)
+    }
+
+    /// Prints the document, and what is to be known about it.
+    private func finish(_ text: String?, _ skeleton: Skeleton?, folder: String?) {
+        if let text { Terminal.print(text) }
+        for note in skeleton?.notes ?? [] { Terminal.note("note: \(note)") }
+        for sound in skeleton?.sounds ?? [] { provide(sound, folder) }
+        let variables = skeleton?.environment ?? []
+        if !variables.isEmpty { Terminal.note("note: set \(variables.joined(separator: ", "))") }
+    }
+
+    /// Writes the sound where the document looks for it, unless there is one.
+    private func provide(_ sound: String, _ folder: String?) {
+        guard let folder else {
+            Terminal.note("note: \(sound) is yours to provide, beside the file; --output writes an example")
+            return
+        }
+        let path = folder.isEmpty ? sound : "\(folder)/\(sound)"
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+            try Data(try ExampleSound.file.bytes()).write(to: URL(fileURLWithPath: path))
+            Terminal.note("wrote \(path), a sound to begin with")
+        } catch {
+            Terminal.note("note: \(path) could not be written; \(sound) is yours to provide")
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import PatchbayAudio
+import PatchbayCore
+
+extension PipelineOutline {
+    /// The pipeline as a flowchart of Mermaid (https://mermaid.js.org/syntax/flowchart.html), which many wikis and code hosts
+    /// draw.
+    public var mermaid: String {
+        var chart = MermaidChart()
+        for chain in chains { chart.add(self, chain, isOne: chains.count == 1) }
+        chart.add(rules, of: self)
+        return chart.text
+    }
+}
+
+extension PipelineOverview {
+    /// All pipelines as one flowchart: numbers, rules, and where they lead.
+    public var mermaid: String {
+        var chart = MermaidChart()
+        chart.add(self)
+        return chart.text
+    }
+}
+
+/// A flowchart, node by node.
+private struct MermaidChart {
+    private var lines: [String] = []
+    private var count = 0
+
+    var text: String {
+        (["flowchart LR"] + lines + [
+            "  classDef inserted stroke-dasharray: 4 3", "  classDef leftOut stroke-dasharray: 1 4,opacity: 0.6",
+        ]).joined(separator: "\n") + "\n"
+    }
+
+    mutating func add(_ outline: PipelineOutline, _ chain: PipelineOutline.Chain, isOne: Bool) {
+        let caller = node(outline.carrier, "([", "])")
+        if !isOne { lines.append("  subgraph \(newName())[\(Self.label(chain.conditions.joined(separator: " and ")))]") }
+        let agents = chain.agents.enumerated().map { index, agent in
+            (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type
+        }
+        var last = caller
+        var format = outline.carrierFormat
+        add(chain.before, &last, &format)
+        let agent = node(agents.joined(separator: "\n"), "{{", "}}")
+        edge(last, agent, format.short)
+        last = agent
+        format = chain.joint
+        add(chain.after, &last, &format)
+        edge(last, caller, format.short)
+        if !isOne { lines.append("  end") }
+    }
+
+    mutating func add(_ rules: [PipelineOutline.Rule], of outline: PipelineOutline) {
+        guard !rules.isEmpty else { return }
+        var last = node("call of \(outline.name)", "([", "])")
+        for rule in rules {
+            let choice = node(rule.condition, "{", "}")
+            edge(last, choice, "")
+            edge(choice, node(rule.outcome.words, "[", "]"), "yes")
+            last = choice
+        }
+        edge(last, node("the stages", "[", "]"), "no")
+    }
+
+    mutating func add(_ overview: PipelineOverview) {
+        var names: [String: String] = [:]
+        for outline in overview.pipelines { names[outline.name] = node(outline.name, "[[", "]]") }
+        for outline in overview.pipelines {
+            guard let pipeline = names[outline.name] else { continue }
+            if !outline.numbers.isEmpty {
+                edge(node(outline.numbers.shortList(6).replacing(", ", with: "\n"), "([", "])"), pipeline, "")
+            }
+            for rule in outline.rules {
+                switch rule.outcome {
+                case .pipeline(let name): edge(pipeline, names[name] ?? node(name, "[[", "]]"), rule.condition)
+                case .say(let words): edge(pipeline, node("say \(quoted(words))", "[/", "/]"), rule.condition)
+                }
+            }
+        }
+    }
+
+    private mutating func add(_ stages: [PipelineOutline.Stage], _ last: inout String, _ format: inout AudioFormat) {
+        for stage in stages {
+            let words = ([stage.type] + stage.settings + [stage.delay.label]).filter { !$0.isEmpty }
+            let next = node(words.joined(separator: "\n"), "[", "]")
+            if stage.mark != .written { lines.append("  class \(next) \(stage.mark.rawValue)") }
+            edge(last, next, format.short)
+            for branch in stage.branches {
+                guard !branch.stages.isEmpty else { continue }
+                lines.append("  subgraph \(newName())[\(Self.label(branch.label))]")
+                var side = next
+                var sideFormat = stage.takes
+                add(branch.stages, &side, &sideFormat)
+                lines.append("  end")
+            }
+            last = next
+            format = stage.gives
+        }
+    }
+
+    private mutating func newName() -> String {
+        count += 1
+        return "n\(count)"
+    }
+
+    private mutating func node(_ label: String, _ open: String, _ close: String) -> String {
+        let name = newName()
+        lines.append("  \(name)\(open)\(Self.label(label))\(close)")
+        return name
+    }
+
+    private mutating func edge(_ from: String, _ to: String, _ label: String) {
+        lines.append("  \(from) -->\(label.isEmpty ? "" : "|\(Self.label(label))|") \(to)")
+    }
+
+    /// A quoted label; what Mermaid would take for syntax or markup is written as an entity code.
+    private static func label(_ text: String) -> String {
+        var result = "\""
+        for character in text {
+            switch character {
+            case "\"": result += "#quot;"
+            case "#": result += "#35;"
+            case "<": result += "#lt;"
+            case ">": result += "#gt;"
+            case "&": result += "#amp;"
+            case "`": result += "#96;"
+            case "\n": result += "<br/>"
+            default: result.append(character)
+            }
+        }
+        return result + "\""
+    }
+}

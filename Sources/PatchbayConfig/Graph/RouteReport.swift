@@ -1,0 +1,154 @@
+public import PatchbayCore
+import PatchbayAudio
+
+/// A dry run of one call: which pipeline answers, by which rules, and everything that the call would run through.
+public struct RouteReport: Sendable {
+    /// The called number.
+    public let number: String
+    /// The rules that were asked, a line each.
+    public let steps: [String]
+    /// What is said instead of an answer, when a rule decides so.
+    public let words: String?
+    /// The pipeline; its one chain is what the call runs through, unless words are said instead.
+    public let outline: PipelineOutline
+    /// The variables of the call, without those that look like secrets.
+    public let variables: [String: VariableValue]
+
+    /// - Parameters:
+    ///   - decision: What ``PipelineSet/decide(_:from:at:)`` says of the call.
+    ///   - from: The caller's number.
+    /// - Throws: When the call could not be planned: the value of a switch has no case.
+    public init(number: String, _ decision: RouteDecision, from: String = "") throws(PipelineError) {
+        self.number = number
+        steps = decision.steps.map(\.description)
+        let route: Route
+        switch decision {
+        case .pipeline(let taken, _): (route, words) = (taken, nil)
+        case .say(let text, let taken, _): (route, words) = (taken, text)
+        }
+        let plan = try route.plan(for: CallVariables(from: from, to: number, sid: "CA0"))
+        outline = PipelineOutline(plan, of: route.document)
+        variables = plan.variables.withSecretsWithheld
+    }
+
+    private var chain: PipelineOutline.Chain? { words == nil ? outline.chains.first : nil }
+
+    /// The report for people, in lines of about `width` columns.
+    public func text(width: Int = 100) -> String {
+        var lines = ["\(number) → \(outline.name)  (\(outline.file), version \(outline.version))"]
+        for step in steps { lines += wrapped("  rule       \(step)", width: width, hanging: 13) }
+        if let words { lines += wrapped("  said       \(quoted(words)), then the call ends", width: width, hanging: 13) }
+        if !variables.isEmpty {
+            let list = variables.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.json)" }
+            lines += wrapped("  variables  " + list.joined(separator: ", "), width: width, hanging: 13)
+        }
+        guard let chain else { return lines.joined(separator: "\n") + "\n" }
+        lines.append("")
+        lines += table(chain).map(\.trimmedAtEnd)
+        lines.append("")
+        lines += outline.latencyLines(chain.latency, width: width - 2).map { "  " + $0 }
+        if chain.latency.agent > .zero || chain.agents.contains(where: \.isOpen) {
+            lines += wrapped(
+                "  The agent says its format when it connects: that of the worst is counted.", width: width, hanging: 2)
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The report as a JSON object.
+    ///
+    /// `stages` has the carrier, every stage, the agents as one entry of type `agent`, and the carrier again, each with `type`,
+    /// `takes`, `gives`, `delayMs` and `inserted`; `latencyMs` is the sum of both ways, framing included.
+    public var json: JSONValue {
+        var object: JSONValue = [
+            "number": .string(number), "pipeline": .string(outline.name), "file": .string(outline.file),
+            "version": .string(outline.version),
+        ]
+        object.append("rules", .array(steps.map { .string($0) }))
+        object.append("say", words.map { .string($0) })
+        object.append(
+            "variables",
+            .object(variables.sorted { $0.key < $1.key }.map { .init($0.key, JSONValue($0.value)) }))
+        guard let chain else { return object }
+        let carrier = { (delay: TimeSpan) -> JSONValue in
+            let format = JSONValue.string(outline.carrierFormat.description)
+            return [
+                "type": .string(outline.carrier), "takes": format, "gives": format,
+                "delayMs": JSONValue(delay.inMilliseconds), "inserted": false,
+            ]
+        }
+        let agent: JSONValue = [
+            "type": .string(PipelineDocument.agentStageType), "takes": .string(chain.joint.description),
+            "gives": .string(chain.joint.description), "delayMs": JSONValue(chain.latency.agent.inMilliseconds),
+            "inserted": false, "agents": .array(chain.agents.map(\.json)),
+        ]
+        object.append(
+            "stages",
+            .array(
+                [carrier(chain.latency.framing)] + chain.before.map(\.json) + [agent] + chain.after.map(\.json)
+                    + [carrier(.zero)]))
+        object.append("latencyMs", JSONValue(chain.latency.total.inMilliseconds))
+        object.append("latency", chain.latency.json)
+        object.append("latencyBudgetMs", outline.latencyBudgetMs.map { JSONValue($0) })
+        return object
+    }
+
+    // MARK: Table
+
+    private struct Row {
+        var name: String
+        var takes = ""
+        var gives = ""
+        var delay = ""
+        var note = ""
+    }
+
+    private func table(_ chain: PipelineOutline.Chain) -> [String] {
+        let carrier = outline.carrierFormat.description
+        var rows = [
+            Row(name: "stage", takes: "takes", gives: "gives", delay: "delay"),
+            Row(name: outline.carrier, gives: carrier, delay: chain.latency.framing.label, note: "one packet"),
+        ]
+        rows += chain.before.flatMap { Self.rows($0, indent: "") }
+        rows.append(
+            Row(
+                name: chain.agents.count > 1 ? "agents" : "agent", takes: chain.joint.description,
+                gives: chain.joint.description, delay: chain.latency.agent.label))
+        for (index, agent) in chain.agents.enumerated() {
+            let notes = [agent.formats.words(at: chain.joint), agent.isUnreachable ? "never tried" : ""]
+            rows.append(
+                Row(
+                    name: "  " + (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type,
+                    note: notes.filter { !$0.isEmpty }.joined(separator: ", ")))
+        }
+        rows += chain.after.flatMap { Self.rows($0, indent: "") }
+        rows.append(Row(name: outline.carrier, takes: carrier))
+        let widths = [\Row.name, \.takes, \.gives, \.delay].map { column in
+            rows.map { $0[keyPath: column].unicodeScalars.count }.max() ?? 0
+        }
+        return rows.map { row in
+            let delay = String(repeating: " ", count: widths[3] - row.delay.unicodeScalars.count) + row.delay
+            let isAgent = row.takes.isEmpty && row.gives.isEmpty
+            if isAgent { return "  \(row.name.padded(to: widths[0]))  \(row.note)" }
+            return "  \(row.name.padded(to: widths[0]))  \(row.takes.padded(to: widths[1]))  "
+                + "\(row.gives.padded(to: widths[2]))  \(delay)  \(row.note)"
+        }
+    }
+
+    private static func rows(_ stage: PipelineOutline.Stage, indent: String) -> [Row] {
+        var rows = [
+            Row(
+                name: indent + stage.type, takes: stage.takes.description, gives: stage.gives.description,
+                delay: stage.delay.label, note: stage.notes)
+        ]
+        for branch in stage.branches {
+            rows.append(Row(name: indent + "  " + branch.label + ":", note: branch.stages.isEmpty ? "nothing" : ""))
+            rows += branch.stages.flatMap { Self.rows($0, indent: indent + "    ") }
+        }
+        return rows
+    }
+}
+
+extension PipelineOutline.Agent {
+    /// Whether its format is only known when it connects.
+    var isOpen: Bool { formats.inputs.count > 1 || formats.outputs.count > 1 }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+@testable import PatchbayConfig
+
+@Suite("Pages about components and documents")
+struct SpecPageTests {
+    private func page(_ name: String, width: Int = 100) throws -> String {
+        try #require(try ComponentRegistry.test().pages(named: name).first).text(width: width)
+    }
+
+    @Test("A component's page is exactly as written")
+    func component() throws {
+        #expect(
+            try page("vad") == """
+                vad (stage): Hears where speech begins and ends.
+
+                  takes  pcm16 at 16000 Hz
+                  gives  what it takes
+
+                  setting          value          default  meaning
+                  silenceMs        100 to 5000    700      Silence that ends speech, in milliseconds.
+                  minimumSpeechMs  0 to 2000      120      Sound that speech needs, in milliseconds.
+                  threshold        0 to 1         0.5      How sure it must be.
+                  debug            true or false  false    Whether to explain itself. (advanced)
+
+                """)
+        #expect(
+            try page("echo") == """
+                echo (agent): Gives every frame back.
+
+                  takes  what the chain has there
+                  gives  what the chain has there
+
+                It has no settings.
+
+                """)
+        #expect(
+            try page("resampler", width: 60) == """
+                resampler (stage): Changes the sample rate.
+
+                  takes  pcm16
+                  gives  pcm16 at 16000 Hz with "rateHz": 16000
+
+                  setting  value          default
+                  rateHz   8000 to 48000  required
+                      Rate of what it gives, in Hz. For instance
+                      16000
+
+                """)
+    }
+
+    @Test("Pages keep to their width", arguments: [60, 80, 100, 140])
+    func width(_ width: Int) throws {
+        let registry = try ComponentRegistry.test()
+        for name in registry.pageNames {
+            for line in try page(name, width: width).split(separator: "\n") {
+                let isOneWord = line.split(separator: " ").contains { $0.count > width - 40 }
+                #expect(line.count <= width || isOneWord, "\(name): \(line)")
+            }
+        }
+        for line in registry.list(width: width).split(separator: "\n") { #expect(line.count <= width, "\(line)") }
+    }
+
+    @Test("The list has everything once, by kinds")
+    func list() throws {
+        #expect(
+            try ComponentRegistry.test().list(width: 78) == """
+                transports
+                  twilio      A telephone carrier.
+                  wav         A file.
+                stages
+                  decoder     Turns G.711 into linear samples.
+                  resampler   Changes the sample rate.
+                  vad         Hears where speech begins and ends.
+                  encoder     Turns linear samples into G.711.
+                agents
+                  echo        Gives every frame back.
+                  script      Says what it is told to.
+                  elevenlabs  A vendor's conversational agent.
+                  realtime    Another vendor's agent.
+                structure
+                  agent       The agent: the first backend that answers, the next when it fails.
+                  tee         Sends a copy of everything into a side chain, which cannot delay or
+                              change the main one.
+                  switch      Runs one of several chains: chosen by a variable, or by the last key
+                              that was pressed.
+                  include     Puts the stages of a shared file here.
+                documents
+                  pipeline    What the calls to some numbers run through, from the carrier to the
+                              agent and back.
+                  when        The rules of a pipeline, a list: the first that holds decides.
+                              Conditions must all hold; the outcome is "pipeline" or "say".
+                  fragment    Stages that pipelines take into their own by "include".
+                  server      The file server.json, which stands beside the pipelines of a server.
+
+                """)
+    }
+
+    @Test("A page is JSON for tools")
+    func json() throws {
+        let list = try #require(
+            try JSONSerialization.jsonObject(with: Data(try ComponentRegistry.test().json.text().utf8))
+                as? [[String: Any]])
+        #expect(
+            list.compactMap { $0["type"] as? String } == [
+                "twilio", "wav", "decoder", "resampler", "vad", "encoder", "echo", "script", "elevenlabs", "realtime",
+                "agent", "tee", "switch", "include",
+            ])
+        #expect(list.last?["kind"] as? String == "structure")
+        let vad = try #require(list.first { $0["type"] as? String == "vad" })
+        #expect((vad["formats"] as? [String: String])?["takes"] == "pcm16 at 16000 Hz")
+        let silence = try #require((vad["fields"] as? [[String: Any]])?.first)
+        #expect(silence["minimum"] as? Int == 100 && silence["default"] as? Int == 700)
+        #expect(silence["unit"] as? String == "milliseconds" && silence["required"] as? Bool == false)
+        for page in try ComponentRegistry.test().documentPages {
+            let object = try JSONSerialization.jsonObject(with: Data(page.json.text().utf8)) as? [String: Any]
+            #expect((object?["fields"] as? [Any])?.isEmpty == false)
+        }
+    }
+
+    @Test("The page of a pipeline has every key that a pipeline may have")
+    func keys() throws {
+        let described = Set(DocumentKeys.pipeline.map(\.name))
+        #expect(described.isSuperset(of: PipelineDocument.keys))
+        let (_, findings) = PipelineSet.load(
+            sources: [SourceText(file: "x.json", #"{"name": 1}"#)], registry: try .test(), environment: [:])
+        #expect(findings.hasErrors)
+    }
+
+    @Test(
+        "Texts are wrapped at words",
+        arguments: [
+            ("", 10, 0, [""]), ("one two", 10, 0, ["one two"]), ("one two three", 8, 2, ["one two", "  three"]),
+            ("  one two", 5, 2, ["  one", "  two"]), ("longerthanwide x", 5, 0, ["longerthanwide", "x"]),
+            ("a  b", 10, 0, ["a  b"]),
+        ] as [(String, Int, Int, [String])])
+    func wrap(_ text: String, _ width: Int, _ hanging: Int, _ lines: [String]) {
+        #expect(wrapped(text, width: width, hanging: hanging) == lines)
+    }
+}
