@@ -3,6 +3,7 @@ public import PatchbayConfig
 import PatchbayControl
 import PatchbayCore
 import PatchbayProcessors
+import PatchbayTransports
 
 /// Runs tests of files, one after another.
 public struct ScenarioRunner: Sendable {
@@ -47,6 +48,12 @@ public struct ScenarioRunner: Sendable {
             trace.note(.ended, at: .zero, "\(EndReason(.answeredByRule, rule))")
             for step in scenario.caller { trace.problems.append("\(step.place) never came: a rule said \"\(words)\"") }
             return trace
+        }
+        guard plan.transport.component is TwilioTransport else {
+            throw PipelineError(
+                .stageFailed,
+                "the caller of a test speaks Twilio's protocol, not \"\(plan.transport.component.spec.type)\"",
+                place: plan.file)
         }
         let recordings = try ScenarioRecordings()
         defer { recordings.remove() }
