@@ -46,7 +46,7 @@ public struct ScenarioRunner: Sendable {
             trace.said = words
             trace.end = EndReason(.answeredByRule, rule)
             trace.note(.ended, at: .zero, "\(EndReason(.answeredByRule, rule))")
-            for step in scenario.caller { trace.problems.append("\(step.place) never came: a rule said \"\(words)\"") }
+            for step in scenario.caller { trace.problems.append("\(step.place) never came: a rule spoke instead") }
             return trace
         }
         guard plan.transport.component is TwilioTransport else {
