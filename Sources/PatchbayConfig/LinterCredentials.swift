@@ -74,10 +74,11 @@ extension Diagnostic {
     ///   - range: What in the source the finding is about.
     ///   - hidden: What in the source is not shown.
     func withoutCredentials(of source: SourceText, at range: Range<Int>, _ hidden: [Range<Int>]) -> Diagnostic {
-        let secrets = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }.prefix(8)
-            .map { source.text(in: $0).drop { "\"'`".contains($0) } }
-            .map { $0.hasSuffix("\"") || $0.hasSuffix("'") ? String($0.dropLast()) : String($0) }
-            .filter { $0.utf8.count >= 3 }
+        let touched = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }.prefix(8)
+        let secrets = touched.map { (range: Range<Int>) -> String in
+            let text: Substring = source.text(in: range).drop { (letter: Character) in "\"'`".contains(letter) }
+            return text.hasSuffix("\"") || text.hasSuffix("'") ? String(text.dropLast()) : String(text)
+        }.filter { $0.utf8.count >= 3 }
         func clean(_ text: String) -> String {
             var text = text
             for secret in secrets {

@@ -94,7 +94,7 @@ extension PipelineOutline {
         file = document.file
         version = document.version
         numbers = document.numbers.map(\.pattern.description)
-        rules = document.rules.map { Rule(condition: $0.words, outcome: $0.outcome) }
+        rules = document.rules.map { Rule(condition: $0.condition, outcome: $0.outcome) }
         carrier = document.transport.component.spec.type
         carrierFormat = document.transport.component.format(document.transport.settings)
         latencyBudgetMs = document.latencyBudgetMs
@@ -118,7 +118,7 @@ extension PipelineOutline {
         file = document.file
         version = document.version
         numbers = document.numbers.map(\.pattern.description)
-        rules = document.rules.map { Rule(condition: $0.words, outcome: $0.outcome) }
+        rules = document.rules.map { Rule(condition: $0.condition, outcome: $0.outcome) }
         carrier = plan.transport.component.spec.type
         carrierFormat = plan.transport.component.format(plan.transport.settings)
         latencyBudgetMs = document.latencyBudgetMs
@@ -204,8 +204,8 @@ extension ValueCondition {
 }
 
 extension CallRule {
-    /// What must hold, in words: `caller +4930*, outside Europe/Berlin hours`.
-    var words: String {
+    /// What must hold, in words: `caller +4930*, outside Mon–Fri 09:00-17:00 (Europe/Berlin)`.
+    var condition: String {
         var words: [String] = []
         if let callers { words.append("caller \(callers.map(\.description).shortList(4))") }
         if let during { words.append("during \(during.words)") }
