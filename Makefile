@@ -6,9 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BUILD := .build
 PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools
-SOURCES := Package.swift Sources Tests Benchmarks/Frames
+SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples
 
-.PHONY: help demo test unit interop bench format lint setup venv clean
+.PHONY: help demo test unit example interop bench format lint setup venv clean
 
 help:
 	@echo "make demo     a whole call with no account: prints the timeline, writes demo.wav"
@@ -42,7 +42,14 @@ unit: setup
 	$(SWIFT) build -j $(JOBS) --build-tests
 	$(SWIFT) test --skip-build
 
-interop: unit venv
+# The example is another package. It shares what was built here, and leaves no plan of its own behind.
+example: unit
+	rm -f $(BUILD)/debug/description.json
+	$(SWIFT) build -j $(JOBS) --package-path Examples/Concierge --scratch-path $(BUILD) --build-tests
+	$(SWIFT) test --package-path Examples/Concierge --scratch-path $(BUILD) --skip-build
+	rm -f $(BUILD)/debug/description.json
+
+interop: example venv
 	PATCHBAY_BINARY=$(BUILD)/debug/patchbay $(VENV)/bin/python -m pytest -q Tests/Interop
 
 test: unit interop

@@ -132,7 +132,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "PatchbayScenariosTests", dependencies: ["PatchbayScenarios", "Patchbay"], swiftSettings: strict),
+            name: "PatchbayScenariosTests",
+            dependencies: [
+                "PatchbayScenarios", "Patchbay", "PatchbaySimulators", "PatchbayTesting", nio("NIOPosix"), httpClient,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "PatchbayTestingTests", dependencies: ["PatchbayTesting", "Patchbay"], swiftSettings: strict),
         .testTarget(

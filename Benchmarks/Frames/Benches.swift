@@ -13,6 +13,14 @@ struct ChainBench {
         try? chain.send(frame, at: now)
         chain.takeExits(into: &exits)
     }
+
+    mutating func tick(at now: MediaTime) {
+        try? chain.deadlinesReached(at: now)
+        chain.takeExits(into: &exits)
+    }
+
+    /// Frames that left the chain last.
+    var exitCount: Int { exits.count }
 }
 
 /// A whole call on a virtual clock: messages in, messages out, nothing kept.

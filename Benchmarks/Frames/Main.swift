@@ -97,12 +97,62 @@ enum Frames {
                 Stage("pass", address: "stages[\(index)]", takes: .telephony, gives: .telephony, processor: Pass())
             })
         var now = MediaTime.zero
-        return [
-            Measure.run("one frame through eight stages that pass it on") {
-                now = now + .milliseconds(20)
-                eight.send(frame, at: now)
+        let passing = Measure.run("one frame through eight stages that pass it on") {
+            now = now + .milliseconds(20)
+            eight.send(frame, at: now)
+        }
+        return [passing] + (try branches(frame))
+    }
+
+    /// What stages with branches add to a packet.
+    private static func branches(_ frame: Frame) throws -> [Measure.Result] {
+        func stage(
+            _ component: any StageComponent, _ values: [String: VariableValue] = [:], _ format: AudioFormat
+        ) throws -> Stage {
+            let settings = Settings(component.spec.fields, values)
+            let output = try component.output(for: format, settings: settings)
+            let processor = try component.makeProcessor(taking: format, giving: output, settings: settings)
+            return Stage(component.spec.type, address: "", takes: format, gives: output, processor: processor)
+        }
+        func branching(_ processor: any Processor) -> Stage {
+            Stage("branches", address: "", takes: .pcm(16000), gives: .pcm(16000), processor: processor)
+        }
+        func hearing() throws -> [Stage] {
+            [try stage(Decoder(), [:], .telephony), try stage(Resampler(), ["rateHz": 16000], .pcm(8000))]
+        }
+        func vad() throws -> Stage { try stage(VAD(), [:], .pcm(16000)) }
+        func gain(_ decibels: Double) throws -> Stage {
+            try stage(Gain(), ["gainDb": .number(decibels)], .pcm(16000))
+        }
+        let beside = try hearing() + [branching(TeeStage([try gain(3), try vad()])), try gain(-3)]
+        let chosen =
+            try hearing() + [
+                branching(KeySwitchStage(cases: ["1": [try gain(3)], "2": [try vad()]], otherwise: [try gain(-3)]))
+            ]
+        var results: [Measure.Result] = []
+        for (name, stages, packets) in [
+            ("decoder, resampler, gain: a packet and a tick", try hearing() + [try gain(-3)], 1),
+            ("the same with a tee of gain and vad", beside, 1),
+            ("the same, three packets before each tick", beside, 3),
+            ("decoder, resampler, one of three branches: a packet and a tick", chosen, 1),
+        ] {
+            var bench = ChainBench(stages)
+            var now = MediaTime.zero
+            var exits = 0
+            results.append(
+                Measure.run(name) {
+                    now = now + .milliseconds(20)
+                    for _ in 0..<packets {
+                        bench.send(frame, at: now)
+                        exits &+= bench.exitCount
+                    }
+                    bench.tick(at: now)
+                })
+            guard exits > 0 || results.last?.nanoseconds.isNaN == true else {
+                throw Failure(description: "nothing came out of \"\(name)\"")
             }
-        ]
+        }
+        return results
     }
 
     // MARK: Calls

@@ -17,11 +17,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+import tenants
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE / "build"
@@ -37,6 +40,7 @@ class Contestant:
     kind: str  # "c", "go" or "patchbay"
     mode: str
     agent_format: str  # empty: no agent socket
+    reloads: bool = False  # 10,000 numbers are reloaded once a second meanwhile
 
 
 SILERO_MODEL = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "patchbay" / "silero_vad.onnx"
@@ -66,6 +70,7 @@ CONTESTANTS = [
     Contestant("go-resample", "go", "resample", "pcm_16000"),
     Contestant("patchbay-passthrough", "patchbay", "passthrough", "ulaw_8000"),
     Contestant("patchbay-decoded", "patchbay", "decoded", "pcm_16000"),
+    Contestant("patchbay-reload", "patchbay", "decoded", "pcm_16000", reloads=True),
     Contestant("patchbay-vad", "patchbay", "vad", "pcm_16000"),
     Contestant("patchbay-silero", "patchbay", "silero", "pcm_16000"),
     Contestant("patchbay-medium", "patchbay", "medium", "pcm_16000"),
@@ -126,6 +131,48 @@ class Sample:
         if self.threads and self.threads.keys() == before.threads.keys():
             return sum(self.threads.values()) - sum(before.threads.values())
         return self.user + self.system - before.user - before.system
+
+
+class Reloader(threading.Thread):
+    """Gives a running server other pipelines once a second, and has it load them."""
+
+    def __init__(self, folder, port):
+        super().__init__(daemon=True)
+        self.target = folder / "tenant-0000.json"
+        self.url = f"http://127.0.0.1:{port}/pipelines/reload"
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
+        # Two texts in turn, so that every load brings a new version into force.
+        self.texts = []
+        for mark in ("odd", "even"):
+            tenants.write(folder / "texts" / mark, mark=mark)
+            self.texts.append((folder / "texts" / mark / "tenant-0000.json").read_bytes())
+        self.done = threading.Event()
+        self.load_ms, self.faults = [], []
+
+    def reload(self):
+        beside = self.target.with_suffix(".tmp")
+        beside.write_bytes(self.texts[len(self.load_ms) % 2])
+        os.replace(beside, self.target)
+        with self.opener.open(urllib.request.Request(self.url, b""), timeout=10) as response:
+            answer = json.load(response)
+        if answer["result"] != "loaded":
+            raise ValueError(f"the reload was answered with {answer['result']}")
+        self.load_ms.append(answer["loadMs"])
+
+    def run(self):
+        next_time = time.monotonic()
+        while not self.done.wait(max(0, next_time - time.monotonic())):
+            next_time += 1
+            try:
+                self.reload()
+            except (OSError, ValueError, KeyError) as error:
+                self.faults.append(str(error))
+
+    def stop(self):
+        self.done.set()
+        self.join(15)
+        self.target.unlink(missing_ok=True)  # the next bridge reads the same folder
+        return {"count": len(self.load_ms), "loadMs": self.load_ms, "faults": self.faults}
 
 
 def number(text, key):
@@ -285,9 +332,22 @@ class Bench:
             def take(key, phones):
                 moments[key] = (Sample(bridge.pid), Sample(agent.pid), Sample(phones), core_times())
 
-            phones = self.phones(
-                contestant, port, calls, self.options.seconds,
-                at_steady=lambda pid: take("from", pid), at_draining=lambda pid: take("to", pid))
+            reloader = Reloader(self.folder / "Pipelines", port) if contestant.reloads else None
+
+            def begin(phones):
+                take("from", phones)
+                if reloader:
+                    reloader.start()
+
+            reloads = None
+
+            def end(phones):
+                nonlocal reloads
+                take("to", phones)
+                if reloader:
+                    reloads = reloader.stop()
+
+            phones = self.phones(contestant, port, calls, self.options.seconds, at_steady=begin, at_draining=end)
             if len(moments) < 2:
                 raise Failure(f"no steady part: {phones['lastError']}")
             after = self.settled(bridge, before.descriptors)
@@ -317,6 +377,7 @@ class Bench:
             "kBPerCall": (bridge_1.rss - before.rss) / calls,
             "descriptors": {"before": before.descriptors, "steady": bridge_1.descriptors, "after": after.descriptors},
             "phones": phones,
+            "reloads": reloads,
         }
 
     def settled(self, process, descriptors):
@@ -466,7 +527,7 @@ def print_loads(results):
     if any(is_disturbed(result) for result in results):
         print("*: another program used the cores, or the phones were late; do not believe this row.")
     for result in results:
-        for note in notes(result):
+        for note in list(notes(result)) + list(reload_notes(result, results)):
             print(f"{result['bridge']} with {result['calls']} calls: {note}")
 
 
@@ -499,6 +560,23 @@ def notes(result):
         yield f"p99 of the repeats {values} ms, the row is the median"
     if phones["lateMs"]["p99"] > 5:
         yield f"the phones themselves were late by {phones['lateMs']['p99']:.1f} ms (p99)"
+
+
+def reload_notes(result, results):
+    """How the reloads went, and what they did to the calls beside the same calls without."""
+    reloads = result["reloads"]
+    if not reloads:
+        return
+    loads = sorted(reloads["loadMs"])
+    if not loads:
+        yield f"no reload succeeded: {(reloads['faults'] or ['none was made'])[-1]}"
+        return
+    yield (f"{reloads['count']} reloads of 10,000 numbers, median {loads[len(loads) // 2]} ms, longest {loads[-1]} ms"
+           + (f", {len(reloads['faults'])} failed, at last by \"{reloads['faults'][-1]}\"" if reloads["faults"] else ""))
+    for other in results:
+        if other["bridge"] == "patchbay-decoded" and other["calls"] == result["calls"]:
+            own, undisturbed = result["phones"]["latencyMs"]["p99"], other["phones"]["latencyMs"]["p99"]
+            yield f"p99 {own:.1f} ms, {own - undisturbed:+.1f} ms against patchbay-decoded, which has no reloads"
 
 
 def print_churn(results):

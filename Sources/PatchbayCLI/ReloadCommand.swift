@@ -97,13 +97,16 @@ struct ReloadCommand: AsyncParsableCommand {
             Terminal.result("  \(pipeline.name.padded(to: 14)) version \(pipeline.version)  (\(pipeline.file))")
         }
         if shown.count > Self.listed { Terminal.result("  and \(shown.count - Self.listed) more") }
-        for name in answer.removed.prefix(Self.listed) { Terminal.result("  \(name.padded(to: 14)) is no longer there") }
+        for name in answer.removed.prefix(Self.listed) {
+            Terminal.result("  \(name.padded(to: 14)) is no longer there")
+        }
     }
 
     private static func words(_ status: Int, _ message: String?, _ server: String, _ path: String) -> String {
         let reason = message.map { ": \($0)" } ?? ""
         return switch status {
-        case 401: "\(server) does not take the token\(reason); set PATCHBAY_ADMIN_TOKEN to the server's, or pass --token"
+        case 401:
+            "\(server) does not take the token\(reason); set PATCHBAY_ADMIN_TOKEN to the server's, or pass --token"
         case 403: "\(server) refuses\(reason)"
         case 404: "\(server) has nothing at \(path); --path names another place, as \"paths\" of its server.json has it"
         case 409: "\(server) cannot do that\(reason)"

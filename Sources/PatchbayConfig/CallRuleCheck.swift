@@ -38,7 +38,8 @@ struct CallRuleCheck {
     /// A pipeline that is led to is called with the variables of somebody else's numbers.
     private func reportMissingVariables() {
         let documents = Dictionary(
-            entries.compactMap { entry in entry.document.map { ($0.name, $0) } }, uniquingKeysWith: { first, _ in first })
+            entries.compactMap { entry in entry.document.map { ($0.name, $0) } },
+            uniquingKeysWith: { first, _ in first })
         for entry in entries where !entry.references.isEmpty {
             guard let document = entry.document else { continue }
             // Numbers differ in the values of their variables, rarely in the names.

@@ -119,7 +119,9 @@ struct CallingHoursReader {
         guard times.count == 2, times.allSatisfy({ (1...2).contains($0.count) }) else { return nil }
         var words: [String] = []
         for time in times {
-            guard time.allSatisfy({ (1...2).contains($0.utf8.count) && $0.utf8.allSatisfy(\.isDigit) }) else { return nil }
+            guard time.allSatisfy({ (1...2).contains($0.utf8.count) && $0.utf8.allSatisfy(\.isDigit) }) else {
+                return nil
+            }
             let parts = time.map { $0.utf8.count == 1 ? "0\($0)" : String($0) }
             words.append(parts.count == 1 ? "\(parts[0]):00" : parts.joined(separator: ":"))
         }

@@ -74,11 +74,13 @@ extension Diagnostic {
     ///   - range: What in the source the finding is about.
     ///   - hidden: What in the source is not shown.
     func withoutCredentials(of source: SourceText, at range: Range<Int>, _ hidden: [Range<Int>]) -> Diagnostic {
-        let touched = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }.prefix(8)
-        let secrets = touched.map { (range: Range<Int>) -> String in
-            let text: Substring = source.text(in: range).drop { (letter: Character) in "\"'`".contains(letter) }
-            return text.hasSuffix("\"") || text.hasSuffix("'") ? String(text.dropLast()) : String(text)
-        }.filter { $0.utf8.count >= 3 }
+        var secrets: [String] = []
+        for stretch in hidden.filter({ $0.overlaps(range) || $0.contains(range.lowerBound) }).prefix(8) {
+            var secret = source.text(in: stretch)
+            secret = String(secret.drop { "\"'`".contains($0) })
+            if secret.hasSuffix("\"") || secret.hasSuffix("'") { secret.removeLast() }
+            if secret.utf8.count >= 3 { secrets.append(secret) }
+        }
         func clean(_ text: String) -> String {
             var text = text
             for secret in secrets {

@@ -37,6 +37,8 @@ public struct PipelineDocument: Sendable {
     public var options: Settings
 
     var transport: Choice<any TransportComponent>
+    /// The type of the transport that carries its calls.
+    public var transportType: String { transport.component.spec.type }
     /// The chains that the document's choices leave; one when it has none.
     var variants: [Variant]
     /// The fragments it includes, as diagnostics name them.

@@ -117,7 +117,9 @@ extension [String: VariableValue] {
 
     /// Prefixes under which well-known vendors hand out keys, and the forms of bearer tokens.
     private static func looksLikeSecret(_ text: String) -> Bool {
-        let prefixes = ["sk-", "sk_", "rk_", "xi-", "ghp_", "xoxb-", "AKIA", "AIza", "Bearer ", "Basic ", "eyJ", "-----BEGIN "]
+        let prefixes = [
+            "sk-", "sk_", "rk_", "xi-", "ghp_", "xoxb-", "AKIA", "AIza", "Bearer ", "Basic ", "eyJ", "-----BEGIN ",
+        ]
         return text.utf8.count >= 12 && prefixes.contains(where: text.hasPrefix)
     }
 }

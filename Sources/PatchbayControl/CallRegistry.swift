@@ -97,7 +97,9 @@ final class CallRegistry: Sendable {
     /// How many calls run with each version of each pipeline.
     func runningVersions() -> [String: [String: Int]] {
         state.withLock { state in
-            state.running.values.reduce(into: [:]) { $0[$1.info.pipeline, default: [:]][$1.info.version, default: 0] += 1 }
+            state.running.values.reduce(into: [:]) {
+                $0[$1.info.pipeline, default: [:]][$1.info.version, default: 0] += 1
+            }
         }
     }
 

@@ -38,7 +38,9 @@ public struct PipelineSource: Sendable {
                 var options = options
                 options.otherPipelines.formUnion(set.documents.map(\.name))
                 // A document that comes over the network may include what is included already, and read nothing else.
-                options.fragments = Set(set.documents.flatMap(\.fragments)).compactMap { try? SourceText.read($0).get() }
+                options.fragments = Set(set.documents.flatMap(\.fragments)).compactMap {
+                    try? SourceText.read($0).get()
+                }
                 do {
                     return PipelineSet.load(
                         sources: [source], registry: registry, environment: try await environment(), options: options

@@ -76,8 +76,10 @@ public final class Switchboard: Sendable {
         let log = CallLog(logger: logger)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
-            farewell: carrierREST.map { rest in
-                { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
+            farewell: carrierREST.flatMap { rest in
+                // Calls of other carriers are not known there.
+                guard route.document.transportType == TwilioTransport().spec.type else { return nil }
+                return { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
         ) { [registry] call, reason in registry.ended(call.info.id, reason) }
         let record = CallRecord(

@@ -99,7 +99,8 @@ public struct KeySwitchStage: Processor {
     }
 
     /// Hands on what the chosen branch has made of `frame`, or of its deadlines.
-    private mutating func giveOut(after frame: Frame?, hidingIt isHidden: Bool = false, into output: inout FrameOutput) {
+    private mutating func giveOut(after frame: Frame?, hidingIt isHidden: Bool = false, into output: inout FrameOutput)
+    {
         let index = chosen
         branches[index].takeExits { made in
             if isHidden, case .utteranceEnded = made { return }

@@ -130,6 +130,25 @@ def test_watching_sees_a_link_that_is_exchanged(serve, tmp_path):
     wait("the other folder", lambda: description(server) == "second")
 
 
+def test_watching_follows_the_fragments_that_are_included(serve, tmp_path):
+    pipelines_folder = tmp_path
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    for folder in (pipelines_folder / "shared", elsewhere):
+        folder.mkdir()
+        (folder / "part.json").write_text('{"stages": ["decoder"]}')
+    document = echo("one").replace(
+        '["echo"]', '[{"type": "include", "file": "%s"}, "echo", "encoder"]')
+    server = serve(document % "shared/part.json", arguments=["--watch"])
+    replace(pipelines_folder / "shared" / "part.json", '{"stages": ["decoder", "vad"]}')
+    wait("the fragment", lambda: pipelines(server)["revision"] == 2)
+    replace(pipelines_folder / "0.json", document % (elsewhere / "part.json"))
+    wait("the document", lambda: pipelines(server)["revision"] == 3)
+    replace(elsewhere / "part.json", '{"stages": ["decoder", "vad"]}')
+    wait("the fragment from elsewhere", lambda: pipelines(server)["revision"] == 4)
+    (elsewhere / "part.json").unlink()
+    wait("its end", lambda: "lastError" in pipelines(server))
+
+
 def test_the_command_reloads_and_goes_back(serve, tmp_path):
     server = serve(echo("one"))
     result = reload(server)

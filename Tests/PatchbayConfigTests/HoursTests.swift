@@ -87,7 +87,9 @@ struct HoursTests {
                 zone: "UTC", week: ["friday": ["22:00-02:00"], "saturday": ["09:00-17:00"]],
                 dates: ["2026-12-26": [], "2027-01-01": [], "2027-01-02": ["12:00-13:00"]],
                 open: ["2026-12-26T01:59:00Z", "2026-12-19T10:00:00Z", "2027-01-02T12:30:00Z"],
-                closed: ["2026-12-26T10:00:00Z", "2027-01-01T23:00:00Z", "2027-01-02T01:00:00Z", "2027-01-02T10:00:00Z"]),
+                closed: [
+                    "2026-12-26T10:00:00Z", "2027-01-01T23:00:00Z", "2027-01-02T01:00:00Z", "2027-01-02T10:00:00Z",
+                ]),
             // Without weekdays, and before 1970.
             Case(
                 zone: "UTC", week: [:], dates: ["1969-07-20": ["20:00-21:00"]],
@@ -104,7 +106,9 @@ struct HoursTests {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("seed \(seed)")
         var random = SeededGenerator(seed: seed)
-        let zones = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]
+        let zones = [
+            "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "UTC",
+        ]
         for _ in 0..<300 {
             let zone = try #require(TimeZone(identifier: zones.randomElement(using: &random) ?? ""))
             var calendar = Calendar(identifier: .gregorian)
@@ -148,7 +152,8 @@ struct HoursTests {
     @Test(
         "Spans are HH:MM-HH:MM",
         arguments: [
-            ("09:00-17:30", 540, 1050), ("00:00-24:00", 0, 1440), ("22:00-02:00", 1320, 1560), ("23:59-24:00", 1439, 1440),
+            ("09:00-17:30", 540, 1050), ("00:00-24:00", 0, 1440), ("22:00-02:00", 1320, 1560),
+            ("23:59-24:00", 1439, 1440),
             ("22:00-00:00", 1320, 1440), ("00:00-00:01", 0, 1),
         ])
     func spans(_ text: String, _ begin: Int, _ end: Int) throws {
@@ -159,8 +164,10 @@ struct HoursTests {
     @Test(
         "Anything else is none",
         arguments: [
-            "", "-", "09:00", "09:00-", "9:00-17:00", "09:00 - 17:00", "09:00–17:00", "09:00-17:60", "09:00-24:01", "24:00-24:00",
-            "24:00-01:00", "09:00-09:00", "09:00-17:00-18:00", "-1:00-02:00", "٠٩:00-17:00", "0a:00-17:00", "09.00-17.00",
+            "", "-", "09:00", "09:00-", "9:00-17:00", "09:00 - 17:00", "09:00–17:00", "09:00-17:60", "09:00-24:01",
+            "24:00-24:00",
+            "24:00-01:00", "09:00-09:00", "09:00-17:00-18:00", "-1:00-02:00", "٠٩:00-17:00", "0a:00-17:00",
+            "09.00-17.00",
             "25:00-26:00", "09:00-17:00 ",
         ])
     func badSpans(_ text: String) { #expect(CallingHours.Span(text) == nil) }
@@ -168,9 +175,11 @@ struct HoursTests {
     @Test(
         "Days are those of the calendar",
         arguments: [
-            ("2026-12-24", true), ("2024-02-29", true), ("2000-02-29", true), ("0001-01-01", true), ("9999-12-31", true),
+            ("2026-12-24", true), ("2024-02-29", true), ("2000-02-29", true), ("0001-01-01", true),
+            ("9999-12-31", true),
             ("2026-02-29", false), ("1900-02-29", false), ("2026-13-01", false), ("2026-00-10", false),
-            ("2026-04-31", false), ("2026-1-1", false), ("26-12-24", false), ("24.12.2026", false), ("2026/12/24", false),
+            ("2026-04-31", false), ("2026-1-1", false), ("26-12-24", false), ("24.12.2026", false),
+            ("2026/12/24", false),
             ("", false), ("2026-12-24T00:00", false), ("٢026-12-2", false),
         ])
     func days(_ text: String, _ isDay: Bool) {

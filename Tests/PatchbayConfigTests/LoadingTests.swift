@@ -181,7 +181,7 @@ struct HostileDocumentTests {
             ("bad numbers", "{\"numbers\": {", "\"1\": {},", "\"2\": {}}}"),
         ])
     func megabyte(_ name: String, _ head: String, _ body: String, _ tail: String) throws {
-        let count = (SourceText.maximumBytes - head.utf8.count - tail.utf8.count) / body.utf8.count
+        let count = ((1 << 20) - head.utf8.count - tail.utf8.count) / body.utf8.count
         let source = SourceText(file: "x.json", head + String(repeating: body, count: count) + tail)
         let (set, diagnostics) = PipelineSet.load(sources: [source], registry: try .test(), environment: [:])
         #expect(set == nil && !diagnostics.isEmpty)

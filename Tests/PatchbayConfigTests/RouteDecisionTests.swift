@@ -29,7 +29,8 @@ struct RouteDecisionTests {
     }
 
     /// Who answers: the pipeline's name, or the words in quotes.
-    private func answer(_ set: PipelineSet, _ number: String, from: String = "+15550001111", at date: String = open) throws
+    private func answer(_ set: PipelineSet, _ number: String, from: String = "+15550001111", at date: String = open)
+        throws
         -> String
     {
         switch set.decide(number, from: from, at: try HoursTests.date(date)) {
@@ -89,8 +90,11 @@ struct RouteDecisionTests {
     func variables() throws {
         let desk = Self.pipeline(
             "desk", numbers: #"{"+15550100001": {"salon": "Lena"}, "+15550100002": {"salon": "Max"}}"#,
-            when: #"[{"callers": ["+49*"], "say": "${salon} thanks ${call.from}."}, {"pipeline": "other"}]"#, say: "${salon}")
-        let set = try load([desk, Self.pipeline("other", variables: #"{"salon": "us", "mood": "fine"}"#, say: "${salon} ${mood}")])
+            when: #"[{"callers": ["+49*"], "say": "${salon} thanks ${call.from}."}, {"pipeline": "other"}]"#,
+            say: "${salon}")
+        let set = try load([
+            desk, Self.pipeline("other", variables: #"{"salon": "us", "mood": "fine"}"#, say: "${salon} ${mood}"),
+        ])
         #expect(try answer(set, "+15550100002", from: "+4930") == "\"Max thanks +4930.\"")
         guard case .pipeline(let route, _)? = set.decide("+15550100001", at: try HoursTests.date(Self.open)) else {
             Issue.record("no route")
@@ -114,7 +118,8 @@ struct RouteDecisionTests {
         #expect(try answer(set, "+15552", from: "+4930") == "vip", "a rule that names its own pipeline lets pass")
         #expect(try answer(set, "+15552", from: "+4940") == "\"Closed.\"")
         let chain = (0..<20).map { index in
-            Self.pipeline("p\(index)", numbers: index == 0 ? #"["*"]"# : "[]", when: #"[{"pipeline": "p\#((index + 1) % 20)"}]"#)
+            Self.pipeline(
+                "p\(index)", numbers: index == 0 ? #"["*"]"# : "[]", when: #"[{"pipeline": "p\#((index + 1) % 20)"}]"#)
         }
         let long = try load(chain)
         #expect(try answer(long, "+1") == "p8")
@@ -128,7 +133,8 @@ struct RouteDecisionTests {
         // Its own number sets the variable, the desk's does not.
         let end = Self.pipeline("end", numbers: #"{"+15552": {"salon": "Max"}}"#, say: "${salon}")
         #expect(try codes([desk, middle, end]) == [.unknownVariable])
-        #expect(try codes([desk.replacing("[\"+15551\"]", with: #"{"+15551": {"salon": "Lena"}}"#), middle, end]) == [])
+        #expect(
+            try codes([desk.replacing("[\"+15551\"]", with: #"{"+15551": {"salon": "Lena"}}"#), middle, end]) == [])
         let saying = Self.pipeline(
             "end", numbers: #"{"+15552": {"salon": "Max"}}"#, when: #"[{"say": "${salon} is closed."}]"#)
         #expect(try codes([desk, middle, saying]) == [.unknownVariable])
@@ -170,9 +176,11 @@ struct RouteDecisionTests {
     @Test(
         "Callers have five forms",
         arguments: [
-            ("+15551234567", true), ("+4930*", true), ("anonymous", true), ("client:desk", true), ("sip:a@b.example", true),
+            ("+15551234567", true), ("+4930*", true), ("anonymous", true), ("client:desk", true),
+            ("sip:a@b.example", true),
             ("client:*", true),
-            ("", false), ("*", false), ("Anonymous", false), ("client:", false), ("client:a b", false), ("tel:+1555", false),
+            ("", false), ("*", false), ("Anonymous", false), ("client:", false), ("client:a b", false),
+            ("tel:+1555", false),
             ("client:a*b*", false), ("+49*30", false), ("15551234567", false), ("restricted", false),
         ])
     func callers(_ text: String, _ isSound: Bool) {

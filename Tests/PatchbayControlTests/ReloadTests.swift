@@ -34,7 +34,8 @@ import Testing
         let one = echo("desk", "one"), two = echo("desk", "two")
         try await TestServer.run(one, source: shelf.source) { (server: TestServer) async throws in
             // No two packets of a second are alike: one that were lost, doubled or moved would show.
-            let spoken = (0..<12_000).map { (index: Int) -> UInt8 in UInt8((index / 160 * 7 + index % 160) % 96 + 0x10) }
+            let spoken = (0..<12_000).map { (index: Int) -> UInt8 in UInt8((index / 160 * 7 + index % 160) % 96 + 0x10)
+            }
             async let report = server.call(
                 "+15550100001",
                 [PhoneStep(.after(milliseconds: 100), .speak(spoken)), PhoneStep(.after(milliseconds: 300), .hangUp)])
@@ -49,7 +50,8 @@ import Testing
             }
             #expect(answers == ["loaded", "loaded", "loaded"])
             let new = try #require(
-                (try await server.get("/pipelines").json["pipelines"] as? [[String: Any]])?.first?["version"] as? String)
+                (try await server.get("/pipelines").json["pipelines"] as? [[String: Any]])?.first?["version"] as? String
+            )
             #expect(new != old)
             _ = try await server.webhook("/twilio/voice", form("CA2"))
             #expect(try await running(server, "desk") == [old: 1, new: 1])
@@ -59,9 +61,12 @@ import Testing
             #expect(try await running(server, "desk") == [old: 1, new: 1], "its calls are still listed")
 
             let done = try await report
-            let heard = Array(try #require(done.streams.first).receivedAudio.drop { $0 == 0xFF }.prefix(spoken.count - 320))
+            let heard = Array(
+                try #require(done.streams.first).receivedAudio.drop { $0 == 0xFF }.prefix(spoken.count - 320))
             #expect(heard == Array(spoken.prefix(heard.count)) && heard.count > 8000, "not one byte is missing")
-            #expect(try await calls(server).first { $0["callSid"] as? String == done.callSid }?["version"] as? String == old)
+            #expect(
+                try await calls(server).first { $0["callSid"] as? String == done.callSid }?["version"] as? String == old
+            )
         }
     }
 
@@ -167,11 +172,15 @@ import Testing
             #expect(try await lint(echo("new")) == [])
             let rule = echo("new").replacing(#""transport""#, with: #""when": [{"pipeline": "night"}], "transport""#)
             #expect(try await lint(rule) == [], "the pipelines in force can be led to")
-            #expect(try await lint(rule.replacing("night", with: "nigth")) == ["Pipelines/document.json unknown-pipeline"])
-            #expect(try await lint(echo("desk").replacing("echo\"]", with: "ecco\"]")) == ["Pipelines/0.json unknown-type"])
+            #expect(
+                try await lint(rule.replacing("night", with: "nigth")) == ["Pipelines/document.json unknown-pipeline"])
+            #expect(
+                try await lint(echo("desk").replacing("echo\"]", with: "ecco\"]")) == ["Pipelines/0.json unknown-type"])
             #expect(try await lint("") == ["Pipelines/document.json syntax"])
             let key = #"{"type": "elevenlabs", "agentId": "a", "apiKey": "sk-live-0123456789"}"#
-            #expect(try await lint(echo("new").replacing(#""echo""#, with: key)) == ["Pipelines/document.json plain-secret"])
+            #expect(
+                try await lint(echo("new").replacing(#""echo""#, with: key)) == ["Pipelines/document.json plain-secret"]
+            )
             let deep = String(repeating: "[", count: 100_000)
             #expect(try await lint(deep) == ["Pipelines/document.json limit-exceeded"])
             let huge = String(repeating: " ", count: SourceText.maximumBytes + 1)
@@ -185,7 +194,8 @@ import Testing
         let shelf = ShelfOfDocuments(echo("desk", "two"))
         try await TestServer.run(
             echo("desk", "one"), options: { $0.adminToken = Secret("letmein") },
-            settings: #"{"paths": {"pipelines": ["/admin/pipelines", "/p"]}, "public": ["numbers"]}"#, source: shelf.source
+            settings: #"{"paths": {"pipelines": ["/admin/pipelines", "/p"]}, "public": ["numbers"]}"#,
+            source: shelf.source
         ) { (server: TestServer) async throws in
             #expect(try await server.get("/pipelines").status == 404)
             #expect(try await server.get("/p").status == 200)
@@ -212,14 +222,17 @@ import Testing
             for _ in 0..<2 {
                 let hidden = try await server.webhook("/twilio/voice", form("CA1", from: "+266696687"))
                 #expect(hidden.status == 200)
-                #expect(hidden.body.contains("<Response><Say>Lena &amp; Co. take no hidden calls.</Say><Hangup /></Response>"))
+                #expect(
+                    hidden.body.contains(
+                        "<Response><Say>Lena &amp; Co. take no hidden calls.</Say><Hangup /></Response>"))
             }
             let listed = try await calls(server)
             #expect(listed.count == 1, "a repeated webhook is no second call")
             #expect(listed.first?["state"] as? String == "ended" && listed.first?["pipeline"] as? String == "desk")
             #expect(listed.first?["endReason"] as? String == "answeredByRule: desk when[0]")
             let one = try await server.get("/calls/CA1").json
-            #expect((one["rules"] as? [String])?.first?.hasPrefix("desk when[0] holds: the caller is anonymous") == true)
+            #expect(
+                (one["rules"] as? [String])?.first?.hasPrefix("desk when[0] holds: the caller is anonymous") == true)
             #expect(try await server.get("/calls").json["active"] as? Int == 0)
             #expect(
                 try await server.get("/metrics").body.contains(#"patchbay_calls_total{outcome="answeredByRule"} 1"#))

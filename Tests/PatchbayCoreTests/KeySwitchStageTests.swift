@@ -122,7 +122,8 @@ import Testing
 
     @Test func onlyTheChosenBranchIsHeardUpstream() throws {
         var harness = harness(
-            ["1": [Spy(notes, requests: [.recording(.pause)])]], otherwise: [Spy(notes, requests: [.recording(.resume)])])
+            ["1": [Spy(notes, requests: [.recording(.pause)])]],
+            otherwise: [Spy(notes, requests: [.recording(.resume)])])
         _ = try harness.push(.dtmf("5"))
         #expect(harness.takeUpstream().words == ["resume"])
         _ = try harness.push(.dtmf("1"))

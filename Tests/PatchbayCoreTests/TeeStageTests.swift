@@ -57,7 +57,9 @@ import Testing
 
     @Test func aFullQueueGivesUpTheOldestDataOnly() throws {
         var harness = harness([stage(Spy(notes))], capacity: 3)
-        for frame in [text("1"), .dtmf("*"), text("2"), .speechStarted, text("3"), .hangup(EndReason(.idle)), .dtmf("#")] {
+        for frame in [
+            text("1"), .dtmf("*"), text("2"), .speechStarted, text("3"), .hangup(EndReason(.idle)), .dtmf("#"),
+        ] {
             #expect(try harness.push(frame).count == 1)
         }
         _ = try harness.advance(by: .zero)

@@ -131,6 +131,6 @@ extension TimeSpan {
         let milliseconds = abs(self.milliseconds)
         let hundredths = String(milliseconds % 1000 / 10)
         return
-            "\(nanoseconds < 0 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
+            "\(nanoseconds < 0 && milliseconds >= 10 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
     }
 }

@@ -170,7 +170,7 @@ struct ScenarioCall {
         case .playbackResumed: trace.note(.playbackResumed, at: time)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
         case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
-            .agentFailed, .fault, .hangingUp:
+            .agentFailed, .stageFailed, .fault, .hangingUp:
             break
         }
     }

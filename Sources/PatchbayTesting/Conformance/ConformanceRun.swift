@@ -12,8 +12,8 @@ struct ConformanceRun {
     private(set) var now = MediaTime(milliseconds: 1000)
     /// Everything that came out so far.
     private(set) var frames: [Frame] = []
-    /// The same with its time, and what was asked of the call: two runs are alike when their logs are.
-    private(set) var log: [String] = []
+    /// The same with its time, and what was asked of the call.
+    private var log: [(time: MediaTime, manner: String, frame: Frame)] = []
     private(set) var findings: ConformanceFindings
     /// The stage threw; nothing more is learned from it.
     private(set) var isDead = false
@@ -90,6 +90,9 @@ struct ConformanceRun {
         return seen
     }
 
+    /// What came out and what was asked of the call, with the times: two runs are alike when their logs are.
+    var lines: [String] { log.map { "\($0.time.milliseconds) ms, \($0.manner)\(exactText(of: $0.frame))" } }
+
     /// Audio that came out and is nobody's background.
     var spoken: [AudioFrame] { frames.spoken }
 
@@ -102,8 +105,8 @@ struct ConformanceRun {
         let new = output.takeDownstream()
         let requests = output.takeUpstream()
         frames += new
-        log += new.map { "\(now.milliseconds) ms: \(exactText(of: $0))" }
-        log += requests.map { "\(now.milliseconds) ms, upstream: \(exactText(of: $0))" }
+        log += new.map { (now, "", $0) }
+        log += requests.map { (now, "upstream ", $0) }
         for frame in new {
             if case .audio(let audio) = frame { inspect(audio) }
             if let stamp = frame.generation, !stamps.contains(stamp), stamp != 0 || !stamps.isEmpty {

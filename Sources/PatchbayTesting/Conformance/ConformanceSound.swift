@@ -42,7 +42,7 @@ enum ConformanceSound {
         var payloads: [ByteBuffer] = []
         for start in stride(from: 0, to: samples.count, by: max(1, format.sampleFramesPerPacket)) {
             let packet = samples[start..<min(start + format.sampleFramesPerPacket, samples.count)]
-            var rest = packet.flatMap { Array(repeating: $0, count: channels) }[...]
+            var rest = channels == 1 ? packet : packet.flatMap { Array(repeating: $0, count: channels) }[...]
             while !rest.isEmpty {
                 var room = [UInt8](repeating: 0, count: encoder.maximumPayload(forSamples: rest.count))
                 let run = try encode(encoder, rest, into: &room)

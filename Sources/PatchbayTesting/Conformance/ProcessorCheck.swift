@@ -9,7 +9,7 @@ struct ProcessorCheck {
     let giving: AudioFormat
     let options: ProcessorConformance.Options
     var findings: ConformanceFindings
-    /// Half a second of sound in the format that the stage takes, and the same silent.
+    /// Sound in the format that the stage takes, some packets and a piece of one, and as much silence.
     private(set) var voice: [ByteBuffer] = []
     private var silence: [ByteBuffer] = []
 
@@ -23,7 +23,7 @@ struct ProcessorCheck {
         self.options = options
         findings = ConformanceFindings(exempt: options.exempt)
         do throws(CodecError) {
-            let samples = ConformanceSound.voice(milliseconds: 507, sampleRate: taking.sampleRate, seed: options.seed)
+            let samples = ConformanceSound.voice(milliseconds: 307, sampleRate: taking.sampleRate, seed: options.seed)
             voice = try ConformanceSound.payloads(samples, format: taking)
             silence = try ConformanceSound.payloads(samples.map { _ in 0 }, format: taking)
         } catch {
@@ -81,27 +81,33 @@ struct ProcessorCheck {
         let all = everyFrame
         for (index, frame) in all.enumerated() {
             let isDuty = index >= all.count - 4
-            guard isDuty || !options.swallows(frame), var run = begin("passing \(caseName(of: frame))") else { continue }
+            guard isDuty || !options.swallows(frame), var run = begin("passing \(caseName(of: frame))") else {
+                continue
+            }
             if case .callStarted = frame {} else { run.push(Self.callStart) }
-            run.play(Array(voice.prefix(2)), generation: 1)
+            run.play([voice[0]], generation: 1)
             let atOnce = run.push(frame)
             switch frame {
             case .callEnded: break
-            case .interruption: run.play(Array(voice.prefix(2)), generation: 2)
+            case .interruption: run.play([voice[0]], generation: 2)
             case .utteranceEnded: run.pass(100)
             default:
-                run.play(Array(voice.prefix(2)), generation: 1)
+                run.play([voice[0]], generation: 1)
                 run.push(.utteranceEnded(generation: 1))
                 run.pass(100)
             }
             let wanted = exactText(of: frame)
-            let count = run.frames.count { exactText(of: $0) == wanted }
-            let isAtOnce = atOnce.contains { exactText(of: $0) == wanted }
+            func isWanted(_ other: Frame) -> Bool {
+                if case .audio = other { false } else { exactText(of: other) == wanted }
+            }
+            let count = run.frames.count(where: isWanted)
+            let isAtOnce = atOnce.contains(where: isWanted)
             end(run)
             guard !run.isDead else { continue }
             findings.expect(
                 count == 1, .passes,
-                count == 0 ? "\(wanted) went in and never came out" : "\(wanted) went in once and came out \(count) times")
+                count == 0
+                    ? "\(wanted) went in and never came out" : "\(wanted) went in once and came out \(count) times")
             if frame.family == .system, count > 0 {
                 findings.expect(isAtOnce, .promptness, "\(wanted) was held back")
             }
@@ -112,12 +118,12 @@ struct ProcessorCheck {
     mutating func order() {
         guard var run = begin("keeping order") else { return }
         for index in 0..<6 {
-            let generation = UInt32(index / 2)
+            let generation = UInt32(index)
             run.push(.text(TextFrame("text \(index)", speaker: .caller, generation: generation)))
             run.play([voice[index % voice.count]], generation: generation)
             run.push(.custom(ConformanceProbe(family: .data, number: index, generation: generation)))
         }
-        run.push(.utteranceEnded(generation: 2))
+        run.push(.utteranceEnded(generation: 5))
         run.pass(100)
         end(run)
         var texts: [String] = [], numbers: [Int] = [], stamps: [UInt32] = []
@@ -182,7 +188,8 @@ struct ProcessorCheck {
             "\(milliseconds(given)) ms of sound went in and \(milliseconds(got)) ms came out: the tail is missing")
         findings.expect(
             got <= given + run.delay.nanoseconds + 2 * packet, .tail,
-            "\(milliseconds(given)) ms of sound went in and \(milliseconds(got)) ms came out: some of it is heard twice")
+            "\(milliseconds(given)) ms of sound went in and \(milliseconds(got)) ms came out: some of it is heard twice"
+        )
     }
 
     // MARK: Sound
@@ -246,7 +253,8 @@ struct ProcessorCheck {
     mutating func delay() {
         let rate = taking.sampleRate
         let pulse = ConformanceSound.pulse(at: 200, lasting: 400, sampleRate: rate)
-        guard let payloads = try? ConformanceSound.payloads(pulse, format: taking), var run = begin("measuring the delay")
+        guard let payloads = try? ConformanceSound.payloads(pulse, format: taking),
+            var run = begin("measuring the delay")
         else { return }
         var given: Int64 = 0, got: Int64 = 0, withheld: Int64 = 0, seen = 0
         for payload in payloads {
@@ -278,15 +286,16 @@ struct ProcessorCheck {
 
     /// The same scene gives the same output in another stage.
     mutating func determinism() {
-        guard let first = scene("a whole scene"), let second = scene("the same scene again") else { return }
-        for (index, line) in first.log.enumerated() where !second.log.indices.contains(index) || second.log[index] != line {
-            let other = second.log.indices.contains(index) ? second.log[index] : "nothing"
+        guard let first = scene("a whole scene")?.lines, let second = scene("the same scene again")?.lines else {
+            return
+        }
+        for index in 0..<max(first.count, second.count) {
+            let line = index < first.count ? first[index] : "nothing"
+            let other = index < second.count ? second[index] : "nothing"
+            guard line != other else { continue }
             findings.add(.determinism, "the first time came \(line), the second time \(other)")
             return
         }
-        findings.expect(
-            first.log.count == second.log.count, .determinism,
-            "the first time came \(first.log.count) frames, the second time \(second.log.count)")
     }
 
     /// Something of everything that can happen to a stage.

@@ -106,7 +106,7 @@ struct SerializerCheck {
                 let start = message.getSlice(at: message.readerIndex, length: length) ?? ByteBuffer()
                 offer(start, make, "its first \(length) of \(message.readableBytes) bytes", isCut: true)
             }
-            for _ in 0..<300 {
+            for _ in 0..<100 {
                 offer(mutated(message, &random), make, "a copy with errors (seed \(seed))", isCut: false)
             }
         }
@@ -142,7 +142,8 @@ struct SerializerCheck {
     private mutating func examine(_ error: any Error) {
         let isOwn = !(error is DecodingError) && !(error is CancellationError) && !"\(type(of: error))".hasPrefix("NS")
         findings.expect(
-            isOwn, .malformed, "it threw \(type(of: error)), which says nothing of the carrier: throw an error of your own")
+            isOwn, .malformed,
+            "it threw \(type(of: error)), which says nothing of the carrier: throw an error of your own")
         findings.expect(!"\(error)".isEmpty, .malformed, "it threw an error that says nothing")
     }
 

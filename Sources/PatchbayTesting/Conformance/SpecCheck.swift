@@ -14,7 +14,8 @@ struct SpecCheck {
         }
         findings.expect(
             isName, .spec, "the type \"\(spec.type)\" is not lower-case letters and digits, parts joined by \"-\"")
-        findings.expect(isSentence(spec.summary), .spec, "the summary is no sentence with a period: \"\(spec.summary)\"")
+        findings.expect(
+            isSentence(spec.summary), .spec, "the summary is no sentence with a period: \"\(spec.summary)\"")
         check(spec.fields, in: "", &findings)
     }
 
@@ -70,7 +71,8 @@ struct SpecCheck {
         switch kind {
         case .string: return json is String
         case .choice(let words): return (json as? String).map(words.contains) ?? false
-        case .integer(let range): return !isBoolean && (number.flatMap { Int(exactly: $0) }.map(range.contains) ?? false)
+        case .integer(let range):
+            return !isBoolean && (number.flatMap { Int(exactly: $0) }.map(range.contains) ?? false)
         case .number(let range): return !isBoolean && (number.map { range.contains($0.doubleValue) } ?? false)
         case .boolean: return isBoolean
         case .secret, .variables, .headers, .object, .branches: return json is [String: Any]

@@ -33,8 +33,7 @@ public enum Hotel {
 
     /// Everything the hotel runs: its own routes and the telephone, on one port.
     public static func services(
-        port: Int, folder: String, environment: ServerEnvironment, logger: Logger,
-        started: @escaping @Sendable (Int) -> Void
+        port: Int, folder: String, environment: ServerEnvironment, logger: Logger
     ) throws -> ServiceGroup {
         let switchboard = try Switchboard(
             try pipelines(folder, environment: environment.variables), options: environment.options, logger: logger)
@@ -48,7 +47,6 @@ public enum Hotel {
         let application = Application(
             router: router, server: .patchbay(switchboard),
             configuration: .init(address: .hostname("127.0.0.1", port: port)),
-            onServerRunning: { started($0.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(switchboard.mediaLoop.eventLoop), logger: logger)
         return ServiceGroup(
             services: [application, CallDrain(switchboard)], gracefulShutdownSignals: [.sigterm, .sigint],

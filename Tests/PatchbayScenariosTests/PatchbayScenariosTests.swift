@@ -1,2 +1,0 @@
-import PatchbayScenarios
-import Testing

@@ -1,0 +1,103 @@
+import Patchbay
+import PatchbayScenarios
+import Testing
+
+/// Whole calls of tests: what is met, what is not, and what is said about it.
+struct ScenarioRunTests {
+    private let tone = #""caller": [{"atMs": 400, "as": "tone", "tone": {"frequencyHz": 440, "durationMs": 600}}]"#
+
+    @Test func anEchoIsSeenWithItsTimesAndTones() throws {
+        let result = try ScenarioFolder().run(
+            """
+            \(tone), "expect": [
+              {"agent": "speaks", "after": "tone begins", "withinMs": 60}, {"agent": "stops", "after": "tone ends", "withinMs": 60},
+              {"agent": "silent", "before": "tone begins"}, {"toneHz": 440, "after": "caller speaks", "withinMs": 100},
+              {"toneHz": 880, "times": 0}, {"agent": "speaks", "times": 1}, {"backend": "echo", "withinMs": 0},
+              {"interrupted": false}, {"pipeline": "desk"}, {"ends": "callerHungUp", "fromMs": 4000, "withinMs": 4100},
+              {"ledger": {"playedFromMs": 900, "playedToMs": 1000}, "fromMs": 1000},
+              {"ledger": {"unplayedToMs": 20}, "after": "tone begins"}]
+            """)
+        #expect(result.isPassed, "\(result.text())")
+    }
+
+    @Test func everyFailureSaysWhatWasSeenInstead() throws {
+        let result = try ScenarioFolder().run(
+            """
+            \(tone), "expect": [
+              {"agent": "speaks", "withinMs": 300}, {"agent": "speaks", "fromMs": 700}, {"agent": "silent"},
+              {"toneHz": 880}, {"agent": "speaks", "times": 3}, {"backend": "script"}, {"pipeline": "salon"},
+              {"ends": "idle"}, {"ledger": {"playedFromMs": 5000}, "fromMs": 1000}, {"recording": {"fromMs": 1}},
+              {"sentToCarrier": {"event": "clear"}}, {"agentSays": "hello"}, {"said": "closed"},
+              {"agent": "speaks", "after": "agent speaks 2"}]
+            """)
+        #expect(result.met.allSatisfy { !$0 }, "\(result.text())")
+        #expect(result.seen(0) == "at 0.42 s, 120 ms too late")
+        #expect(result.seen(1) == "at 0.42 s, 280 ms too early")
+        #expect(result.seen(2) == "heard from 0.42 s to 1.02 s")
+        #expect(result.seen(3) == "never in the call; strongest there: 440 Hz")
+        #expect(result.seen(4).hasPrefix("1 times instead of 3: at 0.42 s"))
+        #expect(result.seen(5) == "never in the call" && result.seen(6) == #"pipeline "desk""#)
+        #expect(result.seen(8).hasPrefix("at 1.00 s 9"))
+        #expect(result.seen(9) == "no recording")
+        #expect(result.seen(13) == #""agent speaks 2" never happened"#)
+    }
+
+    @Test func theSameTestIsTheSameCall() throws {
+        let folder = try ScenarioFolder()
+        let test = #"\#(tone), "expect": [{"agent": "speaks"}]"#
+        let first = try folder.run(test).trace, second = try folder.run(test).trace
+        #expect(first.entries == second.entries && first.agent.samples == second.agent.samples)
+        #expect(first.playback == second.playback && first.end == second.end && !first.entries.isEmpty)
+    }
+
+    @Test func stepsThatNeverComeAreFailures() throws {
+        let result = try ScenarioFolder().run(
+            #""limitMs": 1000, "caller": [{"after": "agent speaks", "press": "1"}], "agents": [{}], "expect": [{"backend": "echo"}]"#)
+        #expect(!result.isPassed && result.met == [true])
+        #expect(result.trace.problems.count == 2, "\(result.trace.problems)")
+        #expect(result.trace.problems.first?.hasPrefix("tests[0].caller[0] (line 1) never came: the call had ended") == true)
+        #expect(result.trace.problems.last?.contains("tests[0].agents[0]") == true)
+    }
+
+    @Test func keysGoTheirWayAndALostLineIsNoHangUp() throws {
+        let result = try ScenarioFolder().run(
+            """
+            "caller": [{"atMs": 200, "press": "12#"}, {"plusMs": 100, "cutOff": true}],
+            "expect": [{"ends": "streamLost", "after": "key pressed 3", "fromMs": 100, "withinMs": 140}]
+            """)
+        #expect(result.isPassed, "\(result.text())")
+        #expect(result.trace.entries.filter { $0.event == .keyPressed }.map(\.detail) == ["1", "2", "#"])
+    }
+
+    @Test func aRecordingGoesToAFolderOfItsOwnAndIsMeasured() throws {
+        let folder = try ScenarioFolder(
+            """
+            {"name": "desk", "numbers": ["+15550100001"], "transport": "twilio",
+             "stages": [{"type": "recorder", "path": "${call.sid}.wav"}, "echo"]}
+            """)
+        let result = try folder.run(
+            #"\#(tone), "expect": [{"recording": {"fromMs": 3900, "toMs": 4100}}, {"recording": {"toMs": 10}}]"#)
+        #expect(result.met == [true, false], "\(result.text())")
+        #expect(!(try folder.files()).contains { $0.hasSuffix(".wav") })
+    }
+
+    @Test func aNumberOfAnotherPipelineIsToldAndFiltersApply() throws {
+        let folder = try ScenarioFolder()
+        try folder.write(
+            #"{"name": "other", "numbers": ["+15550100002"], "transport": "twilio", "stages": ["echo"]}"#, to: "other.json")
+        let result = try folder.run(#""number": "+15550100002", "expect": [{"backend": "echo"}]"#)
+        #expect(result.trace.problems.first?.contains(#"leads to pipeline "other""#) == true)
+        #expect(try folder.runAll(filter: "ONE").count == 1)
+        #expect(try folder.runAll(filter: "two").isEmpty)
+    }
+
+    @Test func theEnvironmentIsTheFilesOwn() throws {
+        let folder = try ScenarioFolder(
+            #"{"name": "desk", "description": "${env.HOME}", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "${env.AGENT}"}]}"#)
+        try folder.write(
+            #"{"environment": {"AGENT": "a"}, "tests": [{"name": "one", "agents": [{"refuse": "down"}, {"refuse": "down"}], "expect": [{"ends": "failure", "reason": "down"}]}]}"#,
+            to: "desk.test.json")
+        let results = try folder.runAll()
+        #expect(results.first?.isPassed == true, "\(results.first?.text() ?? "")")
+    }
+}

@@ -1,2 +1,0 @@
-import PatchbayTesting
-import Testing
