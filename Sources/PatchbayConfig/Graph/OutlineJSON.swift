@@ -19,10 +19,13 @@ extension PipelineOutline {
 
 extension PipelineOutline.Rule {
     var json: JSONValue {
+        var object: JSONValue = ["condition": .string(condition)]
         switch outcome {
-        case .pipeline(let name): ["condition": .string(condition), "pipeline": .string(name)]
-        case .say(let words): ["condition": .string(condition), "say": .string(words)]
+        case .pipeline(let name): object.append("pipeline", .string(name))
+        case .say(let words): object.append("say", .string(words))
         }
+        object.append("alternative", alternative.map { .string($0) })
+        return object
     }
 }
 

@@ -44,7 +44,7 @@ public struct RouteReport: Sendable {
         }
         guard let chain else { return lines.joined(separator: "\n") + "\n" }
         lines.append("")
-        lines += table(chain).map(\.trimmedAtEnd)
+        lines += table(chain, width: width).map(\.trimmedAtEnd)
         lines.append("")
         lines += outline.latencyLines(chain.latency, width: width - 2).map { "  " + $0 }
         if chain.latency.agent > .zero || chain.agents.contains(where: \.isOpen) {
@@ -102,7 +102,7 @@ public struct RouteReport: Sendable {
         var note = ""
     }
 
-    private func table(_ chain: PipelineOutline.Chain) -> [String] {
+    private func table(_ chain: PipelineOutline.Chain, width: Int) -> [String] {
         let carrier = outline.carrierFormat.description
         var rows = [
             Row(name: "stage", takes: "takes", gives: "gives", delay: "delay"),
@@ -125,12 +125,17 @@ public struct RouteReport: Sendable {
         let widths = [\Row.name, \.takes, \.gives, \.delay].map { column in
             rows.map { $0[keyPath: column].unicodeScalars.count }.max() ?? 0
         }
-        return rows.map { row in
+        return rows.flatMap { row -> [String] in
             let delay = String(repeating: " ", count: widths[3] - row.delay.unicodeScalars.count) + row.delay
             let isAgent = row.takes.isEmpty && row.gives.isEmpty
-            if isAgent { return "  \(row.name.padded(to: widths[0]))  \(row.note)" }
-            return "  \(row.name.padded(to: widths[0]))  \(row.takes.padded(to: widths[1]))  "
-                + "\(row.gives.padded(to: widths[2]))  \(delay)  \(row.note)"
+            if isAgent {
+                return wrapped(
+                    "  \(row.name.padded(to: widths[0]))  \(row.note)", width: width, hanging: widths[0] + 4)
+            }
+            return [
+                "  \(row.name.padded(to: widths[0]))  \(row.takes.padded(to: widths[1]))  "
+                    + "\(row.gives.padded(to: widths[2]))  \(delay)  \(row.note)"
+            ]
         }
     }
 

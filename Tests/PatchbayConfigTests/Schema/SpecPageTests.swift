@@ -44,10 +44,16 @@ struct SpecPageTests {
 
                   setting  value          default
                   rateHz   8000 to 48000  required
-                      Rate of what it gives, in Hz. For instance
-                      16000
+                      Rate of what it gives, in Hz. For instance 16000
 
                 """)
+    }
+
+    @Test("What an object repeats of another is not said twice")
+    func repetition() throws {
+        let text = try page("when")
+        #expect(text.contains("object, as"))
+        #expect(text.components(separatedBy: "timeZone").count == 2)
     }
 
     @Test("Pages keep to their width", arguments: [60, 80, 100, 140])
