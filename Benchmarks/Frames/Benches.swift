@@ -6,21 +6,27 @@ import PatchbayWire
 struct ChainBench {
     private var chain: Chain
     private var exits: [Frame] = []
+    /// Frames that have left the chain.
+    private(set) var exitCount = 0
 
     init(_ stages: [Stage]) { chain = Chain(.toAgent, stages) }
 
     mutating func send(_ frame: Frame, at now: MediaTime) {
         try? chain.send(frame, at: now)
-        chain.takeExits(into: &exits)
+        empty()
     }
 
     mutating func tick(at now: MediaTime) {
         try? chain.deadlinesReached(at: now)
-        chain.takeExits(into: &exits)
+        empty()
     }
 
-    /// Frames that left the chain last.
-    var exitCount: Int { exits.count }
+    /// Lets go of what came out, as a call does before its next step.
+    private mutating func empty() {
+        chain.takeExits(into: &exits)
+        exitCount &+= exits.count
+        exits.removeAll(keepingCapacity: true)
+    }
 }
 
 /// A whole call on a virtual clock: messages in, messages out, nothing kept.

@@ -3,40 +3,47 @@ import Patchbay
 
 struct Lint: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Checks pipeline files and reports every mistake at once.",
+        abstract: "Checks pipelines and everything beside them, and reports every mistake at once.",
         discussion: """
             EXAMPLES
               patchbay lint
               patchbay lint Pipelines/salon.json --no-environment
+              patchbay lint Pipelines README.md docs --warnings-as-errors
               patchbay lint --format json | jq '.[].message'
 
+            In a folder it checks the pipelines, fragments (*.fragment.json), tests (*.test.json), server.json and Markdown.
+            In Markdown it checks the blocks of ```json where they stand; ```json ignore is left alone.
             Exit code 0 without errors, 78 with errors.
             """)
 
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json, github
+    }
+
     @Argument(help: "Files or folders. (default: Pipelines)") var paths: [String] = []
     @Flag(help: "Do not ask whether the environment variables that files name are set.") var noEnvironment = false
-    @Option(help: "text or json") var format = OutputFormat.text
+    @Flag(help: "End with exit code 78 after warnings too.") var warningsAsErrors = false
+    @Option(help: "text, json or github (annotations of a pull request)") var format = Format.text
     @OptionGroup var options: PipelineOptions
 
+    /// Checks that take no longer than a glance need no counter.
+    private static let countsFrom = 100
+
     func run() async throws {
-        let paths = paths.isEmpty ? ["Pipelines"] : paths
         let environment = try await options.environment()
-        let registry = try ComponentRegistry.standard()
-        var (_, diagnostics) = PipelineSet.load(
-            paths, registry: registry, environment: environment.variables,
+        let lint = DocumentLint(
+            registry: try ComponentRegistry.standard(), environment: environment.variables,
             options: LoadOptions(checkEnvironment: !noEnvironment, agentOverride: options.agent))
-        for path in paths where !path.hasSuffix(".json") {
-            diagnostics += ServerSettings.load(directory: path).diagnostics
+        let report = lint.check(paths.isEmpty ? ["Pipelines"] : paths) { done, total in
+            if total > Self.countsFrom { Terminal.progress("checking \(done + 1) of \(total) files") }
         }
+        Terminal.endProgress()
+        let diagnostics = report.diagnostics
         switch format {
+        case .text: Terminal.result(report.rendered(colour: Terminal.hasColour))
         case .json: Terminal.result(diagnostics.json)
-        case .text:
-            if diagnostics.isEmpty {
-                Terminal.result("\(paths.joined(separator: ", ")): no errors")
-            } else {
-                Terminal.result(diagnostics.page)
-            }
+        case .github: if !diagnostics.isEmpty { Terminal.result(report.annotations) }
         }
-        if diagnostics.hasErrors { throw ExitCode.badDocument }
+        if diagnostics.hasErrors || (warningsAsErrors && !diagnostics.isEmpty) { throw ExitCode.badDocument }
     }
 }

@@ -40,7 +40,7 @@ struct CallRuleReader {
         let misspelt = linter.checkKeys(members, allowed: CallRule.fields.map(\.name), owner: "a rule", path)
         let outcome = readOutcome(members, node, misspelt, path)
         var rule = CallRule(outcome?.0 ?? .say(""))
-        rule.words = outcome?.1
+        rule.speech = outcome?.1
         if let callers = members["callers"] { rule.callers = readCallers(callers, path.key("callers")) }
         let hours = CallingHoursReader(linter)
         if let during = members["during"] { rule.during = hours.read(during, "during", path) }
@@ -120,9 +120,6 @@ struct CallRuleReader {
         if CallerPattern.isWithheld(text) {
             return .init("did you mean \"anonymous\"?", replacement: "anonymous")
         }
-        let candidate = "+" + text.filter { $0.isASCII && $0.isNumber } + (text.hasSuffix("*") ? "*" : "")
-        let isMeant = text.allSatisfy { $0.isNumber || " +-()./*".contains($0) } && !candidate.hasPrefix("+00")
-        guard isMeant, NumberPattern(candidate) != nil else { return nil }
-        return .init("did you mean \"\(candidate)\"?", replacement: candidate)
+        return NumberPattern.suggestion(for: text)
     }
 }

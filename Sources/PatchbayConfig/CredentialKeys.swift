@@ -62,10 +62,26 @@ enum KeyMeaning {
 }
 
 /// Whether a key's name might say that its value is a secret, generously: what is only hidden may be too much.
-func looksLikeCredential(_ key: String) -> Bool {
-    guard key.utf8.count <= 80 else { return false }
-    let word = key.lowercased()
-    return ["key", "token", "secret", "password", "passwd", "credential", "authorization"].contains {
-        word.contains($0)
+func looksLikeCredential(_ key: String) -> Bool { looksLikeCredential(Array(key.utf8)[...]) }
+
+func looksLikeCredential(_ key: ArraySlice<UInt8>) -> Bool {
+    // Longer keys are prose; nobody names a credential so.
+    guard key.count <= 80 else { return false }
+    for index in key.indices {
+        let words: [String]
+        switch key[index] | 0x20 {
+        case UInt8(ascii: "k"): words = ["key"]
+        case UInt8(ascii: "t"): words = ["token"]
+        case UInt8(ascii: "s"): words = ["secret"]
+        case UInt8(ascii: "p"): words = ["passw", "passphrase"]
+        case UInt8(ascii: "c"): words = ["credential"]
+        case UInt8(ascii: "a"): words = ["authorization"]
+        default: continue
+        }
+        let rest = key[index...]
+        for word in words where rest.count >= word.utf8.count && zip(rest, word.utf8).allSatisfy({ $0 | 0x20 == $1 }) {
+            return true
+        }
     }
+    return false
 }

@@ -6,8 +6,15 @@ extension SourceText {
     /// Works on the bare text, so that it also protects documents that cannot be read. Cost is linear.
     func credentialRanges() -> [Range<Int>] {
         var ranges: [Range<Int>] = []
-        var isCredential = false
         var offset = 0
+        // In a document that cannot be read, a credential may stand anywhere.
+        while let finding = CredentialShape.first(in: bytes, from: offset) {
+            ranges.append(finding.range)
+            offset = finding.range.upperBound
+        }
+        var found = ranges[...]
+        var isCredential = false
+        offset = 0
         while let word = nextWord(from: offset) {
             offset = word.range.upperBound
             if word.isPunctuation {
@@ -15,31 +22,32 @@ extension SourceText {
                 isCredential = false
                 continue
             }
-            let text = self.text(of: word)
+            found = found.drop { $0.upperBound <= word.range.lowerBound }
+            let holdsFinding = found.first.map { $0.lowerBound < word.range.upperBound } ?? false
+            let content = content(of: word)
             var after = offset
             while after < bytes.count, bytes[after] <= 0x20 { after += 1 }
             let isKey =
                 after < bytes.count && (bytes[after] == UInt8(ascii: ":") || bytes[after] == UInt8(ascii: "="))
-            if isKey {
-                offset = after + 1
-                if isHidden(text) { ranges.append(word.range) }
-                isCredential = looksLikeCredential(text)
-                continue
-            }
-            if isCredential ? isValue(text, word) : isHidden(text) { ranges.append(word.range) }
-            isCredential = false
+            let isHidden = holdsFinding || self.isHidden(content, word) || (isCredential && !isKey && isValue(word))
+            if isHidden { ranges.append(word.range) }
+            isCredential = isKey && looksLikeCredential(content)
+            if isKey { offset = after + 1 }
         }
         return ranges
     }
 
     /// A telephone's key and a number are no credentials, whatever their own key is called.
-    private func isValue(_ text: String, _ word: Word) -> Bool {
-        if word.isQuoted { return word.range.count > 3 || text.utf8.count + 2 > word.range.count }
+    private func isValue(_ word: Word) -> Bool {
+        if word.isQuoted { return word.range.count > 3 || bytes[word.range.upperBound - 1] != bytes[word.range.lowerBound] }
+        let text = text(in: word.range)
         return Double(text) == nil && !["true", "false", "null"].contains(text)
     }
 
-    private func isHidden(_ text: String) -> Bool {
-        text.utf8.count >= 12 && (CredentialShape.first(in: text) != nil || looksRandom(text.utf8))
+    /// Whether it gives itself away: by randomness, or in a form that escapes have hidden so far.
+    private func isHidden(_ content: ArraySlice<UInt8>, _ word: Word) -> Bool {
+        guard content.count >= 12 else { return false }
+        return looksRandom(content) || (word.hasEscapes && CredentialShape.first(in: Array(content)) != nil)
     }
 
     // MARK: Words
@@ -48,44 +56,60 @@ extension SourceText {
     private struct Word {
         var range: Range<Int>
         var isQuoted = false
+        var hasEscapes = false
         var isPunctuation = false
     }
 
     private func nextWord(from start: Int) -> Word? {
         var offset = start
-        while offset < bytes.count, bytes[offset] <= 0x20 || ":=".utf8.contains(bytes[offset]) { offset += 1 }
+        while offset < bytes.count, bytes[offset].wordRole == .space { offset += 1 }
         guard offset < bytes.count else { return nil }
-        switch bytes[offset] {
-        case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "`"):
-            return Word(range: literalRange(from: offset), isQuoted: true)
-        case UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: ","):
-            return Word(range: offset..<(offset + 1), isPunctuation: true)
-        default: break
+        switch bytes[offset].wordRole {
+        case .quote:
+            let (range, hasEscapes) = literal(from: offset)
+            return Word(range: range, isQuoted: true, hasEscapes: hasEscapes)
+        case .punctuation: return Word(range: offset..<(offset + 1), isPunctuation: true)
+        case .space, .other: break
         }
         var end = offset + 1
-        while end < bytes.count, bytes[end] > 0x20, !"\"'`{}[],:=".utf8.contains(bytes[end]) { end += 1 }
+        while end < bytes.count, bytes[end].wordRole == .other { end += 1 }
         return Word(range: offset..<end)
     }
 
     /// From a quote to after the next unescaped one of its kind, or to the end of the line.
-    private func literalRange(from open: Int) -> Range<Int> {
+    private func literal(from open: Int) -> (range: Range<Int>, hasEscapes: Bool) {
         var offset = open + 1
+        var hasEscapes = false
         while offset < bytes.count, bytes[offset] != 0x0A {
-            switch bytes[offset] {
-            case bytes[open]: return open..<(offset + 1)
-            case UInt8(ascii: "\\"): offset += 2
-            default: offset += 1
+            if bytes[offset] == bytes[open] { return (open..<(offset + 1), hasEscapes) }
+            if bytes[offset] == UInt8(ascii: "\\") {
+                hasEscapes = true
+                offset += 1
             }
+            offset += 1
         }
-        return open..<min(offset, bytes.count)
+        return (open..<min(offset, bytes.count), hasEscapes)
     }
 
     /// The word without its quotes and with its escapes resolved.
-    private func text(of word: Word) -> String {
-        guard word.isQuoted else { return text(in: word.range) }
+    private func content(of word: Word) -> ArraySlice<UInt8> {
+        guard word.isQuoted else { return bytes[word.range] }
         let inner = (word.range.lowerBound + 1)..<max(word.range.lowerBound + 1, word.range.upperBound - 1)
-        let text = text(in: inner)
-        return text.utf8.contains(UInt8(ascii: "\\")) ? withoutEscapes(text) : text
+        return word.hasEscapes ? Array(withoutEscapes(text(in: inner)).utf8)[...] : bytes[inner]
+    }
+}
+
+/// What a byte is between the words of a document, or of something that was meant to be one.
+private enum WordRole { case space, quote, punctuation, other }
+
+extension UInt8 {
+    fileprivate var wordRole: WordRole {
+        switch self {
+        case 0...0x20, UInt8(ascii: ":"), UInt8(ascii: "="): .space
+        case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "`"): .quote
+        case UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: ","): .punctuation
+        default: .other
+        }
     }
 }
 

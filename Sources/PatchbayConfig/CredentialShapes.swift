@@ -19,20 +19,40 @@ enum CredentialShape {
     static func first(in bytes: [UInt8], from start: Int = 0) -> Finding? {
         guard bytes.count >= 12 else { return nil }
         var isBoundary = start == 0 || !bytes[start - 1].isNameByte
-        for offset in start..<max(start, bytes.count - 4) {
-            let byte = bytes[offset]
-            if isBoundary, let finding = prefixed(bytes, offset) { return finding }
-            switch byte {
-            case UInt8(ascii: ":"):
-                if let finding = userInfo(bytes, offset) { return finding }
-            case UInt8(ascii: "?"), UInt8(ascii: "&"):
-                if let finding = queryParameter(bytes, offset) { return finding }
-            default: break
+        return roles.withUnsafeBufferPointer { roles in
+            for offset in start..<max(start, bytes.count - 4) {
+                let role = roles[Int(bytes[offset])]
+                if role & Role.begins != 0 {
+                    if isBoundary, let finding = prefixed(bytes, offset) { return finding }
+                } else if role & Role.address != 0 {
+                    let finding =
+                        bytes[offset] == UInt8(ascii: ":") ? userInfo(bytes, offset) : queryParameter(bytes, offset)
+                    if let finding { return finding }
+                }
+                isBoundary = role & Role.inName == 0
             }
-            isBoundary = !byte.isNameByte
+            return nil
         }
-        return nil
     }
+
+    /// What a byte can be in a credential. Most bytes of most texts are none of it, and are passed quickly.
+    private enum Role {
+        static let inName: UInt8 = 1
+        /// A form of ``prefixed(_:_:)`` begins so.
+        static let begins: UInt8 = 2
+        /// A form in an address turns on it.
+        static let address: UInt8 = 4
+    }
+
+    private static let roles: [UInt8] = (0...255).map { (byte: UInt8) in
+        var role = byte.isNameByte ? Role.inName : 0
+        if "ASBb-e".utf8.contains(byte) || prefixes.contains(where: { $0.text[0] == byte }) { role |= Role.begins }
+        if ":?&".utf8.contains(byte) { role |= Role.address }
+        return role
+    }
+
+    /// Longest word that is looked at, in bytes. It keeps the cost linear.
+    private static let maximumLength = 512
 
     // MARK: Prefixes
 
@@ -96,19 +116,21 @@ enum CredentialShape {
                 continue
             }
             var end = start
-            while end < bytes.count, bytes[end].isNameByte || "-._~+/=".utf8.contains(bytes[end]) { end += 1 }
-            guard end - start >= 12, isGenuine(bytes[start..<end]) else { continue }
+            let limit = min(bytes.count, start + maximumLength)
+            while end < limit, bytes[end].isNameByte || "-._~+/=".utf8.contains(bytes[end]) { end += 1 }
+            guard end - start >= 16, isGenuine(bytes[start..<end]) else { continue }
             return Finding(what: "the credentials of an Authorization header", range: start..<end, isCertain: true)
         }
         return nil
     }
 
-    /// The first line of a private key in PEM (RFC 7468); all that follows belongs to it.
+    /// The first line of a private key in PEM (RFC 7468); all that follows in the text belongs to it.
     private static func privateKey(_ bytes: [UInt8], _ offset: Int) -> Finding? {
         guard bytes[offset...].starts(with: "-----BEGIN ".utf8) else { return nil }
         let label = bytes[offset...].prefix(60)
         guard String(decoding: label, as: UTF8.self).contains("PRIVATE KEY") else { return nil }
-        return Finding(what: "a private key", range: offset..<bytes.count, isCertain: true)
+        let end = bytes[offset...].firstIndex(of: UInt8(ascii: "\"")) ?? bytes.count
+        return Finding(what: "a private key", range: offset..<end, isCertain: true)
     }
 
     /// Three parts of base64url with points between them, the first an object (RFC 7519 §3).
@@ -117,13 +139,14 @@ enum CredentialShape {
         var end = offset
         for part in 0..<3 {
             let start = end
-            end = endOfToken(bytes, start)
+            end = endOfToken(bytes, start, limit: 4096)
             guard end - start >= 8 else { return nil }
             if part < 2 {
                 guard end < bytes.count, bytes[end] == UInt8(ascii: ".") else { return nil }
                 end += 1
             }
         }
+        while end < bytes.count, bytes[end].isNameByte || bytes[end] == UInt8(ascii: "-") { end += 1 }
         return Finding(what: "a JSON Web Token", range: offset..<end, isCertain: true)
     }
 
@@ -160,7 +183,8 @@ enum CredentialShape {
         let name = String(decoding: bytes[(offset + 1)..<equals], as: UTF8.self).lowercased()
         guard secretParameters.contains(name) else { return nil }
         var end = equals + 1
-        while end < bytes.count, bytes[end] > 0x20, !"&#\"'<>".utf8.contains(bytes[end]) { end += 1 }
+        let limit = min(bytes.count, end + maximumLength)
+        while end < limit, bytes[end] > 0x20, !"&#\"'<>".utf8.contains(bytes[end]) { end += 1 }
         let value = bytes[(equals + 1)..<end]
         guard value.count >= 8, isGenuine(value), !holdsReference(value) else { return nil }
         return Finding(what: "a credential in an address", range: (equals + 1)..<end, isCertain: true)
@@ -168,9 +192,10 @@ enum CredentialShape {
 
     // MARK: Parts
 
-    private static func endOfToken(_ bytes: [UInt8], _ start: Int) -> Int {
+    private static func endOfToken(_ bytes: [UInt8], _ start: Int, limit: Int = maximumLength) -> Int {
         var end = start
-        while end < bytes.count, bytes[end].isNameByte || bytes[end] == UInt8(ascii: "-") { end += 1 }
+        let limit = min(bytes.count, start + limit)
+        while end < limit, bytes[end].isNameByte || bytes[end] == UInt8(ascii: "-") { end += 1 }
         return end
     }
 

@@ -81,7 +81,8 @@ extension SourceText {
         guard let members = linter.rootMembers(owner) else { return (nil, linter.finish()) }
         let settings = linter.settings(
             members.members, of: members.root, fields: fields, owner: owner, .root, ignoring: ["$schema"])
-        return (linter.errorCount == 0 ? settings : nil, linter.finish())
+        let diagnostics = linter.finish()
+        return (diagnostics.hasErrors ? nil : settings, diagnostics)
     }
 }
 

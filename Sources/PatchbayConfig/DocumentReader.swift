@@ -31,9 +31,11 @@ struct DocumentReader {
             return nil
         }
         let errorsBefore = linter.errorCount
-        let ownFields = registry.documentFields.map(\.name)
+        let ownFields = registry.documentFields.flatMap(\.names)
+        let formerNames = registry.documentFields.flatMap(\.formerNames)
         misspelt = linter.checkKeys(
-            members, allowed: PipelineDocument.keys + ownFields, owner: "a pipeline", .root)
+            members.filter { !formerNames.contains($0.key) },
+            allowed: PipelineDocument.keys + registry.documentFields.map(\.name), owner: "a pipeline", .root)
 
         readName(members["name"], root)
         let summary = string(members["description"], "description")

@@ -216,8 +216,8 @@ extension JSONNode {
 }
 
 extension PipelineSet {
-    /// Checks a fragment by itself, as far as that is possible: formats and variables are those of whoever includes it, and
-    /// stages are looked at only where every parameter has a default.
+    /// Checks a fragment by itself, as far as that is possible: formats, variables and the values of parameters that must be
+    /// given are those of whoever includes it.
     ///
     /// - Returns: All findings, in the order of the lines.
     public static func checkFragment(
@@ -232,12 +232,17 @@ extension PipelineSet {
             let root = try source.readJSON()
             var reader = StageListReader(linter, registry, nil)
             guard let (parameters, stages) = reader.readFragment(root) else { return linter.finish() }
-            let values = Dictionary(parameters.map { ($0.key, $0.value) }) { first, _ in first }
-            let areGiven = !values.values.contains { if case .null = $0.content { true } else { false } }
+            var defaults: [String: JSONNode] = [:]
+            for parameter in parameters {
+                if case .null = parameter.value.content {
+                    linter.openParameters.insert(parameter.key)
+                } else {
+                    defaults[parameter.key] = parameter.value
+                }
+            }
             let path = DocumentPath.root.key("stages")
-            if areGiven,
-                let elements = reader.elements(of: ParameterValues(values: values).filled(into: stages), "stages", path)
-            {
+            let filled = ParameterValues(values: defaults).filled(into: stages)
+            if let elements = reader.elements(of: filled, "stages", path) {
                 _ = reader.read(elements, .init(path: path, address: "stages", directory: source.directory))
             }
         } catch {

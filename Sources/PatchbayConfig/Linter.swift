@@ -36,6 +36,8 @@ final class Linter {
     let surroundings: Surroundings
     /// What `${…}` may refer to where the reader stands now.
     var variables: VariableScope = .none
+    /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
+    var openParameters: Set<String> = []
     /// Whether missing credentials and variables are errors where the reader stands now.
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
@@ -117,6 +119,7 @@ final class Linter {
     func finish() -> [Diagnostic] {
         if let syntaxFault { return [syntaxFault] }
         for root in roots { checkClearText(root) }
+        roots = []
         guard !findings.isEmpty else { return [] }
         let secrets = sources.entries.map { entry in
             entry.source.credentialRanges()

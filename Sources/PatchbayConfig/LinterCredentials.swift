@@ -74,23 +74,17 @@ extension Diagnostic {
     ///   - range: What in the source the finding is about.
     ///   - hidden: What in the source is not shown.
     func withoutCredentials(of source: SourceText, at range: Range<Int>, _ hidden: [Range<Int>]) -> Diagnostic {
-        var secrets: [String] = []
-        for stretch in hidden.filter({ $0.overlaps(range) || $0.contains(range.lowerBound) }).prefix(8) {
-            var secret = source.text(in: stretch)
-            secret = String(secret.drop { "\"'`".contains($0) })
-            if secret.hasSuffix("\"") || secret.hasSuffix("'") { secret.removeLast() }
-            if secret.utf8.count >= 3 { secrets.append(secret) }
-        }
+        let secrets = hidden.filter { $0.overlaps(range) || $0.contains(range.lowerBound) }.prefix(8)
+            .map { source.unquoted($0) }.filter { $0.utf8.count >= 3 }
         func clean(_ text: String) -> String {
-            var text = text
-            for secret in secrets {
-                text = text.replacing(secret, with: "…")
-                // Messages cut long words.
-                if secret.unicodeScalars.count > 60 {
-                    text = text.replacing(String(String.UnicodeScalarView(secret.unicodeScalars.prefix(60))), with: "…")
-                }
+            guard !secrets.isEmpty else { return text.withoutCredentials }
+            // What a message repeats stands in quotes, whole or in part; long words are cut.
+            let parts = text.split(separator: "\"", omittingEmptySubsequences: false).map { part in
+                let word = part.hasSuffix("…") ? part.dropLast() : part
+                let isRepeated = word.utf8.count >= 6 && secrets.contains { $0.contains(word) }
+                return isRepeated ? "…" : part
             }
-            return text.withoutCredentials
+            return secrets.reduce(parts.joined(separator: "\"")) { $0.replacing($1, with: "…") }.withoutCredentials
         }
         var result = self
         result.message = clean(message)
@@ -99,6 +93,15 @@ extension Diagnostic {
             result.suggestion = Suggestion(clean(suggestion.text), replacement: suggestion.replacement.map(clean))
         }
         return result
+    }
+}
+
+extension SourceText {
+    /// A stretch of the source without quotes around it.
+    fileprivate func unquoted(_ range: Range<Int>) -> String {
+        let quotes: Set<Character> = ["\"", "'", "`"]
+        let text = text(in: range).drop { quotes.contains($0) }
+        return text.last.map(quotes.contains) == true ? String(text.dropLast()) : String(text)
     }
 }
 

@@ -39,7 +39,9 @@ extension Linter {
         for field in fields {
             let errorsBefore = errorCount
             if let value = first[field.name] {
-                if let value = self.value(value, field, owner: owner, path.key(field.name)) {
+                if isOpen(value) {
+                    reading.unsound.insert(field.name)
+                } else if let value = self.value(value, field, owner: owner, path.key(field.name)) {
                     reading.settings.set(field.name, value)
                 }
             } else if !reading.unsound.contains(field.name), let value = absent(field, node, owner: owner, path) {
@@ -48,6 +50,14 @@ extension Linter {
             if errorCount > errorsBefore { reading.unsound.insert(field.name) }
         }
         return reading
+    }
+
+    /// Whether a value is known only where the fragment is included.
+    private func isOpen(_ node: JSONNode) -> Bool {
+        guard !openParameters.isEmpty, case .string(let text) = node.content,
+            case .reference(let name, _)? = TemplatePiece.pieces(of: text).first
+        else { return false }
+        return text == "${\(name)}" && openParameters.contains(name)
     }
 
     /// Reads an object at the top of a document that has fields of its own.

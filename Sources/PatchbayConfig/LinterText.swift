@@ -114,7 +114,7 @@ extension Linter {
         case .document(let variables): scope = variables
         case .includer: scope = nil
         case .environment, .refused:
-            report(.unknownVariable, range, path, "only ${env.NAME} is substituted in the value of a variable")
+            report(.unknownVariable, range, path, "only ${env.NAME} is substituted here")
             return .wrong
         }
         switch name {

@@ -8,6 +8,7 @@ extension NumberPattern {
         guard text.utf8.count <= 40, text.unicodeScalars.allSatisfy({ "0123456789 +-()./*".unicodeScalars.contains($0) })
         else { return nil }
         let star = text.hasSuffix("*") ? "*" : ""
+        guard !text.dropLast(star.count).contains("*") else { return nil }
         let isInternational = text.drop { $0 == " " || $0 == "(" }.hasPrefix("+")
         let digits = text.replacing("(0)", with: isInternational || text.hasPrefix("00") ? "" : "0").filter(\.isNumber)
         let candidate: String? =
@@ -25,7 +26,7 @@ extension NumberPattern {
         if let candidate, NumberPattern(candidate + star) != nil {
             return .init("did you mean \"\(candidate)\(star)\"?", replacement: candidate + star)
         }
-        guard !digits.isEmpty else { return nil }
+        guard !isInternational, !digits.isEmpty, digits.count <= 15 else { return nil }
         return .init(
             digits.hasPrefix("0")
                 ? "write + and the country code instead of the leading 0, for instance +49 for Germany"

@@ -10,9 +10,11 @@ extension SourceText {
         suggestion: Diagnostic.Suggestion? = nil, severity: Diagnostic.Severity = .error
     ) -> Diagnostic {
         let (line, column) = position(of: range.lowerBound)
+        let hidden = credentialRanges()
         return Diagnostic(
             file: file, line: line, column: column, code, severity: severity, message, path: path,
-            suggestion: suggestion, excerpt: excerpt(of: range, hiding: credentialRanges()))
+            suggestion: suggestion, excerpt: excerpt(of: range, hiding: hidden)
+        ).withoutCredentials(of: self, at: range, hidden)
     }
 }
 

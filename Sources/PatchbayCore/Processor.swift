@@ -30,7 +30,8 @@ public protocol Processor {
     /// Whether the stage marks where the caller's speech begins and ends, so that an agent need not find out itself.
     var marksSpeech: Bool { get }
 
-    /// Called once, before the first frame, with the way back for results that come later. Only ``AsyncStage`` needs it.
+    /// Called once, before the first frame, with the way back for results that come later. Only ``AsyncStage``
+    /// and stages that hold other stages need it.
     mutating func attach(_ mailbox: StageMailbox)
 }
 

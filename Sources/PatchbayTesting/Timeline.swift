@@ -5,9 +5,9 @@ public import PatchbayCore
 /// Drawn timelines for stages that mark speech and take turns: one character is 20 ms.
 ///
 /// ```swift
-/// // A caller speaks for 200 ms; it takes 100 ms to notice and 500 to be sure that it is over.
-/// let out = try Timeline(.pcm(8000)).play("..##########..........................", through: vad)
-/// #expect(out == ".......S.............................s")
+/// // A click is no speech; 60 ms of voice are, a gap of 40 does not end it, 100 ms of silence do.
+/// let marks = try Timeline().play("....#.....#####..#####..........", through: vad)
+/// #expect(marks == "............S............ps.....")
 /// ```
 ///
 /// In: `.` silence, `#` voice, and the frames `S`/`s` the caller's speech starts and stops, `p`/`r` it pauses and goes on,

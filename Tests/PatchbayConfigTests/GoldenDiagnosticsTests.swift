@@ -6,7 +6,9 @@ import Testing
 /// One file for each mistake that people make: a document, a dashed line, the exact diagnostics.
 ///
 /// The dashed line may carry words: `no-environment`, `agent=TYPE` (the override), `server` (the document is
-/// `server.json`). A line `==== NAME` begins another document of the set; one that ends in `.fragment.json` can be included. With `PATCHBAY_WRITE_GOLDENS=1` in the
+/// `server.json`), `fragment` (it is one, checked by itself), `markdown`, `former-names` (the components have had other
+/// names). A line `==== NAME` begins another document of the set, or, when the name has a `/` or ends in
+/// `.fragment.json`, a file that documents may include. With `PATCHBAY_WRITE_GOLDENS=1` in the
 /// environment the files are written instead of compared; read the change before you keep it.
 struct GoldenFile: CustomTestStringConvertible, Sendable {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
@@ -24,7 +26,7 @@ struct GoldenFile: CustomTestStringConvertible, Sendable {
 @Suite("Golden diagnostics")
 struct GoldenDiagnosticsTests {
     @Test("There is a file for every mistake")
-    func count() { #expect(GoldenFile.all.count >= 25) }
+    func count() { #expect(GoldenFile.all.count >= 100) }
 
     @Test("Diagnostics are exactly as written", arguments: GoldenFile.all)
     func golden(_ file: GoldenFile) throws {
@@ -42,13 +44,13 @@ struct GoldenDiagnosticsTests {
         } else {
             #expect(rendered == expected)
         }
-        #expect(!rendered.contains("sk-live"), "a credential is shown")
+        for secret in ["sk-live", "hunter2", "s3cr3t"] { #expect(!rendered.contains(secret), "a credential is shown") }
     }
 
     private func diagnostics(_ lines: ArraySlice<Substring>, words: [String]) throws -> [Diagnostic] {
-        var documents: [(name: String, lines: [Substring])] = [
-            (words.contains("server") ? "Pipelines/server.json" : "Pipelines/salon.json", [])
-        ]
+        let names = ["server": "Pipelines/server.json", "fragment": "Pipelines/a.fragment.json", "markdown": "README.md"]
+        let first = words.lazy.compactMap { names[$0] }.first ?? "Pipelines/salon.json"
+        var documents: [(name: String, lines: [Substring])] = [(first, [])]
         for line in lines {
             if line.hasPrefix("==== ") {
                 documents.append(("Pipelines/\(line.dropFirst(5))", []))
@@ -56,15 +58,28 @@ struct GoldenDiagnosticsTests {
                 documents[documents.count - 1].lines.append(line)
             }
         }
-        let all = documents.map { SourceText(file: $0.name, $0.lines.joined(separator: "\n")) }
-        let sources = all.filter { !$0.file.hasSuffix(".fragment.json") }
-        if words.contains("server") { return ServerSettings.load(try #require(sources.first)).diagnostics }
+        let texts = documents.map { SourceText(file: $0.name, $0.lines.joined(separator: "\n")) }
+        let source = try #require(texts.first)
+        if words.contains("server") { return ServerSettings.load(source).diagnostics }
         let override = words.first { $0.hasPrefix("agent=") }?.dropFirst(6)
+        func isIncluded(_ text: SourceText) -> Bool {
+            text.file.hasSuffix(".fragment.json") || text.file.dropFirst("Pipelines/".count).contains("/")
+        }
+        let options = LoadOptions(
+            checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init),
+            fragments: texts.dropFirst().filter(isIncluded))
+        let registry = try words.contains("former-names") ? ComponentRegistry.withFormerNames() : .test()
+        if words.contains("fragment") {
+            return PipelineSet.checkFragment(
+                source, registry: registry, environment: testEnvironment, options: options)
+        }
+        if words.contains("markdown") {
+            return DocumentLint(registry: registry, environment: testEnvironment, options: options)
+                .checkMarkdown(source)
+        }
         return PipelineSet.load(
-            sources: sources, registry: try .test(), environment: testEnvironment,
-            options: LoadOptions(
-                checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init),
-                fragments: all.filter { $0.file.hasSuffix(".fragment.json") })
+            sources: [source] + texts.dropFirst().filter { !isIncluded($0) }, registry: registry,
+            environment: testEnvironment, options: options
         ).diagnostics
     }
 }

@@ -1,0 +1,189 @@
+import Foundation
+
+/// Checks files of every kind that stand in a project: pipelines, fragments, tests, `server.json`, and the JSON in
+/// Markdown.
+///
+/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`); any other is a fragment when it
+/// has `stages` but neither a name nor a transport, and otherwise a pipeline. All pipelines that are checked
+/// together are one set, whose names and numbers must not collide. In a folder, all of that is looked for, but not in the
+/// folders within it.
+///
+/// In Markdown, the blocks of ```` ```json ```` are checked in place. Each is a set of its own, so that two examples may
+/// use one number. A block with `stages` and a name is a pipeline, one with `stages` alone a fragment, one with `tests` a
+/// test; any other only has to be JSON. ```` ```json ignore ```` is left alone.
+public struct DocumentLint: Sendable {
+    /// Checks a test file, which this module knows nothing about.
+    public typealias TestCheck = @Sendable (SourceText) -> [Diagnostic]
+
+    private let registry: ComponentRegistry
+    private let environment: [String: String]
+    private let options: LoadOptions
+    private let checkTest: TestCheck
+
+    /// - Parameter checkTest: Without one, test files only have to be JSON.
+    public init(
+        registry: ComponentRegistry, environment: [String: String], options: LoadOptions = LoadOptions(),
+        checkTest: @escaping TestCheck = { $0.checkJSON() }
+    ) {
+        self.registry = registry
+        self.environment = environment
+        self.options = options
+        self.checkTest = checkTest
+    }
+
+    /// Checks files and folders.
+    ///
+    /// - Parameter progress: Called before each file with the number of those before it, and of all.
+    /// - Returns: Everything that was found, in the order of the files.
+    public func check(_ paths: [String], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) -> LintReport {
+        var report = LintReport()
+        var found: [Diagnostic] = []
+        let files = Self.files(paths, &found)
+        report.add(found)
+        var pipelines: [SourceText] = []
+        for (index, file) in files.enumerated() {
+            progress(index, files.count)
+            switch SourceText.read(file) {
+            case .failure(let fault): report.add([fault], of: file)
+            case .success(let source):
+                if Self.isMarkdown(file) {
+                    report.add(checkMarkdown(source), of: file)
+                } else if case .pipeline = kind(of: source) {
+                    // Pipelines wait for one another: their names and numbers are compared.
+                    pipelines.append(source)
+                    report.add([], of: file)
+                } else {
+                    report.add(check(source), of: file)
+                }
+            }
+        }
+        if !pipelines.isEmpty || options.agentOverride != nil { report.add(load(pipelines)) }
+        return report
+    }
+
+    // MARK: Files
+
+    static func isMarkdown(_ file: String) -> Bool {
+        let name = file.lowercased()
+        return name.hasSuffix(".md") || name.hasSuffix(".markdown")
+    }
+
+    /// The files that files and folders stand for, each once.
+    private static func files(_ paths: [String], _ diagnostics: inout [Diagnostic]) -> [String] {
+        var files: [String] = []
+        var seen: Set<String> = []
+        for path in paths {
+            var names: [String] = [path]
+            var isFolder: ObjCBool = false
+            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+                guard let content = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+                    diagnostics.append(Diagnostic(file: path, .unreadableFile, "the folder cannot be read"))
+                    continue
+                }
+                let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+                names = content.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".json") || isMarkdown($0)) }.sorted()
+                    .map { "\(folder)/\($0)" }
+                    .filter { !FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) || !isFolder.boolValue }
+                if names.isEmpty {
+                    diagnostics.append(
+                        Diagnostic(
+                            file: path, .noDocuments, severity: .warning, "the folder holds no document",
+                            suggestion: .init("put files there that end in .json")))
+                }
+            }
+            for name in names where seen.insert(URL(fileURLWithPath: name).standardizedFileURL.path).inserted {
+                files.append(name)
+            }
+        }
+        return files
+    }
+
+    // MARK: Documents
+
+    private func kind(of source: SourceText) -> DocumentKind {
+        if let kind = DocumentKind(file: source.file) { return kind }
+        // What cannot be read is reported where pipelines are.
+        guard let root = try? source.readJSON() else { return .pipeline }
+        return DocumentKind(content: root) == .fragment ? .fragment : .pipeline
+    }
+
+    private func check(_ source: SourceText) -> [Diagnostic] {
+        switch kind(of: source) {
+        case .pipeline: load([source])
+        case .fragment: checkFragment(source)
+        case .test: checkTest(source)
+        case .server: ServerSettings.load(source).diagnostics
+        }
+    }
+
+    private func load(_ sources: [SourceText], otherPipelines: Set<String> = []) -> [Diagnostic] {
+        var options = options
+        options.otherPipelines.formUnion(otherPipelines)
+        return PipelineSet.load(sources: sources, registry: registry, environment: environment, options: options)
+            .diagnostics
+    }
+
+    private func checkFragment(_ source: SourceText) -> [Diagnostic] {
+        PipelineSet.checkFragment(source, registry: registry, environment: environment, options: options)
+    }
+
+    // MARK: Markdown
+
+    /// Checks the JSON in a Markdown file.
+    func checkMarkdown(_ source: SourceText) -> [Diagnostic] {
+        let blocks = source.jsonBlocks()
+        var diagnostics = blocks.flatMap(check)
+        if blocks.count == SourceText.maximumBlocks {
+            diagnostics.append(
+                Diagnostic(
+                    file: source.file, .limitExceeded, severity: .warning,
+                    "only the first \(SourceText.maximumBlocks) blocks of JSON are checked"))
+        }
+        return diagnostics
+    }
+
+    private func check(_ block: MarkdownBlock) -> [Diagnostic] {
+        guard !block.isBlank else {
+            return [
+                Diagnostic(
+                    file: block.source.file, line: block.line, column: 1, .syntax, "the block that begins here is empty",
+                    suggestion: .init("write a JSON value, or `json ignore` after the fence"))
+            ]
+        }
+        guard let root = try? block.source.readJSON(), let kind = DocumentKind(content: root) else {
+            return block.source.checkJSON()
+        }
+        switch kind {
+        // The pipelines that an example's rules lead to need not be shown.
+        case .pipeline, .server: return load([block.source], otherPipelines: root.pipelinesOfRules)
+        case .fragment: return checkFragment(block.source)
+        case .test: return checkTest(block.source)
+        }
+    }
+}
+
+extension JSONNode {
+    /// The names that stand under `when[…].pipeline`.
+    fileprivate var pipelinesOfRules: Set<String> {
+        guard case .object(let members) = content, case .array(let rules)? = members["when"]?.content else { return [] }
+        return Set(
+            rules.compactMap { rule in
+                guard case .object(let members) = rule.content, case .string(let name)? = members["pipeline"]?.content
+                else { return nil }
+                return name
+            })
+    }
+}
+
+extension SourceText {
+    /// Checks that the text is JSON, that no key is written twice, and that no credential stands in it.
+    public func checkJSON() -> [Diagnostic] {
+        let linter = Linter(self, Surroundings(variables: [:], isChecked: false))
+        do {
+            linter.checkDuplicateKeys(try readJSON())
+        } catch {
+            linter.report(error)
+        }
+        return linter.finish()
+    }
+}
