@@ -31,7 +31,8 @@ struct CreateCommand: ParsableCommand {
             return
         }
         guard NumberPattern(number) != nil else {
-            throw ValidationError("--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
+            throw ValidationError(
+                "--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
         }
         let (text, skeleton) = try draft()
         guard let output else { return finish(text, skeleton, folder: nil) }
@@ -44,7 +45,9 @@ struct CreateCommand: ParsableCommand {
         } catch {
             throw CommandFailure(description: "\(output) cannot be written: \(error.localizedDescription)")
         }
-        let next = output.hasSuffix(".test.json") ? "patchbay test \(output)" : "patchbay lint \(output), patchbay graph \(output)"
+        let next =
+            output.hasSuffix(".test.json")
+            ? "patchbay test \(output)" : "patchbay lint \(output), patchbay graph \(output)"
         Terminal.note("wrote \(output); next: \(next)")
         finish(nil, skeleton, folder: (output as NSString).deletingLastPathComponent)
     }

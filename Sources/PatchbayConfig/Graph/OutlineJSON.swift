@@ -64,7 +64,8 @@ extension PipelineOutline.Agent {
     var json: JSONValue {
         var object: JSONValue = [
             "type": .string(type), "takes": .array(formats.inputs.map { .string($0.description) }),
-            "gives": .array(formats.outputs.map { .string($0.description) }), "delayMs": JSONValue(delay.inMilliseconds),
+            "gives": .array(formats.outputs.map { .string($0.description) }),
+            "delayMs": JSONValue(delay.inMilliseconds),
         ]
         if isUnreachable { object.append("unreachable", true) }
         if !settings.isEmpty { object.append("settings", .array(settings.map { .string($0) })) }

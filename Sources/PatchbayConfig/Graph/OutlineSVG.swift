@@ -11,7 +11,9 @@ extension PipelineOutline {
         y = drawRules(on: &canvas, width: width, y: y)
         for (chain, drawing) in zip(chains, drawings) {
             if !chain.conditions.isEmpty {
-                canvas.text("where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18)
+                canvas.text(
+                    "where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18
+                )
                 y += 34
             }
             drawing.draw(on: &canvas, x: SVGLayout.margin, y: y, width: width - 2 * SVGLayout.margin)

@@ -37,7 +37,9 @@ public struct RouteReport: Sendable {
     public func text(width: Int = 100) -> String {
         var lines = ["\(number) → \(outline.name)  (\(outline.file), version \(outline.version))"]
         for step in steps { lines += wrapped("  rule       \(step)", width: width, hanging: 13) }
-        if let words { lines += wrapped("  said       \(quoted(words)), then the call ends", width: width, hanging: 13) }
+        if let words {
+            lines += wrapped("  said       \(quoted(words)), then the call ends", width: width, hanging: 13)
+        }
         if !variables.isEmpty {
             let list = variables.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.json)" }
             lines += wrapped("  variables  " + list.joined(separator: ", "), width: width, hanging: 13)

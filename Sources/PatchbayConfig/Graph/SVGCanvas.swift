@@ -58,7 +58,8 @@ struct SVGCanvas {
 
     mutating func text(_ words: String, _ style: String, x: Double, y: Double, anchor: Anchor = .start) {
         let place = anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\""
-        body += "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
+        body +=
+            "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
     }
 
     enum Anchor: String { case start, middle, end }

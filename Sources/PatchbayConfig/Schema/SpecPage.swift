@@ -43,7 +43,8 @@ extension SpecPage {
         var json = spec.json
         if let formats { json.append("formats", formats.json) }
         self.init(
-            name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes, gives: formats?.gives,
+            name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes,
+            gives: formats?.gives,
             rows: Self.rows(spec.fields, indent: ""), json: json)
     }
 
@@ -123,10 +124,12 @@ extension ComponentRegistry {
                 "pipeline", "What the calls to some numbers run through, from the carrier to the agent and back.",
                 DocumentKeys.pipeline, documentFields),
             SpecPage(
-                "when", "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome is "
+                "when",
+                "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome is "
                     + "\"pipeline\" or \"say\".", [], CallRule.fields),
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
-            SpecPage("server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
+            SpecPage(
+                "server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
         ]
     }
 
@@ -134,10 +137,13 @@ extension ComponentRegistry {
     ///
     /// - Parameter others: Pages of documents that the host adds.
     public func list(width: Int = 100, with others: [SpecPage] = []) -> String {
-        let groups = [
-            ("transports", transports.map(\.spec)), ("stages", stages.map(\.spec)), ("agents", agents.map(\.spec)),
-            ("structure", Structure.all),
-        ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [("documents", (documentPages + others).map { ($0.name, $0.summary) })]
+        let groups =
+            [
+                ("transports", transports.map(\.spec)), ("stages", stages.map(\.spec)), ("agents", agents.map(\.spec)),
+                ("structure", Structure.all),
+            ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [
+                ("documents", (documentPages + others).map { ($0.name, $0.summary) })
+            ]
         let column = 2 + (groups.flatMap(\.1).map(\.0.unicodeScalars.count).max() ?? 0) + 2
         var text = ""
         for (title, entries) in groups where !entries.isEmpty {

@@ -19,7 +19,9 @@ public struct StartingPoint: Sendable {
     /// The document with another name and another number, as far as it has them.
     public func text(name: String? = nil, number: String? = nil) -> String {
         var text = text
-        if let name { text = text.replacing("\"name\": \(jsonQuoted(self.name))", with: "\"name\": \(jsonQuoted(name))") }
+        if let name {
+            text = text.replacing("\"name\": \(jsonQuoted(self.name))", with: "\"name\": \(jsonQuoted(name))")
+        }
         if let number { text = text.replacing("\"+15550100009\"", with: jsonQuoted(number)) }
         return text
     }
