@@ -42,9 +42,7 @@ struct DescribeTests {
                         let (set, findings) = try load(skeleton.text, in: folder)
                         let found = findings.filter { !isAboutMachine($0) }
                         #expect(found.isEmpty, "\(path)\n\(skeleton.text)\n\(found.rendered())")
-                        guard let plan = try set?.documents.first?.plan(for: CallVariables(sid: "CA1")) else {
-                            continue
-                        }
+                        guard let plan = try set?.documents.first?.plan(for: CallVariables(sid: "CA1")) else { continue }
                         for planned in plan.stagesBefore + plan.stagesAfter { _ = try planned.makeProcessor() }
                         let types = (plan.stagesBefore + plan.stagesAfter).map(\.component.spec.type)
                         // The one thing that cannot stand: a decoder behind a carrier of linear samples.
