@@ -123,8 +123,8 @@ struct RunCommand: AsyncParsableCommand {
     /// Whether all agents live in this process. Asked without the recorders, which would begin a file.
     private func canRunByItself(_ plan: PipelinePlan, _ info: CallInfo) throws -> Bool {
         var plan = plan
-        plan.stagesBefore.removeAll { $0.component is any TapComponent }
-        plan.stagesAfter.removeAll { $0.component is any TapComponent }
+        plan.stagesBefore = plan.stagesBefore.withoutTaps
+        plan.stagesAfter = plan.stagesAfter.withoutTaps
         return FileCall.isPossible(try CallParts(plan).makePlan(info))
     }
 
@@ -181,6 +181,18 @@ struct RunCommand: AsyncParsableCommand {
             }
         } catch {
             throw CommandFailure(description: "\(path) cannot be written: \(error)")
+        }
+    }
+}
+
+extension [PlannedStage] {
+    fileprivate var withoutTaps: [PlannedStage] {
+        filter { !($0.component is any TapComponent) }.map { stage in
+            var stage = stage
+            for index in stage.branches.indices {
+                stage.branches[index].stages = stage.branches[index].stages.withoutTaps
+            }
+            return stage
         }
     }
 }

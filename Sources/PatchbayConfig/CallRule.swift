@@ -21,7 +21,7 @@ public struct CallRule: Sendable {
     /// What happens instead.
     public var outcome: Outcome
     /// The words of ``Outcome/say(_:)``, taken apart.
-    var words: Settings.Text?
+    var speech: Settings.Text?
 
     /// - Parameter outcome: Words are spoken as they are; only those of a document have their `${…}` substituted.
     public init(

@@ -86,7 +86,7 @@ extension PipelineDocument {
             _ = try plan(for: CallVariables(), variables: variables)
             let scope = ReferenceScope(call: CallVariables(), variables: self.variables.merging(variables) { $1 })
             for rule in rules {
-                if case .template(let template)? = rule.words { _ = try template.text(in: scope) }
+                if case .template(let template)? = rule.speech { _ = try template.text(in: scope) }
             }
             return nil
         } catch {

@@ -40,7 +40,7 @@ struct CallRuleReader {
         let misspelt = linter.checkKeys(members, allowed: CallRule.fields.map(\.name), owner: "a rule", path)
         let outcome = readOutcome(members, node, misspelt, path)
         var rule = CallRule(outcome?.0 ?? .say(""))
-        rule.words = outcome?.1
+        rule.speech = outcome?.1
         if let callers = members["callers"] { rule.callers = readCallers(callers, path.key("callers")) }
         let hours = CallingHoursReader(linter)
         if let during = members["during"] { rule.during = hours.read(during, "during", path) }

@@ -89,7 +89,7 @@ extension Route {
     /// What a rule says to one caller.
     fileprivate func words(of rule: CallRule, _ call: CallVariables) -> String {
         guard case .say(let asWritten) = rule.outcome else { return "" }
-        switch rule.words {
+        switch rule.speech {
         case .literal(let text): return text
         case .template(let template):
             let scope = ReferenceScope(call: call, variables: document.variables.merging(variables) { $1 })
@@ -110,16 +110,10 @@ extension [String: VariableValue] {
     public var withSecretsWithheld: Self {
         reduce(into: [:]) { result, entry in
             var isSecret = looksLikeCredential(entry.key)
-            if case .string(let text) = entry.value, Self.looksLikeSecret(text) { isSecret = true }
+            if case .string(let text) = entry.value {
+                isSecret = isSecret || CredentialShape.first(in: text) != nil || looksRandom(text.utf8)
+            }
             result[entry.key] = isSecret ? "[withheld]" : entry.value
         }
-    }
-
-    /// Prefixes under which well-known vendors hand out keys, and the forms of bearer tokens.
-    private static func looksLikeSecret(_ text: String) -> Bool {
-        let prefixes = [
-            "sk-", "sk_", "rk_", "xi-", "ghp_", "xoxb-", "AKIA", "AIza", "Bearer ", "Basic ", "eyJ", "-----BEGIN ",
-        ]
-        return text.utf8.count >= 12 && prefixes.contains(where: text.hasPrefix)
     }
 }

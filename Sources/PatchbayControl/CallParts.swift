@@ -24,7 +24,7 @@ public struct CallParts: Sendable {
         self.backends = backends
         var tapMakers: [MediaTapMaker] = []
         var announcement = ByteBuffer()
-        for stage in plan.stagesBefore + plan.stagesAfter {
+        for stage in (plan.stagesBefore + plan.stagesAfter).withBranches {
             guard let component = stage.component as? any TapComponent else { continue }
             tapMakers.append(try component.makeTap(stage.settings))
             guard let words = component.announcement(stage.settings) else { continue }

@@ -51,7 +51,9 @@ public final class WireLog: Sendable {
     ///   - directory: Made with mode 0700 when it is not there.
     ///   - secrets: Values that must not be written, beside those of each call's pipeline.
     /// - Throws: When the folder cannot be made or used.
-    public init(directory: String, secrets: [Secret] = [], limits: Limits = Limits(), logger: Logger) throws(PipelineError) {
+    public init(directory: String, secrets: [Secret] = [], limits: Limits = Limits(), logger: Logger)
+        throws(PipelineError)
+    {
         let files = FileManager.default
         do {
             try files.createDirectory(

@@ -102,7 +102,8 @@ final class WireLogFeed: WireObserver {
         }
     }
 
-    private static func write(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, into records: inout ByteBuffer) {
+    private static func write(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, into records: inout ByteBuffer)
+    {
         records.writeInteger(kind.rawValue)
         records.writeInteger(nanoseconds)
         records.writeInteger(UInt32(clamping: payload.readableBytes))

@@ -18,7 +18,9 @@ struct WireLogRedaction: Sendable {
             guard value.utf8.count >= Self.minimumLength else { continue }
             known.insert(value)
             // As it stands in the query of an address.
-            if let encoded = value.addingPercentEncoding(withAllowedCharacters: .alphanumerics) { known.insert(encoded) }
+            if let encoded = value.addingPercentEncoding(withAllowedCharacters: .alphanumerics) {
+                known.insert(encoded)
+            }
             // A header's scheme is no secret; what follows it is.
             if let token = value.split(separator: " ").last, token.utf8.count >= 8 { known.insert(String(token)) }
         }

@@ -41,6 +41,7 @@ public struct Resampler: StageComponent {
         guard input.encoding == .pcm16 else {
             throw FormatMismatch("takes pcm16", remedy: "put a decoder before it", wanted: input.decoded)
         }
+        guard input.channelCount == 1 else { throw FormatMismatch("takes mono", remedy: "mix down before it") }
         let output = resampled(input, settings)
         if case .polyphase? = Self.engine(settings), input.sampleRate != output.sampleRate,
             !PolyphaseDesign.supports(from: input.sampleRate, to: output.sampleRate)

@@ -197,8 +197,8 @@ struct RouteDecisionTests {
         var values = shown
         values["apiKey"] = "k"
         values["session_token"] = 7
-        values["plain"] = "sk-live-0123456789"
-        values["jwt"] = "eyJhbGciOiJIUzI1NiJ9.e30.x"
+        values["plain"] = "sk-live-7f3k9x2m4q8w1z5t"
+        values["jwt"] = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZXNrIn0.c2lnbmF0dXJlLXRoYXQtaXMtbG9uZw"
         #expect(values.withSecretsWithheld == shown)
     }
 

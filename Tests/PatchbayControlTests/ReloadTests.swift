@@ -125,12 +125,14 @@ import Testing
     @Test func pipelinesAndNumbersAreListedWithoutSecrets() async throws {
         let document = """
             {"name": "desk", "description": "Front desk", "numbers": {
-               "+15550100001": {"agentId": "agent_1", "apiKey": "sk-live-1", "chairs": 4, "isOpen": true, "note": "sk-live-0123456789"},
+               "+15550100001": {"agentId": "agent_1", "apiKey": "${env.KEY}", "chairs": 4, "isOpen": true, "note": "${env.KEY}"},
                "+4930*": {}},
              "when": [{"callers": ["anonymous"], "say": "No."}],
              "transport": "twilio", "stages": ["echo"]}
             """
-        try await TestServer.run(document, echo("other", number: "+15550100002")) {
+        try await TestServer.run(
+            document, echo("other", number: "+15550100002"), environment: ["KEY": "sk-live-7f3k9x2m4q8w1z5t"]
+        ) {
             (server: TestServer) async throws in
             let report = try await server.get("/pipelines").json
             #expect(report["revision"] as? Int == 1 && report["loadedBy"] as? String == "start")

@@ -64,7 +64,8 @@ struct RecordedCallTests {
         try await call(
             folder,
             [
-                PhoneStep(.afterPause(milliseconds: 300), .speak(question)), PhoneStep(.after(milliseconds: 100), .press("7")),
+                PhoneStep(.afterPause(milliseconds: 300), .speak(question)),
+                PhoneStep(.after(milliseconds: 100), .press("7")),
                 PhoneStep(.afterPause(milliseconds: 500), .hangUp),
             ])
         await simulator.stop()
@@ -75,7 +76,8 @@ struct RecordedCallTests {
         let recorded = try RecordedCall(path: "\(folder.path)/log/\(name)")
         #expect(recorded.gaps.isEmpty && recorded.ended?.kind == "callerHungUp" && recorded.connections.count == 1)
         let files = try ScenarioRecorder(recorded).write(to: "\(folder.path)/desk.test.json", pipeline: nil)
-        #expect(files.map { $0.split(separator: "/").last } == ["desk.test.json", "desk.caller.wav", "desk.agent.jsonl"])
+        #expect(
+            files.map { $0.split(separator: "/").last } == ["desk.test.json", "desk.caller.wav", "desk.agent.jsonl"])
 
         let result = try #require(try folder.runAll().first)
         #expect(result.isPassed, "\(result.text())")
@@ -94,14 +96,16 @@ struct RecordedCallTests {
     @Test func whatIsNoLogIsRefusedWithItsLine() throws {
         let folder = try ScenarioFolder()
         for (text, line, code) in [
-            ("", 1, Diagnostic.Code.syntax), ("{\"a\": 1}\n", 1, .missingField), ("{\"wireLog\": 1}\nnonsense\n", 2, .syntax),
+            ("", 1, Diagnostic.Code.syntax), ("{\"a\": 1}\n", 1, .missingField),
+            ("{\"wireLog\": 1}\nnonsense\n", 2, .syntax),
         ] {
             try folder.write(text, to: "x.wire.jsonl")
             let fault = #expect(throws: Diagnostic.self) { try RecordedCall(path: "\(folder.path)/x.wire.jsonl") }
             #expect(fault?.line == line && fault?.code == code, "\(fault?.description ?? "")")
         }
         #expect(throws: Diagnostic.self) { try RecordedCall(path: "/nowhere") }
-        try folder.write("{\"wireLog\": 1}\n{\"ms\": 1, \"event\": \"cut\", \"limit\": \"bytesPerCall\"}\n", to: "x.wire.jsonl")
+        try folder.write(
+            "{\"wireLog\": 1}\n{\"ms\": 1, \"event\": \"cut\", \"limit\": \"bytesPerCall\"}\n", to: "x.wire.jsonl")
         let call = try RecordedCall(path: "\(folder.path)/x.wire.jsonl")
         #expect(call.gaps == [#"the log was cut by its limit "bytesPerCall""#])
         #expect(throws: Diagnostic.self) { try ScenarioRecorder(call) }

@@ -61,13 +61,16 @@ struct ScenarioAgentTests {
 
     @Test func refusedConnectionsAndSilenceAreFailures() throws {
         let refused = try folder().run(
-            #""agents": [{"refuse": "no route"}, {"refuse": "no route"}, {"refuse": "no route"}], "expect": [{"ends": "failure", "reason": "no route"}]"#)
+            #""agents": [{"refuse": "no route"}, {"refuse": "no route"}, {"refuse": "no route"}], "expect": [{"ends": "failure", "reason": "no route"}]"#
+        )
         #expect(refused.isPassed, "\(refused.text())")
         let silent = try folder().run(
-            #""agents": [{}, {"steps": [\#(accept)]}], "expect": [{"backend": "elevenlabs", "fromMs": 9800, "withinMs": 10200}]"#)
+            #""agents": [{}, {"steps": [\#(accept)]}], "expect": [{"backend": "elevenlabs", "fromMs": 9800, "withinMs": 10200}]"#
+        )
         #expect(silent.met == [false], "the caller does not wait for ten seconds: \(silent.text())")
         let waiting = try folder().run(
-            #""caller": [{"silenceMs": 11000}], "agents": [{}, {"steps": [\#(accept)]}], "expect": [{"backend": "elevenlabs", "fromMs": 9800, "withinMs": 10200}]"#)
+            #""caller": [{"silenceMs": 11000}], "agents": [{}, {"steps": [\#(accept)]}], "expect": [{"backend": "elevenlabs", "fromMs": 9800, "withinMs": 10200}]"#
+        )
         #expect(waiting.isPassed, "\(waiting.text())")
     }
 
@@ -78,7 +81,8 @@ struct ScenarioAgentTests {
             #""agents": [{"backend": "gemini-live", "steps": [\#(accept)]}], "expect": [{"backend": "elevenlabs"}]"#)
         #expect(other.met == [true] && other.trace.problems.count == 1)
         let wrong = try folder().run(
-            #""agents": [{"steps": [{"accept": {"outputFormat": "mp3"}}]}], "limitMs": 1000, "expect": [{"backend": "elevenlabs", "times": 0}]"#)
+            #""agents": [{"steps": [{"accept": {"outputFormat": "mp3"}}]}], "limitMs": 1000, "expect": [{"backend": "elevenlabs", "times": 0}]"#
+        )
         #expect(wrong.trace.problems.first?.contains("mp3") == true)
     }
 
@@ -86,7 +90,8 @@ struct ScenarioAgentTests {
         let folder = try folder()
         try folder.write("{}\n{\"type\":\"ping\",\"ping_event\":{\"event_id\":41}}\n", to: "messages.jsonl")
         let result = try folder.run(
-            #""limitMs": 1000, "agents": [{"steps": [\#(accept), {"send": "messages.jsonl:2"}]}], "expect": [{"sent": {"event_id": 41}}]"#)
+            #""limitMs": 1000, "agents": [{"steps": [\#(accept), {"send": "messages.jsonl:2"}]}], "expect": [{"sent": {"event_id": 41}}]"#
+        )
         #expect(result.isPassed, "\(result.text())")
     }
 }

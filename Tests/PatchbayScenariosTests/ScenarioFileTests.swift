@@ -27,8 +27,14 @@ struct ScenarioFileTests {
         (#"{"tests": []}"#, "1:11 empty-list tests"),
         (#"{"test": []}"#, "1:2 unknown-field test"),
         (#"{"tests": [{"name": "a", "expect": []}]}"#, "1:36 empty-list tests[0].expect"),
-        (#"{"pipeline": "gone.json", "tests": [{"name": "a", "expect": [{"agent": "speaks"}]}]}"#, "1:14 unreadable-file pipeline"),
-        ("{\n  \"tests\": [{\"name\": \"a\", \"expect\": [{\"agent\": \"sings\"}]}]\n}", "2:48 not-allowed tests[0].expect[0].agent"),
+        (
+            #"{"pipeline": "gone.json", "tests": [{"name": "a", "expect": [{"agent": "speaks"}]}]}"#,
+            "1:14 unreadable-file pipeline"
+        ),
+        (
+            "{\n  \"tests\": [{\"name\": \"a\", \"expect\": [{\"agent\": \"sings\"}]}]\n}",
+            "2:48 not-allowed tests[0].expect[0].agent"
+        ),
     ])
     func documents(text: String, finding: String) throws { #expect(try findings(text) == [finding]) }
 
@@ -80,7 +86,8 @@ struct ScenarioFileTests {
 
     @Test func aMisspeltEventGetsAProposal() throws {
         let folder = try ScenarioFolder()
-        let text = test(#""caller": [{"as": "question", "press": "1"}], "expect": [{"agent": "speaks", "after": "qestion ends"}]"#)
+        let text = test(
+            #""caller": [{"as": "question", "press": "1"}], "expect": [{"agent": "speaks", "after": "qestion ends"}]"#)
         let (_, diagnostics) = ScenarioFile.load(SourceText(file: "\(folder.path)/desk.test.json", text))
         #expect(diagnostics.first?.suggestion?.replacement == "question ends")
     }

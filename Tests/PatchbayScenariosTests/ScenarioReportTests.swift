@@ -17,7 +17,9 @@ struct ScenarioReportTests {
         let text = try failing().text()
         let drawing = text.split(separator: "\n").drop { !$0.hasPrefix("    caller") }.map(String.init)
         #expect(drawing.count == 9, "\(text)")
-        #expect(text.contains("✓ 1. the agent begins to speak") && text.contains("✗ 2. the agent begins to speak 4000 to 5000 ms"))
+        #expect(
+            text.contains("✓ 1. the agent begins to speak")
+                && text.contains("✗ 2. the agent begins to speak 4000 to 5000 ms"))
         #expect(text.contains("seen: at 1.02 s, 2980 ms too early"))
         let lane = try #require(drawing.first { $0.contains("expect 2") })
         let agent = try #require(drawing.first { $0.hasPrefix("    agent") })

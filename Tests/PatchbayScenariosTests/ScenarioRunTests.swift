@@ -52,10 +52,13 @@ struct ScenarioRunTests {
 
     @Test func stepsThatNeverComeAreFailures() throws {
         let result = try ScenarioFolder().run(
-            #""limitMs": 1000, "caller": [{"after": "agent speaks", "press": "1"}], "agents": [{}], "expect": [{"backend": "echo"}]"#)
+            #""limitMs": 1000, "caller": [{"after": "agent speaks", "press": "1"}], "agents": [{}], "expect": [{"backend": "echo"}]"#
+        )
         #expect(!result.isPassed && result.met == [true])
         #expect(result.trace.problems.count == 2, "\(result.trace.problems)")
-        #expect(result.trace.problems.first?.hasPrefix("tests[0].caller[0] (line 1) never came: the call had ended") == true)
+        #expect(
+            result.trace.problems.first?.hasPrefix("tests[0].caller[0] (line 1) never came: the call had ended") == true
+        )
         #expect(result.trace.problems.last?.contains("tests[0].agents[0]") == true)
     }
 
@@ -84,7 +87,8 @@ struct ScenarioRunTests {
     @Test func aNumberOfAnotherPipelineIsToldAndFiltersApply() throws {
         let folder = try ScenarioFolder()
         try folder.write(
-            #"{"name": "other", "numbers": ["+15550100002"], "transport": "twilio", "stages": ["echo"]}"#, to: "other.json")
+            #"{"name": "other", "numbers": ["+15550100002"], "transport": "twilio", "stages": ["echo"]}"#,
+            to: "other.json")
         let result = try folder.run(#""number": "+15550100002", "expect": [{"backend": "echo"}]"#)
         #expect(result.trace.problems.first?.contains(#"leads to pipeline "other""#) == true)
         #expect(try folder.runAll(filter: "ONE").count == 1)
@@ -93,11 +97,30 @@ struct ScenarioRunTests {
 
     @Test func theEnvironmentIsTheFilesOwn() throws {
         let folder = try ScenarioFolder(
-            #"{"name": "desk", "description": "${env.HOME}", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "${env.AGENT}"}]}"#)
+            #"{"name": "desk", "description": "${env.HOME}", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "${env.AGENT}"}]}"#
+        )
         try folder.write(
             #"{"environment": {"AGENT": "a"}, "tests": [{"name": "one", "agents": [{"refuse": "down"}, {"refuse": "down"}], "expect": [{"ends": "failure", "reason": "down"}]}]}"#,
             to: "desk.test.json")
         let results = try folder.runAll()
         #expect(results.first?.isPassed == true, "\(results.first?.text() ?? "")")
+    }
+
+    @Test func rulesDecideByTheTestsOwnClockAndCaller() throws {
+        let folder = try ScenarioFolder(
+            """
+            {"name": "desk", "numbers": ["+15550100001"], "transport": "twilio", "stages": ["echo"], "when": [
+              {"callers": ["+4930*"], "say": "Not you."},
+              {"outside": {"timeZone": "Europe/Berlin", "monday": ["09:00-17:00"]}, "pipeline": "night"}]}
+            """)
+        try folder.write(
+            #"{"name": "night", "transport": "twilio", "stages": ["echo"]}"#, to: "night.json")
+        let open = #""at": "2026-03-02T10:00:00+01:00""#, closed = #""at": "2026-03-02T18:00:00+01:00""#
+        #expect(try folder.run(#"\#(open), "expect": [{"pipeline": "desk"}, {"backend": "echo"}]"#).isPassed)
+        #expect(try folder.run(#"\#(closed), "expect": [{"pipeline": "night"}, {"backend": "echo"}]"#).isPassed)
+        let said = try folder.run(
+            #"\#(open), "from": "+49301234", "expect": [{"said": "Not you"}, {"ends": "answeredByRule"}, {"pipeline": "desk"}]"#
+        )
+        #expect(said.met == [true, true, false] && said.seen(2) == #"a rule said "Not you.""#, "\(said.text())")
     }
 }

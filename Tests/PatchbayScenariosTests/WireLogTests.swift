@@ -35,7 +35,8 @@ struct WireLogTests {
             {"name": "desk", "numbers": ["*"], "transport": "twilio", "stages": [
               {"type": "elevenlabs", "agentId": "a", "apiKey": {"env": "ANY_NAME"}}]}
             """)
-        let (set, diagnostics) = PipelineSet.load(sources: [source], registry: try .standard(), environment: environment)
+        let (set, diagnostics) = PipelineSet.load(
+            sources: [source], registry: try .standard(), environment: environment)
         let pipelines = try #require(set, "\(diagnostics.rendered())")
         return try #require(pipelines.route("+15550100001")).plan(for: CallVariables())
     }
@@ -49,7 +50,8 @@ struct WireLogTests {
         let start = MediaTime.now()
         observer.observe(.dialling(backend: "elevenlabs"), time: start)
         observer.observe(.connected, time: start + .milliseconds(40))
-        observer.observe(.received(.carrier, message(#"{"event": "start", "n": 1.50}"#)), time: start + .milliseconds(50))
+        observer.observe(
+            .received(.carrier, message(#"{"event": "start", "n": 1.50}"#)), time: start + .milliseconds(50))
         observer.observe(.sent(.agent, message(#"{"user_audio_chunk":"AAAA"}"#)), time: start + .milliseconds(60))
         observer.observe(.received(.agent, message("no \"JSON\"")), time: start + .milliseconds(61))
         observer.observe(.sent(.carrier, message("[1,null,true]")), time: start + .milliseconds(62))
@@ -58,7 +60,8 @@ struct WireLogTests {
         log.finish()
         let lines = try folder.lines()
         #expect(lines.count == 9)
-        #expect(lines[0].hasPrefix(#"{"wireLog":1,"call":"call-1","callSid":"CA1","pipeline":"desk","file":"desk.json","#))
+        #expect(
+            lines[0].hasPrefix(#"{"wireLog":1,"call":"call-1","callSid":"CA1","pipeline":"desk","file":"desk.json","#))
         #expect(lines[0].contains(#""number":"+15550100001","caller":"+15550100009","backend":"elevenlabs""#))
         let rest = lines.dropFirst().map { $0.replacing(#/"ms":[0-9]+\.[0-9]{3},/#, with: "") }
         #expect(
@@ -130,7 +133,9 @@ struct WireLogTests {
         log.finish()
         let lines = try folder.lines()
         let written = lines.filter { $0.contains("direction") }.count
-        let dropped = lines.compactMap { line in line.firstMatch(of: #/"event":"dropped","messages":([0-9]+)/#).flatMap { Int($0.1) } }
+        let dropped = lines.compactMap { line in
+            line.firstMatch(of: #/"event":"dropped","messages":([0-9]+)/#).flatMap { Int($0.1) }
+        }
         #expect(written + dropped.reduce(0, +) == 400 && !dropped.isEmpty)
         #expect(lines.last?.contains("ended") == true)
     }

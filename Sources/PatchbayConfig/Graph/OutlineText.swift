@@ -129,8 +129,7 @@ private struct OutlineText {
                     bar: bar + Self.bar(of: stage), name: stage.type, delay: stage.delay, note: stage.notes,
                     isFaint: stage.mark == .leftOut, isInserted: stage.mark == .inserted))
             for branch in stage.branches {
-                let label = branch.label == "side" ? "side chain" : branch.label == "otherwise" ? "otherwise" : "key \(branch.label)"
-                rows.append(Row(bar: bar + "│ ├", name: label + (branch.stages.isEmpty ? ": nothing" : "")))
+                rows.append(Row(bar: bar + "│ ├", name: branch.title + (branch.stages.isEmpty ? ": nothing" : "")))
                 add(branch.stages, from: stage.takes, bar: bar + "│ │ ")
             }
             guard stage.gives != format else { continue }
@@ -148,15 +147,22 @@ private struct OutlineText {
     }
 }
 
+extension PipelineOutline.Branch {
+    /// `side chain`, `key 1`, `otherwise`.
+    var title: String {
+        switch label {
+        case "side": "side chain"
+        case "otherwise": "otherwise"
+        default: "key \(label)"
+        }
+    }
+}
+
 extension PipelineOutline.Stage {
     /// What is to be said beside its name.
     var notes: String {
-        var notes = settings
-        switch mark {
-        case .written: break
-        case .inserted: notes.insert("inserted", at: 0)
-        case .leftOut: notes.insert("left out: it would change nothing", at: 0)
-        }
+        if mark == .leftOut { return "left out: it changes nothing" }
+        var notes = (mark == .inserted ? ["inserted"] : []) + settings
         if let hears { notes.append("hears \(hears.short)") }
         return notes.joined(separator: ", ")
     }

@@ -204,7 +204,7 @@ extension ValueCondition {
 }
 
 extension CallRule {
-    /// What must hold, in words: `caller +4930*, outside Europe/Berlin hours`.
+    /// What must hold, in words: `caller +4930*, outside Mon–Fri 09:00-17:00 (Europe/Berlin)`.
     var condition: String {
         var words: [String] = []
         if let callers { words.append("caller \(callers.map(\.description).shortList(4))") }

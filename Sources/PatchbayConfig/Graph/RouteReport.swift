@@ -141,7 +141,7 @@ public struct RouteReport: Sendable {
                 delay: stage.delay.label, note: stage.notes)
         ]
         for branch in stage.branches {
-            rows.append(Row(name: indent + "  " + branch.label + ":", note: branch.stages.isEmpty ? "nothing" : ""))
+            rows.append(Row(name: indent + "  " + branch.title + ":", note: branch.stages.isEmpty ? "nothing" : ""))
             rows += branch.stages.flatMap { Self.rows($0, indent: indent + "    ") }
         }
         return rows

@@ -32,7 +32,9 @@ extension ExpectationCheck {
             return
         case .recording(let length):
             isMet = trace.recordings.contains { length.contains($0) }
-            seen = trace.recordings.isEmpty ? "no recording" : "\(trace.recordings.map { "\($0) ms" }.joined(separator: ", "))"
+            seen =
+                trace.recordings.isEmpty
+                ? "no recording" : "\(trace.recordings.map { "\($0) ms" }.joined(separator: ", "))"
             return
         default: break
         }

@@ -13,43 +13,45 @@ enum ScenarioFields {
         "as", .string, example: "\"question\"",
         "A name, for \"after\": \"question begins\" and \"question ends\" are events then.")
 
-    static let callerStep = [
-        name,
-        Field("say", .string, example: "\"audio/question.wav\"", "What the caller says: a WAV file, or a text."),
-        Field(
-            "tone",
-            .object([
-                Field("frequencyHz", .number(50...3900), isRequired: true, example: "440", "In hertz."),
-                Field("durationMs", .integer(20...600_000), isRequired: true, example: "500", "In milliseconds."),
-                Field("levelDBFS", .number(-80...0), default: -12, "Peak, in dBFS."),
-            ]), "A tone instead of speech."),
-        Field("silenceMs", .integer(0...3_600_000), "Says nothing for so long, in milliseconds."),
-        Field("press", .string, example: "\"1\"", "Keys to press: 0 to 9, *, # and A to D."),
-        Field("hangUp", .boolean, "Hangs up."),
-        Field("cutOff", .boolean, "The line goes dead without a word."),
-    ] + time
+    static let callerStep =
+        [
+            name,
+            Field("say", .string, example: "\"audio/question.wav\"", "What the caller says: a WAV file, or a text."),
+            Field(
+                "tone",
+                .object([
+                    Field("frequencyHz", .number(50...3900), isRequired: true, example: "440", "In hertz."),
+                    Field("durationMs", .integer(20...600_000), isRequired: true, example: "500", "In milliseconds."),
+                    Field("levelDBFS", .number(-80...0), default: -12, "Peak, in dBFS."),
+                ]), "A tone instead of speech."),
+            Field("silenceMs", .integer(0...3_600_000), "Says nothing for so long, in milliseconds."),
+            Field("press", .string, example: "\"1\"", "Keys to press: 0 to 9, *, # and A to D."),
+            Field("hangUp", .boolean, "Hangs up."),
+            Field("cutOff", .boolean, "The line goes dead without a word."),
+        ] + time
 
-    static let agentStep = [
-        name,
-        Field(
-            "accept",
-            .object([
-                Field("conversation", .string, default: "conv_test", "The vendor's name for the conversation."),
-                Field("inputFormat", .string, example: "\"pcm_16000\"", "What the vendor wants to hear."),
-                Field("outputFormat", .string, example: "\"pcm_16000\"", "What the vendor's voice comes in."),
-            ]), "Begins the conversation."),
-        Field("say", .string, "A turn: a text, or a WAV file."),
-        Field("words", .string, "The words that go with a WAV file."),
-        Field("chunkMs", .integer(20...10_000), default: 200, "Audio in one message, in milliseconds."),
-        Field("paceMs", .integer(0...10_000), default: 50, "Time between two messages, in milliseconds."),
-        Field("complete", .boolean, default: true, "Whether the end of the turn is told."),
-        Field("hears", .string, "What it understood the caller to say."),
-        Field("interrupt", .boolean, "Cuts its own turn."),
-        Field("send", .json, example: "{ \"type\": \"ping\" }", "A message, as it stands, or \"file.jsonl:12\"."),
-        Field("silenceMs", .integer(0...3_600_000), "Does nothing for so long, in milliseconds."),
-        Field("close", .integer(1000...4999), "Closes the connection with this code; 1006 cuts it."),
-        Field("reason", .string, "The reason of the close."),
-    ] + time
+    static let agentStep =
+        [
+            name,
+            Field(
+                "accept",
+                .object([
+                    Field("conversation", .string, default: "conv_test", "The vendor's name for the conversation."),
+                    Field("inputFormat", .string, example: "\"pcm_16000\"", "What the vendor wants to hear."),
+                    Field("outputFormat", .string, example: "\"pcm_16000\"", "What the vendor's voice comes in."),
+                ]), "Begins the conversation."),
+            Field("say", .string, "A turn: a text, or a WAV file."),
+            Field("words", .string, "The words that go with a WAV file."),
+            Field("chunkMs", .integer(20...10_000), default: 200, "Audio in one message, in milliseconds."),
+            Field("paceMs", .integer(0...10_000), default: 50, "Time between two messages, in milliseconds."),
+            Field("complete", .boolean, default: true, "Whether the end of the turn is told."),
+            Field("hears", .string, "What it understood the caller to say."),
+            Field("interrupt", .boolean, "Cuts its own turn."),
+            Field("send", .json, example: "{ \"type\": \"ping\" }", "A message, as it stands, or \"file.jsonl:12\"."),
+            Field("silenceMs", .integer(0...3_600_000), "Does nothing for so long, in milliseconds."),
+            Field("close", .integer(1000...4999), "Closes the connection with this code; 1006 cuts it."),
+            Field("reason", .string, "The reason of the close."),
+        ] + time
 
     static let connection = [
         Field("backend", .string, example: "\"elevenlabs\"", "The type of the agent that must have dialled."),

@@ -5,7 +5,7 @@ import PatchbayCore
 enum EndReasons {
     private static let kinds: [EndReason.Kind] = [
         .callerHungUp, .streamLost, .agentHungUp, .operatorHungUp, .idle, .maximumDuration, .shutdown, .noStream,
-        .failure,
+        .answeredByRule, .failure,
     ]
     static let all = kinds.map(\.rawValue)
 }

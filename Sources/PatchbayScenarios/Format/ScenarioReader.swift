@@ -112,7 +112,9 @@ struct ScenarioReader {
                 expectations.append(expectation)
             }
         }
-        if test.list("expect").isEmpty { report(.emptyList, path + ["expect"], "nothing is expected; a test must be able to fail") }
+        if test.list("expect").isEmpty {
+            report(.emptyList, path + ["expect"], "nothing is expected; a test must be able to fail")
+        }
         if let number = test.string("number"), NumberPattern(number) == nil || number.hasSuffix("*") {
             report(
                 .badNumber, path + ["number"], "\"number\" is \"\(number)\"; a called number is written in E.164",

@@ -54,7 +54,8 @@ struct RecordedExpectations {
 
     private var heard: [SoundTrack.Stretch] {
         let scenario = Scenario(
-            name: "", line: 0, number: nil, from: "", at: .distantPast, context: [:], ring: .zero, limit: .seconds(86_400),
+            name: "", line: 0, number: nil, from: "", at: .distantPast, context: [:], ring: .zero,
+            limit: .seconds(86_400),
             soundThreshold: 400, voice: "en", caller: [], connections: [], expectations: [])
         guard let begin = call.messages.lazy.map(\.decoded).first(where: { $0.isStart }),
             case .start(let description)? = begin.event,

@@ -24,7 +24,8 @@ public struct ScenarioRecorder {
         self.call = call
         guard let start = call.messages.first(where: { $0.way == .fromCarrier && $0.decoded.isStart }) else {
             throw Diagnostic(
-                file: "", .missingField, "the log holds no \"start\" of a media stream; there is nothing to make a test of")
+                file: "", .missingField,
+                "the log holds no \"start\" of a media stream; there is nothing to make a test of")
         }
         self.start = start.time
     }
@@ -56,7 +57,9 @@ public struct ScenarioRecorder {
 
     private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]]) -> String {
         var test: [String] = ["\"name\": \"goes as the recorded call did\""]
-        if let number = call.header["number"], NumberPattern(number) != nil { test.append("\"number\": \(quoted(number))") }
+        if let number = call.header["number"], NumberPattern(number) != nil {
+            test.append("\"number\": \(quoted(number))")
+        }
         if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
         if let time = call.header["startedAt"] { test.append("\"at\": \(quoted(time))") }
         test.append("\"ringMs\": \(min(120_000, start.milliseconds))")

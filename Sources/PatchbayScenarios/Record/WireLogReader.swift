@@ -68,7 +68,9 @@ extension RecordedCall {
         }
     }
 
-    private static func object(_ line: Substring, _ path: String, _ number: Int) throws(Diagnostic) -> [String: JSONNode] {
+    private static func object(_ line: Substring, _ path: String, _ number: Int) throws(Diagnostic) -> [String:
+        JSONNode]
+    {
         do throws(Diagnostic) {
             guard case .object(let members) = try SourceText(file: path, String(line)).readJSON().content else {
                 throw Diagnostic(file: path, line: number, column: 1, .wrongType, "the line is no JSON object")

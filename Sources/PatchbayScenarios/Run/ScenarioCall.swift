@@ -183,7 +183,9 @@ struct ScenarioCall {
             if case .hangUp = step.action { continue }
             trace.problems.append("\(step.place) never came: \(end)")
         }
-        for peer in peers { for step in peer.waiting(trace) { trace.problems.append("\(step.place) never came: \(end)") } }
+        for peer in peers {
+            for step in peer.waiting(trace) { trace.problems.append("\(step.place) never came: \(end)") }
+        }
         for connection in scenario.connections.dropFirst(peers.count) {
             trace.problems.append("\(connection.place) was never dialled: \(end)")
         }

@@ -65,7 +65,9 @@ struct ScenarioCaller {
                 try AgentSpeech.audio(speech, in: .telephony, voice: voice, directory: directory).readableBytesView)
         case .tone(let frequency, let duration, let level):
             return Tone(frequency, level: level)
-                .samples(count: Int(duration.milliseconds) * SoundTrack.sampleRate / 1000, sampleRate: SoundTrack.sampleRate)
+                .samples(
+                    count: Int(duration.milliseconds) * SoundTrack.sampleRate / 1000, sampleRate: SoundTrack.sampleRate
+                )
                 .map { G711.encodeMulaw($0) }
         case .silence(let duration):
             return [UInt8](repeating: 0xFF, count: Int(duration.milliseconds) * SoundTrack.sampleRate / 1000)
@@ -123,7 +125,9 @@ struct ScenarioCaller {
 
     // MARK: What the server says
 
-    mutating func receive(_ message: ByteBuffer, at now: TimeSpan, _ trace: inout ScenarioTrace, into batch: inout MessageBatch) {
+    mutating func receive(
+        _ message: ByteBuffer, at now: TimeSpan, _ trace: inout ScenarioTrace, into batch: inout MessageBatch
+    ) {
         payload.clear()
         do {
             switch try decoder.decode(message, payload: &payload) {

@@ -42,7 +42,6 @@ struct ScenarioPeer {
         }
     }
 
-    var isOpen: Bool { state == .open }
     /// Steps that have not begun and that only wait for something to happen.
     func waiting(_ trace: ScenarioTrace) -> [AgentStep] {
         state != .closed && steps.first.map { start(of: $0, trace) == nil } == true ? Array(steps) : []
@@ -152,7 +151,8 @@ struct ScenarioPeer {
             previousEnd = now + duration
             return []
         case .close(let code, let reason): return [.closed(code: code, reason: reason)]
-        case .accept(let conversation): return try vendorVoice { vendor throws(PipelineError) in try vendor.accept(conversation) }
+        case .accept(let conversation):
+            return try vendorVoice { vendor throws(PipelineError) in try vendor.accept(conversation) }
         case .hears(let text): return try vendorVoice { $0.hears(text) }
         case .interrupt: return try vendorVoice { $0.interrupt() }
         case .say(let turn):
@@ -177,7 +177,8 @@ struct ScenarioPeer {
         guard var voice = vendor else {
             throw PipelineError(
                 .stageFailed,
-                "this step is known for \(VendorVoices.types.joined(separator: ", ")); write \"send\" for \"\(backend)\"")
+                "this step is known for \(VendorVoices.types.joined(separator: ", ")); write \"send\" for \"\(backend)\""
+            )
         }
         let messages = try body(&voice)
         vendor = voice

@@ -3,6 +3,7 @@ public import PatchbayConfig
 import PatchbayControl
 import PatchbayCore
 import PatchbayProcessors
+import PatchbayTransports
 
 /// Runs tests of files, one after another.
 public struct ScenarioRunner: Sendable {
@@ -37,7 +38,23 @@ public struct ScenarioRunner: Sendable {
     private func call(
         _ scenario: Scenario, _ file: ScenarioFile, _ pipelines: ScenarioPipelines
     ) throws(PipelineError) -> ScenarioTrace {
-        let (plan, called) = try pipelines.plan(for: scenario, callSid: ScenarioCall.callSid)
+        let plan: PipelinePlan, called: String
+        switch try pipelines.answer(to: scenario, callSid: ScenarioCall.callSid) {
+        case .plan(let answering, let number): (plan, called) = (answering, number)
+        case .said(let words, let rule):
+            var trace = ScenarioTrace(soundThreshold: scenario.soundThreshold)
+            trace.said = words
+            trace.end = EndReason(.answeredByRule, rule)
+            trace.note(.ended, at: .zero, "\(EndReason(.answeredByRule, rule))")
+            for step in scenario.caller { trace.problems.append("\(step.place) never came: a rule spoke instead") }
+            return trace
+        }
+        guard plan.transport.component is TwilioTransport else {
+            throw PipelineError(
+                .stageFailed,
+                "the caller of a test speaks Twilio's protocol, not \"\(plan.transport.component.spec.type)\"",
+                place: plan.file)
+        }
         let recordings = try ScenarioRecordings()
         defer { recordings.remove() }
         let info = CallInfo(
@@ -91,24 +108,35 @@ struct ScenarioPipelines {
         return (nil, [Diagnostic(file: file.pipeline, .unreadableFile, "the file holds no pipeline")])
     }
 
-    /// What the call of a test is made of, and the number it calls.
-    func plan(for scenario: Scenario, callSid: String) throws(PipelineError) -> (plan: PipelinePlan, called: String) {
+    /// What becomes of the call of a test.
+    enum Answer {
+        /// What the call is made of, and the number it calls.
+        case plan(PipelinePlan, called: String)
+        /// A rule speaks instead.
+        case said(String, rule: String)
+    }
+
+    func answer(to scenario: Scenario, callSid: String) throws(PipelineError) -> Answer {
         let called =
             scenario.number ?? document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") }
             ?? "+15550100002"
         let variables = CallVariables(
             from: scenario.from, to: called, sid: callSid, context: scenario.context)
-        guard let route = set.route(called) else {
+        guard let route = set.route(called), let decision = set.decide(called, from: scenario.from, at: scenario.at)
+        else {
             guard scenario.number == nil else {
                 throw PipelineError(.stageFailed, "no pipeline answers \(called)", place: document.file)
             }
-            return (try document.plan(for: variables), called)
+            return .plan(try document.plan(for: variables), called: called)
         }
         guard route.document.name == document.name else {
             throw PipelineError(
                 .stageFailed, "\(called) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
                 place: document.file)
         }
-        return (try route.plan(for: variables), called)
+        switch decision {
+        case .pipeline(let route, _): return .plan(try route.plan(for: variables), called: called)
+        case .say(let words, _, let steps): return .said(words, rule: steps.last?.description ?? "")
+        }
     }
 }
