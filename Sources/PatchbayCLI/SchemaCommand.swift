@@ -21,7 +21,9 @@ struct SchemaCommand: ParsableCommand {
         case pipeline, fragment, server, test
     }
 
-    @Option(name: .customLong("for"), help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
+    @Option(
+        name: .customLong("for"),
+        help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
     var document = Document.pipeline
 
     func run() throws {

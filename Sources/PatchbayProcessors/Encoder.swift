@@ -51,7 +51,8 @@ public struct Encoder: StageComponent {
             // There is nothing left to do where the encoding is there already.
             if input.encoding == encoding(settings, wanted) { return input }
             throw FormatMismatch(
-                "takes pcm16", remedy: "remove this encoder, or put a decoder before it", wanted: input.decoded)
+                "takes pcm16", remedy: "remove this encoder, or put a decoder before it",
+                wanted: input.decoded.nearest(takenBy: encoding(settings, wanted)))
         }
         var output = input
         output.encoding = encoding(settings, wanted)
@@ -101,7 +102,8 @@ public struct Encoder: StageComponent {
     public func makeProcessor(
         taking input: AudioFormat, giving output: AudioFormat, settings: Settings
     ) throws(PipelineError) -> any Processor {
-        try EncoderStage(input, to: output, options: options(settings))
+        if input.encoding == output.encoding { return PassThrough() }
+        return try EncoderStage(input, to: output, options: options(settings))
     }
 
     private func encoding(_ settings: Settings, _ wanted: AudioFormat?) -> AudioFormat.Encoding {
@@ -123,7 +125,26 @@ public struct Encoder: StageComponent {
     }
 }
 
+/// Stands for a converter that has nothing to do.
+struct PassThrough: Processor {
+    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) { output.emit(frame) }
+}
+
 extension AudioFormat {
+    /// The same at the nearest rate above, or the highest, that an encoder for `encoding` takes.
+    fileprivate func nearest(takenBy encoding: Encoding) -> AudioFormat {
+        let rates: [Int]
+        switch encoding {
+        case .pcm16, .l16, .mulaw, .alaw: return self
+        case .g722: rates = [16_000]
+        case .opus: rates = AudioFormat.opusSampleRates
+        }
+        guard !rates.contains(sampleRate) else { return self }
+        var nearest = self
+        nearest.sampleRate = rates.first { $0 >= sampleRate } ?? rates.last ?? sampleRate
+        return nearest
+    }
+
     /// - Throws: A mismatch that wants the nearest rate above, or the highest.
     fileprivate func checkRate(
         _ name: String, _ rates: [Int], channelCounts: ClosedRange<Int>

@@ -38,6 +38,8 @@ struct LaneDrawing {
         half = max(SVGLayout.boxHeight, items.map(\.height).max() ?? 0) / 2
     }
 
+    private var hasLeftOut: Bool { items.contains { $0.stage.mark == .leftOut } }
+
     private static func gap(_ words: String) -> Double { words.isEmpty ? SVGLayout.gap : words.pixels(11) + 30 }
 
     private var tees: [Item] { items.filter { $0.stage.type == Structure.tee.type } }
@@ -53,7 +55,10 @@ struct LaneDrawing {
     }
 
     var above: Double { half + (isAbove ? sideHeight + (tees.isEmpty ? 0 : 8) : 12) }
-    var below: Double { half + (hasDelay ? 18 : 4) + (isAbove ? 0 : sideHeight + (tees.isEmpty ? 0 : 8)) }
+    var below: Double {
+        max(half + (hasDelay ? 18 : 4), hasLeftOut ? StageBox.leftOutDrop + SVGLayout.chipHeight : 0)
+            + (isAbove ? 0 : sideHeight + (tees.isEmpty ? 0 : 8))
+    }
 
     func draw(on canvas: inout SVGCanvas, from start: Double, to end: Double, y: Double) {
         let direction = end >= start ? 1.0 : -1.0
@@ -63,8 +68,14 @@ struct LaneDrawing {
         var level = 0.0
         for item in items {
             let next = x + direction * (item.gap + extra)
-            joint(item.joint, from: x, to: next, y: y, on: &canvas)
             let left = direction > 0 ? next : next - item.width
+            if item.stage.mark == .leftOut {
+                // The line goes on above what does not run.
+                canvas.path("line", "M\(x.places(1)) \(y.places(1))H\((next + direction * item.width).places(1))")
+                words(item.joint, from: x, to: next, y: y, on: &canvas)
+            } else {
+                joint(item.joint, from: x, to: next, y: y, on: &canvas)
+            }
             StageBox(item.stage).draw(on: &canvas, x: left, y: y)
             if item.stage.type == Structure.tee.type, let side = item.stage.branches.first {
                 level += 1
@@ -77,6 +88,10 @@ struct LaneDrawing {
 
     private func joint(_ words: String, from x1: Double, to x2: Double, y: Double, on canvas: inout SVGCanvas) {
         canvas.arrow("line", head: "head", from: x1, to: x2, y: y)
+        self.words(words, from: x1, to: x2, y: y, on: &canvas)
+    }
+
+    private func words(_ words: String, from x1: Double, to x2: Double, y: Double, on canvas: inout SVGCanvas) {
         if !words.isEmpty { canvas.text(words, "small joint", x: (x1 + x2) / 2, y: y - 8, anchor: .middle) }
     }
 
@@ -107,7 +122,7 @@ struct ChipRow {
 
     private static func words(_ stage: PipelineOutline.Stage) -> String {
         (stage.mark == .inserted ? "+ " : "") + stage.type
-            + (stage.settings.first.map { "  " + $0.cut(to: 110, size: 11) } ?? "")
+            + (stage.settings.first.map { " · " + $0.cut(to: 110, size: 11) } ?? "")
             + (stage.branches.isEmpty ? "" : " …")
     }
 
@@ -143,6 +158,8 @@ struct ChipRow {
 /// The box of a stage in the main chain; that of a switch has a row for each case.
 struct StageBox {
     private static let rowHeight = SVGLayout.chipHeight + 8
+    /// From the line to the box of a stage that does not run.
+    static let leftOutDrop = 12.0
     private let stage: PipelineOutline.Stage
     private var isSwitch: Bool { stage.type == Structure.switch.type && !stage.branches.isEmpty }
 
@@ -157,11 +174,10 @@ struct StageBox {
         return words.cut(to: 150, size: 11)
     }
 
-    private static func label(_ branch: PipelineOutline.Branch) -> String { branch.label }
-
-    private var labelWidth: Double { stage.branches.map { Self.label($0).pixels(11) + 16 }.max() ?? 0 }
+    private var labelWidth: Double { stage.branches.map { $0.label.pixels(11) + 16 }.max() ?? 0 }
 
     var size: (width: Double, height: Double) {
+        if stage.mark == .leftOut { return (name.pixels(11) + 24, 2 * SVGLayout.chipHeight) }
         guard isSwitch else {
             let width = max(58, name.pixels(13.5, isBold: true) + 24, detail.pixels(11) + 24)
             return (width, SVGLayout.boxHeight)
@@ -175,17 +191,18 @@ struct StageBox {
         let (width, height) = size
         let top = y - height / 2
         let middle = x + width / 2
+        if stage.mark == .leftOut {
+            let drop = y + Self.leftOutDrop
+            canvas.box("left", x: x, y: drop, width: width, height: SVGLayout.chipHeight, radius: 6)
+            canvas.text(name, "small faint struck", x: middle, y: drop + 18, anchor: .middle)
+            return
+        }
         if isSwitch {
             drawCases(on: &canvas, x: x, top: top)
         } else {
-            let style = stage.mark == .inserted ? "inserted" : stage.mark == .leftOut ? "left" : "box"
-            // The line of a stage that does not run goes on under its box.
-            if stage.mark == .leftOut {
-                canvas.path("line", "M\(x.places(1)) \(y.places(1))h\(width.places(1))")
-                canvas.box("page", x: x + 4, y: top + 4, width: width - 8, height: height - 8, radius: 5)
-            }
-            canvas.box(style, x: x, y: top, width: width, height: height)
-            let ink = stage.mark == .inserted ? "green" : stage.mark == .leftOut ? "faint struck" : "ink"
+            let isInserted = stage.mark == .inserted
+            canvas.box(isInserted ? "inserted" : "box", x: x, y: top, width: width, height: height)
+            let ink = isInserted ? "green" : "ink"
             canvas.text(name, "name \(ink)", x: middle, y: y + (detail.isEmpty ? 5 : -3), anchor: .middle)
             if !detail.isEmpty { canvas.text(detail, "small soft", x: middle, y: y + 13, anchor: .middle) }
         }
@@ -202,7 +219,7 @@ struct StageBox {
         for (index, branch) in stage.branches.enumerated() {
             let y = top + 34 + (Double(index) + 0.5) * Self.rowHeight - 2
             canvas.box("chip", x: x + 12, y: y - 10, width: labelWidth, height: 20, radius: 5)
-            canvas.text(Self.label(branch), "small soft", x: x + 12 + labelWidth / 2, y: y + 4, anchor: .middle)
+            canvas.text(branch.label, "small soft", x: x + 12 + labelWidth / 2, y: y + 4, anchor: .middle)
             ChipRow(branch.stages).draw(on: &canvas, x: x + 22 + labelWidth, y: y)
         }
     }

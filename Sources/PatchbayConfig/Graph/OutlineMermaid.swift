@@ -34,7 +34,9 @@ private struct MermaidChart {
 
     mutating func add(_ outline: PipelineOutline, _ chain: PipelineOutline.Chain, isOne: Bool) {
         let caller = node(outline.carrier, "([", "])")
-        if !isOne { lines.append("  subgraph \(newName())[\(Self.label(chain.conditions.joined(separator: " and ")))]") }
+        if !isOne {
+            lines.append("  subgraph \(newName())[\(Self.label(chain.conditions.joined(separator: " and ")))]")
+        }
         let agents = chain.agents.enumerated().map { index, agent in
             (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type
         }

@@ -11,7 +11,9 @@ extension PipelineOutline {
         y = drawRules(on: &canvas, width: width, y: y)
         for (chain, drawing) in zip(chains, drawings) {
             if !chain.conditions.isEmpty {
-                canvas.text("where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18)
+                canvas.text(
+                    "where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18
+                )
                 y += 34
             }
             drawing.draw(on: &canvas, x: SVGLayout.margin, y: y, width: width - 2 * SVGLayout.margin)
@@ -55,42 +57,55 @@ extension PipelineOutline {
         guard !rules.isEmpty else { return top }
         let x = SVGLayout.margin
         let inner = width - 2 * x - 32
-        let rows = rules.enumerated().map { index, rule in
-            "\(index + 1)   \(rule.condition)  →  \(rule.outcome.words)".lines(width: inner, limit: 3)
+        let rows = rules.map { rule in
+            (
+                words: "\(rule.condition) → \(rule.outcome.words)".lines(width: inner - 20, limit: 3),
+                alternative: (rule.alternative ?? "").lines(width: inner - 20, size: 11, limit: 2)
+            )
         }
-        let height = 34 + Double(rows.joined().count) * 18 + 8
+        let height = 34 + Double(rows.reduce(0) { $0 + $1.words.count + $1.alternative.count }) * 18 + 8
         canvas.box("group", x: x, y: top, width: width - 2 * x, height: height)
         canvas.text("when", "name amber", x: x + 16, y: top + 22)
         canvas.text("the first rule that holds decides", "small faint", x: x + 62, y: top + 22)
         var y = top + 42.0
-        for lines in rows {
-            for (index, line) in lines.enumerated() {
-                canvas.text(line, "ink", x: x + 16 + (index == 0 ? 0 : 20), y: y)
-                y += 18
+        for (index, row) in rows.enumerated() {
+            canvas.text("\(index + 1)", "soft", x: x + 16, y: y)
+            for (style, lines) in [("ink", row.words), ("small joint", row.alternative)] {
+                for line in lines {
+                    canvas.text(line, style, x: x + 36, y: y)
+                    y += 18
+                }
             }
         }
         return top + height + 28
     }
 
-    /// A bar of the parts of the latency, to scale.
+    /// A bar of the parts of the latency, to scale, and its legend.
     private func drawLatency(of chain: Chain, on canvas: inout SVGCanvas, y: Double) -> Double {
         let latency = chain.latency
-        let x = SVGLayout.margin
+        let start = SVGLayout.margin
         let length = 220.0
         let whole = max(latency.total.inMilliseconds, Double(latencyBudgetMs ?? 0), 0.001)
         let parts = [
-            (latency.framing, "bar1"), (latency.toAgent, "bar2"), (latency.agent, "bar3"), (latency.toCaller, "bar4"),
-        ]
-        canvas.box("chip", x: x, y: y, width: length, height: 8, radius: 2)
-        var place = x
-        for (span, style) in parts where span > .zero {
+            (latency.framing, "bar1", "framing"), (latency.toAgent, "bar2", "to the agent"),
+            (latency.agent, "bar3", "at the agent"), (latency.toCaller, "bar4", "to the caller"),
+        ].filter { $0.0 > .zero }
+        var words = "\(latency.total.inTenths) ms both ways"
+        if let latencyBudgetMs { words += ", of \(latencyBudgetMs)" }
+        canvas.box("chip", x: start, y: y, width: length, height: 8, radius: 2)
+        var place = start
+        var x = start + length + 14
+        canvas.text(words, "small ink", x: x, y: y + 8)
+        x += words.pixels(11) + 12
+        for (span, style, name) in parts {
             let part = max(1.5, length * span.inMilliseconds / whole)
-            canvas.box(style, x: place, y: y, width: min(part, x + length - place), height: 8, radius: 2)
-            place = min(place + part, x + length)
+            canvas.box(style, x: place, y: y, width: min(part, start + length - place), height: 8, radius: 2)
+            place = min(place + part, start + length)
+            canvas.box(style, x: x, y: y, width: 8, height: 8, radius: 2)
+            let label = "\(span.inTenths) \(name)"
+            canvas.text(label, "small soft", x: x + 13, y: y + 8)
+            x += label.pixels(11) + 26
         }
-        var words = "\(latency.total.inTenths) ms both ways: \(latency)"
-        if let latencyBudgetMs { words += "; budget \(latencyBudgetMs)" }
-        canvas.text(words, "small soft", x: x + length + 14, y: y + 8)
         return y + 8
     }
 }

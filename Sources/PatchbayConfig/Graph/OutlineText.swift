@@ -14,6 +14,9 @@ extension PipelineOutline {
             lines += ["", "when"]
             for (index, rule) in rules.enumerated() {
                 lines += wrapped("  \(index + 1)  \(rule.condition) → \(rule.outcome.words)", width: width, hanging: 5)
+                if let alternative = rule.alternative {
+                    lines += wrapped("     \(alternative)", width: width, hanging: 5).map(style.faint)
+                }
             }
         }
         for chain in chains {
@@ -23,7 +26,7 @@ extension PipelineOutline {
                     .map(style.bold)
                 lines.append("")
             }
-            lines += OutlineText(self, chain, style).lines
+            lines += OutlineText(self, chain, style).lines(width: width)
             lines += [""] + latencyLines(chain.latency, width: width)
         }
         return lines.map(\.trimmedAtEnd).joined(separator: "\n") + "\n"
@@ -79,6 +82,9 @@ private struct OutlineText {
         var isJoint = false
         var isFaint = false
         var isInserted = false
+
+        /// Columns of the bar and the name.
+        var place: Int { bar.unicodeScalars.count + 1 + name.unicodeScalars.count }
     }
 
     private let style: TextStyle
@@ -104,16 +110,19 @@ private struct OutlineText {
         rows.append(Row(bar: "└", name: outline.carrier))
     }
 
-    var lines: [String] {
-        let names = rows.filter { !$0.isJoint }.map(\.name.unicodeScalars.count).max() ?? 0
+    func lines(width: Int) -> [String] {
+        let names = rows.filter { !$0.isJoint }.map(\.place).max() ?? 0
         let delays = rows.map(\.delay.label.unicodeScalars.count).max() ?? 0
-        return rows.map { row in
-            if row.isJoint { return "  \(row.bar) " + style.cyan(row.name) }
-            let name = row.name.padded(to: names)
+        let column = 2 + names + 2 + delays + 2
+        return rows.flatMap { row -> [String] in
+            if row.isJoint { return ["  \(row.bar) " + style.cyan(row.name)] }
+            let name = row.name.padded(to: names - row.bar.unicodeScalars.count - 1)
             let delay = row.delay.label
             let space = String(repeating: " ", count: delays - delay.unicodeScalars.count)
             let text = row.isFaint ? style.faint(name) : row.isInserted ? style.green(name) : style.bold(name)
-            return "  \(row.bar) \(text)  \(space)\(delay)" + (row.note.isEmpty ? "" : "  \(style.faint(row.note))")
+            let notes = wrapped(row.note, width: max(30, width - column))
+            let first = "  \(row.bar) \(text)  \(space)\(delay)  \(style.faint(notes[0]))"
+            return [first] + notes.dropFirst().map { "  │".padded(to: column) + style.faint($0) }
         }
     }
 
@@ -129,8 +138,7 @@ private struct OutlineText {
                     bar: bar + Self.bar(of: stage), name: stage.type, delay: stage.delay, note: stage.notes,
                     isFaint: stage.mark == .leftOut, isInserted: stage.mark == .inserted))
             for branch in stage.branches {
-                let label = branch.label == "side" ? "side chain" : branch.label == "otherwise" ? "otherwise" : "key \(branch.label)"
-                rows.append(Row(bar: bar + "│ ├", name: label + (branch.stages.isEmpty ? ": nothing" : "")))
+                rows.append(Row(bar: bar + "│ ├", name: branch.title + (branch.stages.isEmpty ? ": nothing" : "")))
                 add(branch.stages, from: stage.takes, bar: bar + "│ │ ")
             }
             guard stage.gives != format else { continue }
@@ -148,15 +156,22 @@ private struct OutlineText {
     }
 }
 
+extension PipelineOutline.Branch {
+    /// `side chain`, `key 1`, `otherwise`.
+    var title: String {
+        switch label {
+        case "side": "side chain"
+        case "otherwise": "otherwise"
+        default: "key \(label)"
+        }
+    }
+}
+
 extension PipelineOutline.Stage {
     /// What is to be said beside its name.
     var notes: String {
-        var notes = settings
-        switch mark {
-        case .written: break
-        case .inserted: notes.insert("inserted", at: 0)
-        case .leftOut: notes.insert("left out: it would change nothing", at: 0)
-        }
+        if mark == .leftOut { return "left out: it changes nothing" }
+        var notes = (mark == .inserted ? ["inserted"] : []) + settings
         if let hears { notes.append("hears \(hears.short)") }
         return notes.joined(separator: ", ")
     }

@@ -22,7 +22,8 @@ extension PipelineOverview {
         canvas.text("who answers, and which rules come first", "small faint", x: left, y: 70)
         for card in cards {
             guard let top = tops[card.outline.name] else { continue }
-            card.draw(on: &canvas, numbersX: SVGLayout.margin, numbersWidth: numbersWidth, x: left, y: top, width: cardWidth)
+            card.draw(
+                on: &canvas, numbersX: SVGLayout.margin, numbersWidth: numbersWidth, x: left, y: top, width: cardWidth)
         }
         for (lane, link) in links.enumerated() {
             guard let from = cards.first(where: { $0.outline.name == link.from }), let top = tops[link.from],
@@ -62,37 +63,39 @@ private struct PipelineCard {
     private static let rowHeight = 20.0
     let outline: PipelineOutline
     private let numbers: [String]
-    private let rules: [String]
+    private let rules: [[String]]
     private let routes: [[String]]
 
     init(_ outline: PipelineOutline) {
         self.outline = outline
         let shown = outline.numbers.prefix(5)
         numbers = shown + (outline.numbers.count > 5 ? ["and \(outline.numbers.count - 5) more"] : [])
-        rules = outline.rules.map { "\($0.condition)  →  \($0.outcome.words)".cut(to: 520, size: 11) }
+        rules = outline.rules.map { "\($0.condition) → \($0.outcome.words)".lines(width: 500, size: 11, limit: 3) }
         routes = outline.chains.prefix(4).map { chain in
             let condition = chain.conditions.isEmpty ? "" : chain.conditions.joined(separator: " and ") + ":  "
-            return (condition + outline.route(of: chain)).lines(width: 520, size: 11, limit: 3)
+            return (condition + outline.route(of: chain)).lines(width: 500, size: 11, limit: 3)
         }
     }
 
     var numbersWidth: Double { (numbers.map { $0.pixels(12) }.max() ?? 0) + 28 }
 
     var width: Double {
-        let lines = rules + routes.flatMap { $0 } + [outline.summary ?? ""]
-        return min(560, (lines.map { $0.pixels(11) }.max() ?? 0) + 40)
+        let lines = (rules + routes).flatMap { $0 } + [outline.summary ?? ""]
+        return min(560, (lines.map { $0.pixels(11) }.max() ?? 0) + 52)
     }
 
     private var summary: String { (outline.summary ?? "").cut(to: 500, size: 12) }
     private var top: Double { 34 + (summary.isEmpty ? 0 : Self.rowHeight) }
 
     var height: Double {
-        let rows = rules.count + routes.joined().count + 1
-        return max(top + Double(rows) * Self.rowHeight + 6, Double(numbers.count) * Self.rowHeight + 24)
+        let rows = rules.joined().count + routes.joined().count
+        return max(top + Double(rows) * Self.rowHeight + 12, Double(numbers.count) * Self.rowHeight + 12)
     }
 
     /// Where the line of a rule begins.
-    func ruleOffset(_ index: Int) -> Double { top + (Double(index) + 0.5) * Self.rowHeight - 4 }
+    func ruleOffset(_ index: Int) -> Double {
+        top + (Double(rules.prefix(index + 1).joined().count) - 0.5) * Self.rowHeight
+    }
 
     func draw(
         on canvas: inout SVGCanvas, numbersX: Double, numbersWidth: Double, x: Double, y: Double, width: Double
@@ -113,14 +116,14 @@ private struct PipelineCard {
         let latency = outline.chains.map(\.latency.total).max() ?? .zero
         canvas.text("\(latency.inTenths) ms", "small faint", x: x + width - 14, y: y + 24, anchor: .end)
         if !summary.isEmpty { canvas.text(summary, "small soft", x: x + 16, y: y + 44) }
-        var row = y + top + 10
-        for rule in rules {
-            canvas.text(rule, "small amber", x: x + 16, y: row)
-            row += Self.rowHeight
-        }
-        for line in routes.joined() {
-            canvas.text(line, "small joint", x: x + 16, y: row)
-            row += Self.rowHeight
+        var row = y + top + 14
+        for (style, lists) in [("small amber", rules), ("small joint", routes)] {
+            for list in lists {
+                for (index, line) in list.enumerated() {
+                    canvas.text(line, style, x: x + (index == 0 ? 16 : 30), y: row)
+                    row += Self.rowHeight
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ struct SVGCanvas {
     ///   - title: What it shows, in a few words; read aloud, and shown when a pointer rests.
     ///   - description: The same in full, for those who do not see it.
     func document(width: Double, height: Double, title: String, description: String) -> String {
+        let (width, height) = (width.rounded(.up), height.rounded(.up))
         let size = "\(width.places(0)) \(height.places(0))"
         return """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size)" width="\(width.places(0))" \
@@ -25,7 +26,7 @@ struct SVGCanvas {
         .page{fill:#fbfaf8}.box{fill:#ffffff;stroke:#c9c4bb}.carrier{fill:#e9f1f8;stroke:#7ea6c8}\
         .agent{fill:#f6ecdc;stroke:#cfa25c}.inserted{fill:#f1f7ee;stroke:#7fa668}.group{fill:#f4f2ee;stroke:#d6d1c7}\
         .left{fill:none;stroke:#b9b4aa}.line{stroke:#8d867a}.head{fill:#8d867a}.side{stroke:#a59ab8}.sidehead{fill:#a59ab8}\
-        .ink{fill:#24221f}.soft{fill:#6a655c}.faint{fill:#8f897f}.joint{fill:#2f6690}.green{fill:#4a7434}\
+        .ink{fill:#24221f}.soft{fill:#6a655c}.faint{fill:#767067}.joint{fill:#2f6690}.green{fill:#4a7434}\
         .amber{fill:#8a5a12}.chip{fill:#eceae5}.bar1{fill:#b8b2a7}.bar2{fill:#6f9fc6}.bar3{fill:#d9a95b}.bar4{fill:#8fb57b}\
         .rule{stroke:#c48a3a}.rulehead{fill:#c48a3a}
         """
@@ -57,7 +58,8 @@ struct SVGCanvas {
 
     mutating func text(_ words: String, _ style: String, x: Double, y: Double, anchor: Anchor = .start) {
         let place = anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\""
-        body += "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
+        body +=
+            "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
     }
 
     enum Anchor: String { case start, middle, end }

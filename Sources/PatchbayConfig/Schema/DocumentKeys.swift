@@ -65,7 +65,8 @@ enum DocumentKeys {
         DocumentKey(
             "variables", .variables, example: #"{ "greeting": "Hello!" }"#,
             "What ${name} stands for where the number does not say otherwise."),
-        DocumentKey("transport", .transport, isRequired: true, example: #""twilio""#, "Where the caller's audio comes from."),
+        DocumentKey(
+            "transport", .transport, isRequired: true, example: #""twilio""#, "Where the caller's audio comes from."),
         DocumentKey(
             "stages", .stages, isRequired: true, example: #"["decoder", "vad", "echo", "encoder"]"#,
             "What a call runs through, in order; one of them holds the agent. Those before it work on the caller's audio, "
@@ -73,7 +74,8 @@ enum DocumentKeys {
         DocumentKey(
             "when", .rules, example: #"[{ "callers": ["anonymous"], "say": "Please call with your number." }]"#,
             "Rules that send calls elsewhere; the first that holds decides. See `patchbay describe when`."),
-        DocumentKey("messages", .messages, fields: Messages.fields, "The words that callers hear when something is in the way."),
+        DocumentKey(
+            "messages", .messages, fields: Messages.fields, "The words that callers hear when something is in the way."),
         DocumentKey("limits", .limits, fields: CallLimits.fields, "How long things may take."),
         DocumentKey(
             PipelineDocument.latencyBudget.name, .milliseconds, example: "60", PipelineDocument.latencyBudget.summary),
@@ -95,6 +97,9 @@ enum DocumentKeys {
         schema,
         DocumentKey(
             "paths", .paths, example: #"{ "voice": ["/api/twilio/voice"] }"#,
+            fields: ServerSettings.PathKey.allCases.map {
+                Field($0.rawValue, .strings, default: .string($0.defaultPath), "")
+            },
             "Where the server listens, a list for each name; the first of a list is the one that carriers are told."),
         DocumentKey(
             "messages", .messages, fields: Messages.fields,

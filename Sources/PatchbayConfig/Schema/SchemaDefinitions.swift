@@ -134,7 +134,8 @@ extension SchemaParts {
             .init(
                 "secret",
                 [
-                    "title": "A credential", "description": "Where the credential is found; it never stands in the file.",
+                    "title": "A credential",
+                    "description": "Where the credential is found; it never stands in the file.",
                     "type": "object",
                     "properties": [
                         "env": [

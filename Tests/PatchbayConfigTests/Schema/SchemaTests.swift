@@ -22,7 +22,9 @@ struct SchemaTests {
         }
     }
 
-    @Test("Every reference leads to a definition, and every definition is needed", arguments: DocumentSchema.Kind.allCases)
+    @Test(
+        "Every reference leads to a definition, and every definition is needed", arguments: DocumentSchema.Kind.allCases
+    )
     func references(_ kind: DocumentSchema.Kind) throws {
         let schema = DocumentSchema(try .test())[kind]
         var names: Set<String> = []
