@@ -3,7 +3,7 @@ extension JSONReader {
     func unexpected(_ expectation: String) -> Diagnostic {
         if let fault = foreignText() { return fault }
         guard let byte = next else {
-            return source.fault(.syntax, offset..<offset, "the file ends where \(expectation)")
+            return source.fault(.syntax, offset..<offset, "the text ends where \(expectation)")
         }
         switch byte {
         case UInt8(ascii: "+"), UInt8(ascii: "."):
@@ -51,7 +51,7 @@ extension JSONReader {
         let place = end ?? open + 1
         return source.fault(
             .syntax, place..<place,
-            "the file ends inside the \(isObject ? "object" : "list") that begins at line \(line), column \(column)",
+            "the text ends inside the \(isObject ? "object" : "list") that begins at line \(line), column \(column)",
             "close it with \"\(isObject ? "}" : "]")\"")
     }
 
@@ -110,7 +110,7 @@ extension JSONReader {
     }
 
     func found() -> String {
-        guard next != nil else { return "the end of the file" }
+        guard next != nil else { return "the end of the text" }
         let scalar = source.text(in: offset..<min(bytes.count, offset + 4)).unicodeScalars.first ?? "?"
         return scalar == "\"" || scalar == "'" ? "the character \(scalar)" : quoted(String(scalar))
     }

@@ -56,7 +56,7 @@ extension Linter {
         report(
             .plainSecret, range, path,
             finding.isCertain
-                ? "\(finding.what) stands here in clear text"
+                ? "\(finding.what) in clear text"
                 : "\(reason ?? "a text") that looks like \(finding.what), in clear text",
             .init(
                 finding.isCertain

@@ -4,8 +4,8 @@ import Testing
 @testable import PatchbayConfig
 
 extension ComponentRegistry {
-    /// The stand-ins, and three that had other names once.
-    static func withFormerNames() throws -> ComponentRegistry {
+    /// The stand-ins, and four more: three had other names once, one never fails.
+    static func extended() throws -> ComponentRegistry {
         let base = try ComponentRegistry.test()
         let gate = TestStage(
             spec: ComponentSpec("gate", .stage, summary: "Lets speech through.", formerTypes: ["cutter", "trimmer"]) {
@@ -23,10 +23,12 @@ extension ComponentRegistry {
             })
         let agent = TestAgent(
             spec: ComponentSpec("recital", .agent, summary: "Recites.", fields: [], formerTypes: ["reciter"]))
+        let steadfast = TestAgent(
+            spec: ComponentSpec("steadfast", .agent, summary: "Always answers.", fields: []), neverFails: true)
         let carrier = TestTransport(
             spec: ComponentSpec("trunk", .transport, summary: "A line.", fields: [], formerTypes: ["sip"]))
         return try ComponentRegistry(
-            transports: base.transports + [carrier], stages: base.stages + [gate], agents: base.agents + [agent],
+            transports: base.transports + [carrier], stages: base.stages + [gate], agents: base.agents + [agent, steadfast],
             documentFields: [Field("label", .string, formerNames: ["title"], "A label.")])
     }
 }
@@ -35,7 +37,7 @@ extension ComponentRegistry {
 struct DeprecatedNamesTests {
     private func load(_ text: String) throws -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
         PipelineSet.load(
-            sources: [SourceText(file: "x.json", text)], registry: try .withFormerNames(), environment: [:])
+            sources: [SourceText(file: "x.json", text)], registry: try .extended(), environment: [:])
     }
 
     @Test("What is written under former names works as if it were written under the present ones")
@@ -103,11 +105,12 @@ struct DeprecatedNamesTests {
 
     @Test("Its page tells the history")
     func page() throws {
-        let registry = try ComponentRegistry.withFormerNames()
-        let spec = try #require(registry.specs(named: "cutter").first)
-        #expect(spec.table.contains("What counts as speech. (formerly \"volume\")"))
-        #expect(spec.table.contains("(deprecated: remove it: the stage always looks ahead)"))
-        #expect(spec.json.contains(#""formerNames": ["open", "openTime"]"#))
-        #expect(spec.json.contains(#""deprecation": "remove it: the stage always looks ahead""#))
+        let registry = try ComponentRegistry.extended()
+        let page = try #require(registry.pages(named: "gate").first).text(width: 400)
+        #expect(page.contains("Formerly \"cutter\" or \"trimmer\"."))
+        #expect(page.contains("What counts as speech. (formerly \"volume\")"))
+        #expect(page.contains("(deprecated: remove it: the stage always looks ahead)"))
+        let json = "\(try #require(registry.specs(named: "cutter").first).json)"
+        for word in ["formerTypes", "formerNames", "openTime", "deprecation"] { #expect(json.contains(word)) }
     }
 }

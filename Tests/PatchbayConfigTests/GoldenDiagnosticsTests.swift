@@ -6,7 +6,7 @@ import Testing
 /// One file for each mistake that people make: a document, a dashed line, the exact diagnostics.
 ///
 /// The dashed line may carry words: `no-environment`, `agent=TYPE` (the override), `server` (the document is
-/// `server.json`), `fragment` (it is one, checked by itself), `markdown`, `former-names` (the components have had other
+/// `server.json`), `fragment` (it is one, checked by itself), `markdown`, `extended` (there are components that have had other
 /// names). A line `==== NAME` begins another document of the set, or, when the name has a `/` or ends in
 /// `.fragment.json`, a file that documents may include. With `PATCHBAY_WRITE_GOLDENS=1` in the
 /// environment the files are written instead of compared; read the change before you keep it.
@@ -68,7 +68,7 @@ struct GoldenDiagnosticsTests {
         let options = LoadOptions(
             checkEnvironment: !words.contains("no-environment"), agentOverride: override.map(String.init),
             fragments: texts.dropFirst().filter(isIncluded))
-        let registry = try words.contains("former-names") ? ComponentRegistry.withFormerNames() : .test()
+        let registry = try words.contains("extended") ? ComponentRegistry.extended() : .test()
         if words.contains("fragment") {
             return PipelineSet.checkFragment(
                 source, registry: registry, environment: testEnvironment, options: options)

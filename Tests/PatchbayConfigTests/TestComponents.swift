@@ -29,6 +29,7 @@ struct TestStage: StageComponent {
 
 struct TestAgent: AgentComponent {
     var spec: ComponentSpec
+    var neverFails = false
     func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         throw PipelineError(.agentFailed, "a stand-in makes nothing")
     }

@@ -9,8 +9,10 @@ extension JSONScanner {
 
     @inline(never)
     func checkUTF8(_ start: Int, _ end: Int) throws(WireError) {
-        if let wrong = UTF8Check.firstInvalidOffset(UnsafeBufferPointer(start: base + start, count: end - start)) {
-            throw WireError(.malformedJSON, "a string is not UTF-8", offset: start + wrong)
+        do {
+            _ = try UTF8Span(validating: UnsafeBufferPointer(start: base + start, count: end - start).span)
+        } catch {
+            throw WireError(.malformedJSON, "a string is not UTF-8", offset: start + error.byteOffsets.lowerBound)
         }
     }
 

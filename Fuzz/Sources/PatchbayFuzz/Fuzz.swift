@@ -1,0 +1,151 @@
+import Foundation
+import PatchbayCore
+
+@testable import PatchbayConfig
+
+/// What libFuzzer calls with each input; the variable `PATCHBAY_FUZZ` says which of the readers gets it.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+    Target.chosen.run(Array(UnsafeBufferPointer(start: start, count: count)))
+    return 0
+}
+
+enum Target: String, CaseIterable {
+    /// The JSON reader alone.
+    case json
+    /// The whole loader, of one or several texts: `==== NAME` on a line of its own begins the next one.
+    case documents
+    /// The blocks of a Markdown file.
+    case markdown
+    /// `server.json`, and a fragment by itself.
+    case settings
+    /// The loader again, with a sound document that the input's bytes say how to change.
+    case structure
+
+    static let chosen: Target = {
+        let name = ProcessInfo.processInfo.environment["PATCHBAY_FUZZ"] ?? "documents"
+        guard let target = Target(rawValue: name) else {
+            fatalError("PATCHBAY_FUZZ is \(name); it is one of \(allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return target
+    }()
+
+    func run(_ bytes: [UInt8]) {
+        switch self {
+        case .json: checkJSON(SourceText(file: "x.json", bytes: bytes))
+        case .documents: checkDocuments(Self.texts(bytes))
+        case .markdown:
+            let source = SourceText(file: "README.md", bytes: bytes)
+            check(
+                DocumentLint(registry: Surroundings.registry, environment: Surroundings.variables).checkMarkdown(source),
+                of: [source])
+        case .settings:
+            let source = SourceText(file: "Pipelines/server.json", bytes: bytes)
+            check(ServerSettings.load(source).diagnostics, of: [source])
+            check(
+                PipelineSet.checkFragment(
+                    source, registry: Surroundings.registry, environment: Surroundings.variables,
+                    options: LoadOptions(fragments: [])), of: [source])
+        case .structure:
+            let (document, fragment) = MutatedDocument.make(from: bytes)
+            let diagnostics = checkDocuments([
+                SourceText(file: "Pipelines/x.json", document), SourceText(file: "Pipelines/y.fragment.json", fragment),
+            ])
+            // What is written as JSON is read as JSON.
+            expect(!diagnostics.contains { $0.code == .syntax && $0.message != "" }, "\(document)\n\(fragment)")
+        }
+    }
+
+    private static func texts(_ bytes: [UInt8]) -> [SourceText] {
+        var texts: [(name: String, lines: [[UInt8]])] = [("Pipelines/x.json", [])]
+        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            if line.starts(with: "==== ".utf8), texts.count < 4 {
+                texts.append(("Pipelines/" + String(decoding: line.dropFirst(5), as: UTF8.self), []))
+            } else {
+                texts[texts.count - 1].lines.append(Array(line))
+            }
+        }
+        return texts.map { SourceText(file: $0.name, bytes: Array($0.lines.joined(separator: [0x0A]))) }
+    }
+}
+
+/// The machine that the documents are checked on.
+private enum Surroundings {
+    static let variables = testEnvironment
+    static let registry: ComponentRegistry = {
+        do { return try .test() } catch { fatalError("\(error)") }
+    }()
+}
+
+// MARK: - What must hold
+
+func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
+    if !condition { fatalError(message()) }
+}
+
+private func checkJSON(_ source: SourceText) {
+    do {
+        let root = try source.readJSON()
+        checkRanges(root, in: 0..<source.bytes.count)
+    } catch {
+        check([error], of: [source])
+    }
+}
+
+private func checkRanges(_ node: JSONNode, in outer: Range<Int>) {
+    expect(outer.clamped(to: node.range) == node.range, "\(node.range) is not in \(outer)")
+    switch node.content {
+    case .array(let elements): for element in elements { checkRanges(element, in: node.range) }
+    case .object(let members):
+        for member in members {
+            expect(member.keyRange.upperBound < member.value.range.lowerBound, "the key \(member.key) is not before its value")
+            checkRanges(member.value, in: node.range)
+        }
+    case .null, .boolean, .number, .string: break
+    }
+}
+
+@discardableResult
+private func checkDocuments(_ texts: [SourceText]) -> [Diagnostic] {
+    func isIncluded(_ text: SourceText) -> Bool {
+        text.file.hasSuffix(".fragment.json") || text.file.dropFirst("Pipelines/".count).contains("/")
+    }
+    let sources = texts.filter { !isIncluded($0) }
+    let (set, diagnostics) = PipelineSet.load(
+        sources: sources, registry: Surroundings.registry, environment: Surroundings.variables,
+        options: LoadOptions(fragments: texts.filter(isIncluded)))
+    check(diagnostics, of: texts)
+    expect((set == nil) == diagnostics.hasErrors, "a set and errors, or neither")
+    for document in set?.documents ?? [] {
+        for number in document.numbers {
+            guard let route = set?.route(number.pattern.description.replacing("*", with: "0")) else { continue }
+            do {
+                _ = try route.plan(for: CallVariables(from: "+1", to: "+2", sid: "CA"))
+            } catch {
+                // A case that no value of the call names is the only thing that a document cannot exclude.
+                expect(error.code == .missingCase, "\(error)")
+            }
+        }
+    }
+    return diagnostics
+}
+
+private func check(_ diagnostics: [Diagnostic], of sources: [SourceText]) {
+    expect(diagnostics.count <= sources.count * 256 * (Linter.maximumFindings + 1), "\(diagnostics.count) findings")
+    for diagnostic in diagnostics.prefix(50) {
+        let source = sources.first { $0.file == diagnostic.file }
+        if let source, diagnostic.line > 0 {
+            expect(diagnostic.line <= source.bytes.count { $0 == 0x0A } + 1, "line \(diagnostic.line)")
+            expect(diagnostic.column <= source.bytes.count + 1, "column \(diagnostic.column)")
+        }
+        if let excerpt = diagnostic.excerpt {
+            expect(excerpt.length >= 1 && excerpt.leading >= 0, "carets \(excerpt.leading), \(excerpt.length)")
+            expect(excerpt.text.unicodeScalars.count <= 230, "an excerpt of \(excerpt.text.unicodeScalars.count)")
+        }
+    }
+    let output = Array(diagnostics.prefix(50)).rendered() + Array(diagnostics.prefix(50)).json
+    for value in Surroundings.variables.values where value.hasPrefix("sk-") {
+        expect(!output.contains(value), "a credential is shown")
+    }
+    expect(output.unicodeScalars.allSatisfy { $0 == "\n" || $0 == "\t" || $0.value >= 0x20 }, "a control character")
+}

@@ -1,0 +1,79 @@
+"""Fuzzes the readers of documents: python3 Fuzz/run.py SECONDS [TARGET ...]
+
+Builds the package beside this file with libFuzzer, collects seeds from the shipped pipelines, the golden diagnostics and the
+Markdown files, and a dictionary of the words in them, and runs every target for its share of the time, one process at
+the lowest priority. What was found is kept in .build/fuzz/corpus and goes on from there. The exit code is 1 when an input made
+a reader crash, hang, or break one of its promises; the input is then in .build/fuzz/found.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / ".build" / "fuzz"
+TARGETS = ["documents", "structure", "json", "markdown", "settings"]
+# Longest input in bytes; memory in MiB; seconds for one input.
+LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
+
+
+def build():
+    command = ["swift", "build", "--package-path", str(ROOT / "Fuzz"), "--scratch-path", str(WORK / "build"), "-c", "release",
+               "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer", "-Xswiftc", "-enable-testing"]
+    subprocess.run(command, check=True)
+    return WORK / "build" / "release" / "PatchbayFuzz"
+
+
+def seeds():
+    """The texts that each target begins with."""
+    goldens = sorted((ROOT / "Tests/PatchbayConfigTests/Fixtures").glob("*.golden"))
+    texts = [re.split(r"^----.*$", path.read_text(errors="surrogateescape"), maxsplit=1, flags=re.M)[0] for path in goldens]
+    texts += [path.read_text() for path in sorted((ROOT / "Pipelines").glob("**/*.json"))]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "Sources/Patchbay/Patchbay.docc").glob("*.md")]
+    markdown = [path.read_text() for path in sorted(pages)]
+    return {"documents": texts, "json": texts, "settings": texts, "markdown": markdown + texts, "structure": ["0123456789"]}
+
+
+def dictionary(texts):
+    words = {word for text in texts for word in re.findall(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,40})"', text)}
+    path = WORK / "words.dict"
+    path.write_text("".join(f'"\\"{word}\\""\n' for word in sorted(words)) + '"${"\n"```json"\n"\\x0a==== "\n')
+    return path
+
+
+def run(binary, target, texts, words, seconds):
+    corpus, found = WORK / "corpus" / target, WORK / "found"
+    seed = WORK / "seeds" / target
+    for folder in (corpus, found, seed):
+        folder.mkdir(parents=True, exist_ok=True)
+    for index, text in enumerate(texts):
+        (seed / str(index)).write_bytes(text.encode(errors="surrogateescape"))
+    environment = {**os.environ, "PATCHBAY_FUZZ": target, "SWIFT_BACKTRACE": "enable=no"}
+    command = ["nice", "-n", "19", str(binary), *LIMITS, f"-dict={words}", f"-max_total_time={seconds}", "-print_final_stats=1",
+               f"-artifact_prefix={found}/{target}-", str(corpus), str(seed)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    lines = result.stderr.splitlines()
+    coverage = [line for line in lines if " cov: " in line]
+    stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", result.stderr))
+    cover = re.search(r"cov: (\d+)", coverage[-1]).group(1) if coverage else "?"
+    print(f"{target}: {stats.get('number_of_executed_units', '?')} executions in {seconds} s, {cover} edges covered, "
+          f"at most {stats.get('peak_rss_mb', '?')} MiB, {'sound' if result.returncode == 0 else 'FAILED'}", flush=True)
+    if result.returncode != 0:
+        print("\n".join(lines[-30:]))
+    return result.returncode == 0
+
+
+def main():
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    targets = sys.argv[2:] or TARGETS
+    binary = build()
+    start = seeds()
+    words = dictionary([text for texts in start.values() for text in texts])
+    results = [run(binary, target, start[target], words, max(1, seconds // len(targets))) for target in targets]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
