@@ -58,8 +58,8 @@ struct CreateCommand: ParsableCommand {
                 let known = StartingPoint.all.map(\.name)
                 let hint = closestMatch(to: what, in: known).map { "did you mean \"\($0)\"? " } ?? ""
                 throw ValidationError(
-                    "there is no starting point \"\(what)\"; \(hint)there are \(known.joined(separator: ", ")), or write "
-                        + "TRANSPORT/STAGES/AGENTS")
+                    "there is no starting point \"\(what)\"; \(hint)there are \(known.joined(separator: ", ")), or "
+                        + "write TRANSPORT/STAGES/AGENTS")
             }
             return (point.text(name: documentName, number: number), nil)
         }

@@ -2,8 +2,8 @@ import PatchbayAudio
 import PatchbayCore
 
 extension PipelineOutline {
-    /// The pipeline as a flowchart of Mermaid (https://mermaid.js.org/syntax/flowchart.html), which many wikis and code hosts
-    /// draw.
+    /// The pipeline as a flowchart of Mermaid (https://mermaid.js.org/syntax/flowchart.html), which many wikis and code
+    /// hosts draw.
     public var mermaid: String {
         var chart = MermaidChart()
         for chain in chains { chart.add(self, chain, isOne: chains.count == 1) }

@@ -1,8 +1,8 @@
 import PatchbayCore
 
 extension PipelineOutline {
-    /// The pipeline as a drawing: the caller's way to the agent above, the agent's way back below. One file that needs no
-    /// other, readable on light and on dark pages.
+    /// The pipeline as a drawing: the caller's way to the agent above, the agent's way back below. One file that needs
+    /// no other, readable on light and on dark pages.
     public var svg: String {
         var canvas = SVGCanvas()
         let drawings = chains.map { ChainDrawing(self, $0) }

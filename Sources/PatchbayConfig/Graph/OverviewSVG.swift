@@ -1,8 +1,8 @@
 import PatchbayCore
 
 extension PipelineOverview {
-    /// The pipelines of a folder as a drawing: numbers at the left, pipelines with their rules, and at the right where the rules
-    /// lead.
+    /// The pipelines of a folder as a drawing: numbers at the left, pipelines with their rules, and at the right where
+    /// the rules lead.
     public var svg: String {
         var canvas = SVGCanvas()
         let cards = pipelines.map { PipelineCard($0) }

@@ -58,8 +58,8 @@ public struct RouteReport: Sendable {
 
     /// The report as a JSON object.
     ///
-    /// `stages` has the carrier, every stage, the agents as one entry of type `agent`, and the carrier again, each with `type`,
-    /// `takes`, `gives`, `delayMs` and `inserted`; `latencyMs` is the sum of both ways, framing included.
+    /// `stages` has the carrier, every stage, the agents as one entry of type `agent`, and the carrier again, each with
+    /// `type`, `takes`, `gives`, `delayMs` and `inserted`; `latencyMs` is the sum of both ways, framing included.
     public var json: JSONValue {
         var object: JSONValue = [
             "number": .string(number), "pipeline": .string(outline.name), "file": .string(outline.file),

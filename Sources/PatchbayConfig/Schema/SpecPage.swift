@@ -20,8 +20,8 @@ public struct SpecPage: Sendable {
     /// The page as a JSON object.
     public let json: JSONValue
 
-    /// The page in lines of at most `width` columns, as far as no single word is longer; the meaning of each key is wrapped
-    /// beside it.
+    /// The page in lines of at most `width` columns, as far as no single word is longer; the meaning of each key is
+    /// wrapped beside it.
     public func text(width: Int = 100) -> String {
         var text = wrapped("\(name) (\(kind)): \(summary)", width: width, hanging: 2).joined(separator: "\n") + "\n"
         if takes != nil || gives != nil {
@@ -125,8 +125,8 @@ extension ComponentRegistry {
                 DocumentKeys.pipeline, documentFields),
             SpecPage(
                 "when",
-                "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome is "
-                    + "\"pipeline\" or \"say\".", [], CallRule.fields),
+                "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome "
+                    + "is \"pipeline\" or \"say\".", [], CallRule.fields),
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
             SpecPage(
                 "server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
