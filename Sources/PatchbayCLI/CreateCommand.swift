@@ -31,7 +31,8 @@ struct CreateCommand: ParsableCommand {
             return
         }
         guard NumberPattern(number) != nil else {
-            throw ValidationError("--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
+            throw ValidationError(
+                "--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
         }
         let (text, skeleton) = try draft()
         guard let output else { return finish(text, skeleton, folder: nil) }
@@ -44,7 +45,10 @@ struct CreateCommand: ParsableCommand {
         } catch {
             throw CommandFailure(description: "\(output) cannot be written: \(error.localizedDescription)")
         }
-        Terminal.note("wrote \(output); next: patchbay lint \(output), patchbay graph \(output)")
+        let next =
+            output.hasSuffix(".test.json")
+            ? "patchbay test \(output)" : "patchbay lint \(output), patchbay graph \(output)"
+        Terminal.note("wrote \(output); next: \(next)")
         finish(nil, skeleton, folder: (output as NSString).deletingLastPathComponent)
     }
 
@@ -54,10 +58,10 @@ struct CreateCommand: ParsableCommand {
                 let known = StartingPoint.all.map(\.name)
                 let hint = closestMatch(to: what, in: known).map { "did you mean \"\($0)\"? " } ?? ""
                 throw ValidationError(
-                    "there is no starting point \"\(what)\"; \(hint)there are \(known.joined(separator: ", ")), or write "
-                        + "TRANSPORT/STAGES/AGENTS")
+                    "there is no starting point \"\(what)\"; \(hint)there are \(known.joined(separator: ", ")), or "
+                        + "write TRANSPORT/STAGES/AGENTS")
             }
-            return (renamed(point.text), nil)
+            return (point.text(name: documentName, number: number), nil)
         }
         do {
             let skeleton = try Skeleton(
@@ -72,18 +76,9 @@ struct CreateCommand: ParsableCommand {
     private var documentName: String? {
         if let name { return name }
         guard let output else { return nil }
-        let stem = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
+        let stem = (output as NSString).lastPathComponent.prefix { $0 != "." }
         let letters = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") ? $0 : "-" }
         return letters.isEmpty ? nil : String(letters.prefix(64))
-    }
-
-    /// A starting point with the name and the number that were asked for.
-    private func renamed(_ text: String) -> String {
-        var text = text
-        if let documentName, let end = text.range(of: "\",\n"), let start = text.range(of: "\"name\": \"") {
-            text.replaceSubrange(start.upperBound..<end.lowerBound, with: documentName)
-        }
-        return text.replacingOccurrences(of: "+15550100009", with: number)
     }
 
     /// Prints the document, and what is to be known about it.

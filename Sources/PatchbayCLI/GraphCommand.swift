@@ -26,25 +26,47 @@ struct GraphCommand: AsyncParsableCommand {
     @OptionGroup var options: PipelineOptions
 
     func run() async throws {
-        let isNumber = what.hasPrefix("+")
         let environment = try await options.environment()
-        // What is drawn is not run: an unset variable is no reason to refuse.
-        let (found, diagnostics) = PipelineSet.load(
-            [isNumber ? pipelines : what], registry: try .standard(), environment: environment.variables,
-            options: LoadOptions(checkEnvironment: false, agentOverride: options.agent))
-        if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
-        guard let set = found else { throw ExitCode.badDocument }
-        if isNumber {
+        if what.hasPrefix("+") {
+            let set = try load(pipelines, environment)
             guard let route = set.route(what) else {
                 Terminal.note("no pipeline answers \(what)")
                 throw ExitCode(1)
             }
-            show(PipelineOutline(route.document))
-        } else if set.documents.count == 1, let document = set.documents.first {
-            show(PipelineOutline(document))
-        } else {
-            show(PipelineOverview(set))
+            return show(PipelineOutline(route.document, in: set))
         }
+        guard what.hasSuffix(".json") else {
+            let set = try load(what, environment)
+            if set.documents.count == 1, let document = set.documents.first {
+                return show(PipelineOutline(document, in: set))
+            }
+            return show(PipelineOverview(set))
+        }
+        // The pipelines that its rules lead to stand beside it.
+        let folder = (what as NSString).deletingLastPathComponent
+        let (neighbours, _) = try read(folder.isEmpty ? "." : folder, environment)
+        if let set = neighbours, let document = set.document(inFile: what) {
+            return show(PipelineOutline(document, in: set))
+        }
+        let set = try load(what, environment)
+        for document in set.documents { show(PipelineOutline(document, in: set)) }
+    }
+
+    /// What is drawn is not run: an unset variable is no reason to refuse.
+    private func read(
+        _ path: String, _ environment: ServerEnvironment
+    ) throws -> (set: PipelineSet?, findings: [Diagnostic]) {
+        let (set, findings) = PipelineSet.load(
+            [path], registry: try .standard(), environment: environment.variables,
+            options: LoadOptions(checkEnvironment: false, agentOverride: options.agent))
+        return (set, findings)
+    }
+
+    private func load(_ path: String, _ environment: ServerEnvironment) throws -> PipelineSet {
+        let (set, findings) = try read(path, environment)
+        if !findings.isEmpty { Terminal.note(findings.page) }
+        guard let set else { throw ExitCode.badDocument }
+        return set
     }
 
     private func show(_ outline: PipelineOutline) {

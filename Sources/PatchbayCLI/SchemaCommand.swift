@@ -12,8 +12,8 @@ struct SchemaCommand: ParsableCommand {
               patchbay schema --for server
 
             Draft 2020-12. A file that begins with { "$schema": ".schema/pipeline.json", … } is completed and checked by
-            editors while it is written; the path is relative to the file. `patchbay lint` sees more: whether formats fit,
-            variables are set, files exist, numbers are unique.
+            editors while it is written; the path is relative to the file. `patchbay lint` sees more: whether formats
+            fit, variables are set, files exist, numbers are unique.
             """)
 
     /// The kinds of files.
@@ -21,7 +21,9 @@ struct SchemaCommand: ParsableCommand {
         case pipeline, fragment, server, test
     }
 
-    @Option(name: .customLong("for"), help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
+    @Option(
+        name: .customLong("for"),
+        help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
     var document = Document.pipeline
 
     func run() throws {

@@ -28,6 +28,8 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            let unused = UnusedConnection()
+            try channel.pipeline.syncOperations.addHandler(unused)
             let upgrade = try channel.pipeline.syncOperations.configureWebSocketServer(upgrader: upgrader) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
@@ -39,6 +41,9 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
                             configuration: .init(isOutboundHalfClosureEnabled: true)))
                 }
             }
+            upgrade.assumeIsolated().whenComplete { _ in
+                channel.pipeline.syncOperations.removeHandler(unused, promise: nil)
+            }
             return Value(upgrade: upgrade, channel: channel)
         }
     }
@@ -49,6 +54,20 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
         // The handlers do the work; waiting only keeps the connection's task.
         case .webSocket: try? await value.channel.closeFuture.get()
         case nil: break
+        }
+    }
+}
+
+/// Ends a connection on which nothing has been asked when the server stops or the peer leaves. As soon as it is known what a
+/// connection becomes, its own handlers do so.
+private final class UnusedConnection: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
+            context.close(promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
         }
     }
 }

@@ -68,7 +68,7 @@ def test_the_command_knows_the_hotels_components(tmp_path):
 
 
 def test_the_file_in_the_tutorial_is_the_shipped_one():
-    documents = re.findall(r"```json\n(.*?)```", TUTORIAL.read_text(), re.S)
+    documents = re.findall(r"```json(?: ignore)?\n(.*?)```", TUTORIAL.read_text(), re.S)
     assert documents == [(EXAMPLE / "Pipelines/front-desk.json").read_text()]
 
 
@@ -109,5 +109,5 @@ def test_every_command_of_the_tutorial_prints_what_is_shown(tmp_path):
     for (command, shown), output in zip(steps, outputs):
         pattern = ".*".join(re.escape(piece.strip()) for piece in shown.replace("8042", port).split("…"))
         assert re.search(pattern, output, re.S), f"$ {command}\n{output}"
-        assert command.endswith("&") or output.rstrip().endswith("status 0"), f"$ {command}\n{output}"
+        assert command.endswith("&") or re.search("^status 0$", output, re.M), f"$ {command}\n{output}"
     assert (tmp_path / "call.wav").stat().st_size > 100_000

@@ -17,7 +17,7 @@ KINDS = ["pipeline", "fragment", "server"]
 # What a schema sees. A document with one of these findings must be refused.
 SEEN = {
     "unknown-field", "missing-field", "wrong-type", "out-of-range", "not-allowed", "bad-name", "bad-number",
-    "plain-secret", "missing-agent", "duplicate-agent", "empty-list", "unknown-type",
+    "plain-secret", "missing-agent", "duplicate-agent", "empty-list", "unknown-type", "bad-hours", "bad-date",
 }
 # What it cannot see, and why. A document with nothing but these must be accepted.
 UNSEEN = {
@@ -34,7 +34,7 @@ UNSEEN = {
     "missing-parameter": "needs the fragment",
     "include-cycle": "needs the fragment",
     "unknown-pipeline": "needs the other documents",
-    "unreachable-rule": "needs the meaning of rules",
+    "unknown-time-zone": "needs the IANA database",
     "unreachable-agent": "needs to know which agents never fail",
     "unknown-variable": "needs the variables; only what is spoken as it stands is checked for ${…}",
     "unreadable-file": "needs the files",
@@ -80,6 +80,7 @@ def goldens():
 def test_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(printed(kind))
     Draft202012Validator.check_schema(schema(kind))
+    Draft202012Validator.check_schema(printed("test"))
 
 
 @pytest.mark.parametrize("stem, kind, text, codes", list(goldens()))
@@ -115,10 +116,20 @@ def test_starting_points_are_accepted():
     validator = Draft202012Validator(printed("pipeline"))
     points = [line.split()[0] for line in names.stdout.splitlines()]
     assert len(points) >= 5
-    for point in points + ["twilio/vad,turns,recorder,dtmf,denoiser,gain,mute,mixer/elevenlabs,script,echo"]:
+    for point in [point for point in points if point != "test"] + ["twilio/vad,turns,recorder,dtmf,denoiser,gain,mute,mixer/elevenlabs,script,echo"]:
         text = subprocess.run([BINARY, "create", point], capture_output=True, text=True, timeout=60)
         assert text.returncode == 0, text.stderr
         validator.validate(json.loads(text.stdout))
+
+
+def test_tests_are_accepted():
+    validator = Draft202012Validator(printed("test"))
+    texts = [path.read_text() for path in pathlib.Path("Pipelines").glob("*.test.json")]
+    texts.append(subprocess.run([BINARY, "create", "test"], capture_output=True, text=True, timeout=60).stdout)
+    assert len(texts) >= 3
+    for text in texts:
+        validator.validate(json.loads(text))
+    assert not validator.is_valid({"tests": [{"name": "x", "expect": [{"agent": "sings"}]}]})
 
 
 BASE = {"name": "x", "transport": "twilio", "stages": ["decoder", {"type": "script", "say": "Hello"}, "encoder"]}

@@ -70,7 +70,7 @@ import Testing
                 Gain().with("gainDb", "6")
                 Gain()
                 Agents {
-                    ElevenLabsAgent().with("agentId", "${nobody}").with("apiKey", "in clear text")
+                    ElevenLabsAgent().with("agentId", "${nobody}").with("apiKey", "xi-0123456789")
                     ElevenLabsAgent().with("apiKey", Secret(""))
                 }
                 Resampler().with("rateHz", Secret("x")).with("qualty", "high")

@@ -42,11 +42,13 @@ struct DescribeTests {
                         let (set, findings) = try load(skeleton.text, in: folder)
                         let found = findings.filter { !isAboutMachine($0) }
                         #expect(found.isEmpty, "\(path)\n\(skeleton.text)\n\(found.rendered())")
-                        guard let plan = try set?.documents.first?.plan(for: CallVariables(sid: "CA1")) else { continue }
+                        guard let plan = try set?.documents.first?.plan(for: CallVariables(sid: "CA1")) else {
+                            continue
+                        }
                         for planned in plan.stagesBefore + plan.stagesAfter { _ = try planned.makeProcessor() }
-                        let types = (plan.stagesBefore + plan.stagesAfter).map(\.component.spec.type)
-                        // The one thing that cannot stand: a decoder behind a carrier of linear samples.
-                        #expect(types.contains(stage) || (transport, stage) == ("file", "decoder"), "\(path): \(types)")
+                        // A codec that has nothing to do stands in the document and does not run.
+                        let all = plan.stagesBefore + plan.leftOut.before + plan.stagesAfter + plan.leftOut.after
+                        #expect(all.contains { $0.component.spec.type == stage }, "\(path)")
                     }
                 }
             }
@@ -58,13 +60,13 @@ struct DescribeTests {
         let registry = try Self.registry.get()
         let stages = registry.stages.map(\.spec.type).joined(separator: ",")
         try withSounds { folder in
-            let skeleton = try Skeleton("twilio/\(stages)/elevenlabs,script,echo", registry: registry)
+            let skeleton = try Skeleton("twilio/\(stages)/elevenlabs,script", registry: registry)
             let found = try load(skeleton.text, in: folder).findings.filter { !isAboutMachine($0) }
             #expect(found.isEmpty, "\(skeleton.text)\n\(found.rendered())")
         }
     }
 
-    @Test("Every starting point lints clean", arguments: StartingPoint.all.map(\.name))
+    @Test("Every starting point lints clean", arguments: StartingPoint.all.map(\.name).filter { $0 != "test" })
     func startingPoints(_ name: String) throws {
         let point = try #require(StartingPoint.named(name))
         let found = try load(point.text).findings.filter { !isAboutMachine($0) }

@@ -140,6 +140,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true]) func aConnectionThatAsksNothingDoesNotHoldTheShutdown(isBeside: Bool) async throws {
+        let started = ContinuousClock.now
+        try await Hotel.run(
+            try echoDesk(),
+            server: { switchboard in
+                isBeside
+                    ? .patchbay(switchboard, beside: { HTTP1Channel(responder: $0) }) : .patchbay(switchboard)
+            }
+        ) { (hotel: Hotel) async throws in
+            _ = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: hotel.port).get()
+            #expect(try await hotel.get("/health").status == 200)
+        }
+        #expect(ContinuousClock.now - started < .seconds(10))
+    }
+
     @Test func aRunningCallOutlivesTheShutdown() async throws {
         var options = ServerOptions()
         options.drainTimeout = .seconds(10)

@@ -60,7 +60,7 @@ extension PipelineDocument {
             throw InvalidPipeline(name, [writer.error(error)])
         }
         guard var document = reader.read(root) else {
-            throw InvalidPipeline(name, linter.finish().map { writer.error($0) })
+            throw InvalidPipeline(name, linter.finish().filter { $0.severity == .error }.map { writer.error($0) })
         }
         document.file = file
         document.messages = messages

@@ -49,7 +49,8 @@ struct ChainDrawing {
         canvas.text(outline.carrier, "name ink", x: x + carrierWidth / 2, y: middle - 2, anchor: .middle)
         canvas.text("caller", "small soft", x: x + carrierWidth / 2, y: middle + 15, anchor: .middle)
         if !chain.latency.framing.label.isEmpty {
-            canvas.text(chain.latency.framing.label, "small faint", x: x + carrierWidth / 2, y: middle + 32, anchor: .middle)
+            canvas.text(
+                chain.latency.framing.label, "small faint", x: x + carrierWidth / 2, y: middle + 32, anchor: .middle)
         }
 
         canvas.box("agent", x: end, y: boxTop, width: agentWidth, height: boxHeight)
@@ -69,7 +70,8 @@ struct ChainDrawing {
     private static func formatLines(
         _ agent: PipelineOutline.Agent, _ joint: AudioFormat, _ width: Double
     ) -> [String] {
-        (agent.isUnreachable ? "never tried" : agent.formats.words(at: joint)).lines(width: width - 44, size: 11, limit: 5)
+        (agent.isUnreachable ? "never tried" : agent.formats.words(at: joint)).lines(
+            width: width - 44, size: 11, limit: 5)
     }
 
     private func draw(_ agent: PipelineOutline.Agent, _ index: Int, on canvas: inout SVGCanvas, x: Double, y: Double) {

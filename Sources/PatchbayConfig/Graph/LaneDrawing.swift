@@ -122,7 +122,7 @@ struct ChipRow {
 
     private static func words(_ stage: PipelineOutline.Stage) -> String {
         (stage.mark == .inserted ? "+ " : "") + stage.type
-            + (stage.settings.first.map { "  " + $0.cut(to: 110, size: 11) } ?? "")
+            + (stage.settings.first.map { " · " + $0.cut(to: 110, size: 11) } ?? "")
             + (stage.branches.isEmpty ? "" : " …")
     }
 

@@ -19,10 +19,13 @@ extension PipelineOutline {
 
 extension PipelineOutline.Rule {
     var json: JSONValue {
+        var object: JSONValue = ["condition": .string(condition)]
         switch outcome {
-        case .pipeline(let name): ["condition": .string(condition), "pipeline": .string(name)]
-        case .say(let words): ["condition": .string(condition), "say": .string(words)]
+        case .pipeline(let name): object.append("pipeline", .string(name))
+        case .say(let words): object.append("say", .string(words))
         }
+        object.append("alternative", alternative.map { .string($0) })
+        return object
     }
 }
 
@@ -61,7 +64,8 @@ extension PipelineOutline.Agent {
     var json: JSONValue {
         var object: JSONValue = [
             "type": .string(type), "takes": .array(formats.inputs.map { .string($0.description) }),
-            "gives": .array(formats.outputs.map { .string($0.description) }), "delayMs": JSONValue(delay.inMilliseconds),
+            "gives": .array(formats.outputs.map { .string($0.description) }),
+            "delayMs": JSONValue(delay.inMilliseconds),
         ]
         if isUnreachable { object.append("unreachable", true) }
         if !settings.isEmpty { object.append("settings", .array(settings.map { .string($0) })) }

@@ -2,8 +2,8 @@ import PatchbayAudio
 import PatchbayCore
 
 extension PipelineOutline {
-    /// The pipeline as a flowchart of Mermaid (https://mermaid.js.org/syntax/flowchart.html), which many wikis and code hosts
-    /// draw.
+    /// The pipeline as a flowchart of Mermaid (https://mermaid.js.org/syntax/flowchart.html), which many wikis and code
+    /// hosts draw.
     public var mermaid: String {
         var chart = MermaidChart()
         for chain in chains { chart.add(self, chain, isOne: chains.count == 1) }
@@ -34,7 +34,9 @@ private struct MermaidChart {
 
     mutating func add(_ outline: PipelineOutline, _ chain: PipelineOutline.Chain, isOne: Bool) {
         let caller = node(outline.carrier, "([", "])")
-        if !isOne { lines.append("  subgraph \(newName())[\(Self.label(chain.conditions.joined(separator: " and ")))]") }
+        if !isOne {
+            lines.append("  subgraph \(newName())[\(Self.label(chain.conditions.joined(separator: " and ")))]")
+        }
         let agents = chain.agents.enumerated().map { index, agent in
             (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type
         }

@@ -1,8 +1,8 @@
 import PatchbayCore
 
 extension PipelineOutline {
-    /// The pipeline as a drawing: the caller's way to the agent above, the agent's way back below. One file that needs no
-    /// other, readable on light and on dark pages.
+    /// The pipeline as a drawing: the caller's way to the agent above, the agent's way back below. One file that needs
+    /// no other, readable on light and on dark pages.
     public var svg: String {
         var canvas = SVGCanvas()
         let drawings = chains.map { ChainDrawing(self, $0) }
@@ -11,7 +11,9 @@ extension PipelineOutline {
         y = drawRules(on: &canvas, width: width, y: y)
         for (chain, drawing) in zip(chains, drawings) {
             if !chain.conditions.isEmpty {
-                canvas.text("where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18)
+                canvas.text(
+                    "where " + chain.conditions.joined(separator: " and "), "name amber", x: SVGLayout.margin, y: y + 18
+                )
                 y += 34
             }
             drawing.draw(on: &canvas, x: SVGLayout.margin, y: y, width: width - 2 * SVGLayout.margin)
@@ -55,17 +57,24 @@ extension PipelineOutline {
         guard !rules.isEmpty else { return top }
         let x = SVGLayout.margin
         let inner = width - 2 * x - 32
-        let rows = rules.map { "\($0.condition) → \($0.outcome.words)".lines(width: inner - 20, limit: 3) }
-        let height = 34 + Double(rows.joined().count) * 18 + 8
+        let rows = rules.map { rule in
+            (
+                words: "\(rule.condition) → \(rule.outcome.words)".lines(width: inner - 20, limit: 3),
+                alternative: (rule.alternative ?? "").lines(width: inner - 20, size: 11, limit: 2)
+            )
+        }
+        let height = 34 + Double(rows.reduce(0) { $0 + $1.words.count + $1.alternative.count }) * 18 + 8
         canvas.box("group", x: x, y: top, width: width - 2 * x, height: height)
         canvas.text("when", "name amber", x: x + 16, y: top + 22)
         canvas.text("the first rule that holds decides", "small faint", x: x + 62, y: top + 22)
         var y = top + 42.0
-        for (index, lines) in rows.enumerated() {
+        for (index, row) in rows.enumerated() {
             canvas.text("\(index + 1)", "soft", x: x + 16, y: y)
-            for line in lines {
-                canvas.text(line, "ink", x: x + 36, y: y)
-                y += 18
+            for (style, lines) in [("ink", row.words), ("small joint", row.alternative)] {
+                for line in lines {
+                    canvas.text(line, style, x: x + 36, y: y)
+                    y += 18
+                }
             }
         }
         return top + height + 28

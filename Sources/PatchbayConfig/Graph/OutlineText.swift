@@ -14,6 +14,9 @@ extension PipelineOutline {
             lines += ["", "when"]
             for (index, rule) in rules.enumerated() {
                 lines += wrapped("  \(index + 1)  \(rule.condition) → \(rule.outcome.words)", width: width, hanging: 5)
+                if let alternative = rule.alternative {
+                    lines += wrapped("     \(alternative)", width: width, hanging: 5).map(style.faint)
+                }
             }
         }
         for chain in chains {
@@ -23,7 +26,7 @@ extension PipelineOutline {
                     .map(style.bold)
                 lines.append("")
             }
-            lines += OutlineText(self, chain, style).lines
+            lines += OutlineText(self, chain, style).lines(width: width)
             lines += [""] + latencyLines(chain.latency, width: width)
         }
         return lines.map(\.trimmedAtEnd).joined(separator: "\n") + "\n"
@@ -79,6 +82,9 @@ private struct OutlineText {
         var isJoint = false
         var isFaint = false
         var isInserted = false
+
+        /// Columns of the bar and the name.
+        var place: Int { bar.unicodeScalars.count + 1 + name.unicodeScalars.count }
     }
 
     private let style: TextStyle
@@ -104,16 +110,19 @@ private struct OutlineText {
         rows.append(Row(bar: "└", name: outline.carrier))
     }
 
-    var lines: [String] {
-        let names = rows.filter { !$0.isJoint }.map(\.name.unicodeScalars.count).max() ?? 0
+    func lines(width: Int) -> [String] {
+        let names = rows.filter { !$0.isJoint }.map(\.place).max() ?? 0
         let delays = rows.map(\.delay.label.unicodeScalars.count).max() ?? 0
-        return rows.map { row in
-            if row.isJoint { return "  \(row.bar) " + style.cyan(row.name) }
-            let name = row.name.padded(to: names)
+        let column = 2 + names + 2 + delays + 2
+        return rows.flatMap { row -> [String] in
+            if row.isJoint { return ["  \(row.bar) " + style.cyan(row.name)] }
+            let name = row.name.padded(to: names - row.bar.unicodeScalars.count - 1)
             let delay = row.delay.label
             let space = String(repeating: " ", count: delays - delay.unicodeScalars.count)
             let text = row.isFaint ? style.faint(name) : row.isInserted ? style.green(name) : style.bold(name)
-            return "  \(row.bar) \(text)  \(space)\(delay)" + (row.note.isEmpty ? "" : "  \(style.faint(row.note))")
+            let notes = wrapped(row.note, width: max(30, width - column))
+            let first = "  \(row.bar) \(text)  \(space)\(delay)  \(style.faint(notes[0]))"
+            return [first] + notes.dropFirst().map { "  │".padded(to: column) + style.faint($0) }
         }
     }
 

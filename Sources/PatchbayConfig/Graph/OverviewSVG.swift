@@ -1,8 +1,8 @@
 import PatchbayCore
 
 extension PipelineOverview {
-    /// The pipelines of a folder as a drawing: numbers at the left, pipelines with their rules, and at the right where the rules
-    /// lead.
+    /// The pipelines of a folder as a drawing: numbers at the left, pipelines with their rules, and at the right where
+    /// the rules lead.
     public var svg: String {
         var canvas = SVGCanvas()
         let cards = pipelines.map { PipelineCard($0) }
@@ -22,7 +22,8 @@ extension PipelineOverview {
         canvas.text("who answers, and which rules come first", "small faint", x: left, y: 70)
         for card in cards {
             guard let top = tops[card.outline.name] else { continue }
-            card.draw(on: &canvas, numbersX: SVGLayout.margin, numbersWidth: numbersWidth, x: left, y: top, width: cardWidth)
+            card.draw(
+                on: &canvas, numbersX: SVGLayout.margin, numbersWidth: numbersWidth, x: left, y: top, width: cardWidth)
         }
         for (lane, link) in links.enumerated() {
             guard let from = cards.first(where: { $0.outline.name == link.from }), let top = tops[link.from],

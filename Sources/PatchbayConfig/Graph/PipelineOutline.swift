@@ -83,18 +83,29 @@ public struct PipelineOutline: Sendable {
         /// What must hold, in words: `caller is anonymous`.
         public var condition: String
         public var outcome: CallRule.Outcome
+        /// What the pipeline of the outcome runs through, on one line; `nil` when it is not known.
+        public var alternative: String?
     }
 }
 
 extension PipelineOutline {
     /// The whole document, with a chain for each of its choices.
-    public init(_ document: PipelineDocument) {
+    ///
+    /// - Parameter set: Where the pipelines are that its rules lead to.
+    public init(_ document: PipelineDocument, in set: PipelineSet? = nil) {
         name = document.name
         summary = document.summary
         file = document.file
         version = document.version
         numbers = document.numbers.map(\.pattern.description)
-        rules = document.rules.map { Rule(condition: $0.condition, outcome: $0.outcome) }
+        rules = document.rules.map { rule in
+            var alternative: String?
+            if case .pipeline(let name) = rule.outcome, let other = set?.document(named: name) {
+                let outline = PipelineOutline(other)
+                alternative = outline.chains.map(outline.route).joined(separator: ", or ")
+            }
+            return Rule(condition: rule.condition, outcome: rule.outcome, alternative: alternative)
+        }
         carrier = document.transport.component.spec.type
         carrierFormat = document.transport.component.format(document.transport.settings)
         latencyBudgetMs = document.latencyBudgetMs

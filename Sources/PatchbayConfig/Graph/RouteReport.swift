@@ -37,14 +37,16 @@ public struct RouteReport: Sendable {
     public func text(width: Int = 100) -> String {
         var lines = ["\(number) → \(outline.name)  (\(outline.file), version \(outline.version))"]
         for step in steps { lines += wrapped("  rule       \(step)", width: width, hanging: 13) }
-        if let words { lines += wrapped("  said       \(quoted(words)), then the call ends", width: width, hanging: 13) }
+        if let words {
+            lines += wrapped("  said       \(quoted(words)), then the call ends", width: width, hanging: 13)
+        }
         if !variables.isEmpty {
             let list = variables.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.json)" }
             lines += wrapped("  variables  " + list.joined(separator: ", "), width: width, hanging: 13)
         }
         guard let chain else { return lines.joined(separator: "\n") + "\n" }
         lines.append("")
-        lines += table(chain).map(\.trimmedAtEnd)
+        lines += table(chain, width: width).map(\.trimmedAtEnd)
         lines.append("")
         lines += outline.latencyLines(chain.latency, width: width - 2).map { "  " + $0 }
         if chain.latency.agent > .zero || chain.agents.contains(where: \.isOpen) {
@@ -56,8 +58,8 @@ public struct RouteReport: Sendable {
 
     /// The report as a JSON object.
     ///
-    /// `stages` has the carrier, every stage, the agents as one entry of type `agent`, and the carrier again, each with `type`,
-    /// `takes`, `gives`, `delayMs` and `inserted`; `latencyMs` is the sum of both ways, framing included.
+    /// `stages` has the carrier, every stage, the agents as one entry of type `agent`, and the carrier again, each with
+    /// `type`, `takes`, `gives`, `delayMs` and `inserted`; `latencyMs` is the sum of both ways, framing included.
     public var json: JSONValue {
         var object: JSONValue = [
             "number": .string(number), "pipeline": .string(outline.name), "file": .string(outline.file),
@@ -102,7 +104,7 @@ public struct RouteReport: Sendable {
         var note = ""
     }
 
-    private func table(_ chain: PipelineOutline.Chain) -> [String] {
+    private func table(_ chain: PipelineOutline.Chain, width: Int) -> [String] {
         let carrier = outline.carrierFormat.description
         var rows = [
             Row(name: "stage", takes: "takes", gives: "gives", delay: "delay"),
@@ -125,12 +127,17 @@ public struct RouteReport: Sendable {
         let widths = [\Row.name, \.takes, \.gives, \.delay].map { column in
             rows.map { $0[keyPath: column].unicodeScalars.count }.max() ?? 0
         }
-        return rows.map { row in
+        return rows.flatMap { row -> [String] in
             let delay = String(repeating: " ", count: widths[3] - row.delay.unicodeScalars.count) + row.delay
             let isAgent = row.takes.isEmpty && row.gives.isEmpty
-            if isAgent { return "  \(row.name.padded(to: widths[0]))  \(row.note)" }
-            return "  \(row.name.padded(to: widths[0]))  \(row.takes.padded(to: widths[1]))  "
-                + "\(row.gives.padded(to: widths[2]))  \(delay)  \(row.note)"
+            if isAgent {
+                return wrapped(
+                    "  \(row.name.padded(to: widths[0]))  \(row.note)", width: width, hanging: widths[0] + 4)
+            }
+            return [
+                "  \(row.name.padded(to: widths[0]))  \(row.takes.padded(to: widths[1]))  "
+                    + "\(row.gives.padded(to: widths[2]))  \(delay)  \(row.note)"
+            ]
         }
     }
 

@@ -8,6 +8,7 @@ struct SVGCanvas {
     ///   - title: What it shows, in a few words; read aloud, and shown when a pointer rests.
     ///   - description: The same in full, for those who do not see it.
     func document(width: Double, height: Double, title: String, description: String) -> String {
+        let (width, height) = (width.rounded(.up), height.rounded(.up))
         let size = "\(width.places(0)) \(height.places(0))"
         return """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size)" width="\(width.places(0))" \
@@ -24,18 +25,22 @@ struct SVGCanvas {
     private static let light = """
         .page{fill:#fbfaf8}.box{fill:#ffffff;stroke:#c9c4bb}.carrier{fill:#e9f1f8;stroke:#7ea6c8}\
         .agent{fill:#f6ecdc;stroke:#cfa25c}.inserted{fill:#f1f7ee;stroke:#7fa668}.group{fill:#f4f2ee;stroke:#d6d1c7}\
-        .left{fill:none;stroke:#b9b4aa}.line{stroke:#8d867a}.head{fill:#8d867a}.side{stroke:#a59ab8}.sidehead{fill:#a59ab8}\
-        .ink{fill:#24221f}.soft{fill:#6a655c}.faint{fill:#8f897f}.joint{fill:#2f6690}.green{fill:#4a7434}\
-        .amber{fill:#8a5a12}.chip{fill:#eceae5}.bar1{fill:#b8b2a7}.bar2{fill:#6f9fc6}.bar3{fill:#d9a95b}.bar4{fill:#8fb57b}\
+        .left{fill:none;stroke:#b9b4aa}.line{stroke:#8d867a}.head{fill:#8d867a}.side{stroke:#a59ab8}\
+        .sidehead{fill:#a59ab8}\
+        .ink{fill:#24221f}.soft{fill:#6a655c}.faint{fill:#767067}.joint{fill:#2f6690}.green{fill:#4a7434}\
+        .amber{fill:#8a5a12}.chip{fill:#eceae5}.bar1{fill:#b8b2a7}.bar2{fill:#6f9fc6}.bar3{fill:#d9a95b}\
+        .bar4{fill:#8fb57b}\
         .rule{stroke:#c48a3a}.rulehead{fill:#c48a3a}
         """
 
     private static let dark = """
         .page{fill:#16181c}.box{fill:#22252b;stroke:#454a54}.carrier{fill:#1d2c3a;stroke:#4d7496}\
         .agent{fill:#362b1a;stroke:#94733d}.inserted{fill:#202c1c;stroke:#5c7f49}.group{fill:#1b1e23;stroke:#383d46}\
-        .left{fill:none;stroke:#50555f}.line{stroke:#7b818c}.head{fill:#7b818c}.side{stroke:#857aa3}.sidehead{fill:#857aa3}\
+        .left{fill:none;stroke:#50555f}.line{stroke:#7b818c}.head{fill:#7b818c}.side{stroke:#857aa3}\
+        .sidehead{fill:#857aa3}\
         .ink{fill:#eceae6}.soft{fill:#aaa69e}.faint{fill:#858a94}.joint{fill:#8fbfe6}.green{fill:#9cc885}\
-        .amber{fill:#e0b673}.chip{fill:#2c3038}.bar1{fill:#5a606b}.bar2{fill:#4d7da6}.bar3{fill:#a67d3a}.bar4{fill:#638a4f}\
+        .amber{fill:#e0b673}.chip{fill:#2c3038}.bar1{fill:#5a606b}.bar2{fill:#4d7da6}.bar3{fill:#a67d3a}\
+        .bar4{fill:#638a4f}\
         .rule{stroke:#b98a45}.rulehead{fill:#b98a45}
         """
 
@@ -57,7 +62,8 @@ struct SVGCanvas {
 
     mutating func text(_ words: String, _ style: String, x: Double, y: Double, anchor: Anchor = .start) {
         let place = anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\""
-        body += "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
+        body +=
+            "<text class=\"\(style)\" x=\"\(x.places(1))\" y=\"\(y.places(1))\"\(place)>\(Self.escaped(words))</text>\n"
     }
 
     enum Anchor: String { case start, middle, end }

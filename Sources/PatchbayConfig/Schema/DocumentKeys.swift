@@ -60,20 +60,23 @@ enum DocumentKeys {
         DocumentKey("description", .text, example: #""Front desk of a hair salon""#, "For people."),
         DocumentKey(
             "numbers", .numbers, example: #"["+15551234567", "+4930*"]"#,
-            "The called numbers that it answers: E.164, a prefix with a star, or \"*\" for any; the most specific wins. As an "
-                + "object, each number has values for variables."),
+            "The called numbers that it answers: E.164, a prefix with a star, or \"*\" for any; the most specific wins. "
+                + "As an object, each number has values for variables."),
         DocumentKey(
             "variables", .variables, example: #"{ "greeting": "Hello!" }"#,
             "What ${name} stands for where the number does not say otherwise."),
-        DocumentKey("transport", .transport, isRequired: true, example: #""twilio""#, "Where the caller's audio comes from."),
+        DocumentKey(
+            "transport", .transport, isRequired: true, example: #""twilio""#, "Where the caller's audio comes from."),
         DocumentKey(
             "stages", .stages, isRequired: true, example: #"["decoder", "vad", "echo", "encoder"]"#,
-            "What a call runs through, in order; one of them holds the agent. Those before it work on the caller's audio, "
-                + "those behind it on the agent's."),
+            "What a call runs through, in order; one of them holds the agent. Those before it work on the caller's "
+                + "audio, those behind it on the agent's."),
         DocumentKey(
             "when", .rules, example: #"[{ "callers": ["anonymous"], "say": "Please call with your number." }]"#,
             "Rules that send calls elsewhere; the first that holds decides. See `patchbay describe when`."),
-        DocumentKey("messages", .messages, fields: Messages.fields, "The words that callers hear when something is in the way."),
+        DocumentKey(
+            "messages", .messages, fields: Messages.fields,
+            "The words that callers hear when something is in the way."),
         DocumentKey("limits", .limits, fields: CallLimits.fields, "How long things may take."),
         DocumentKey(
             PipelineDocument.latencyBudget.name, .milliseconds, example: "60", PipelineDocument.latencyBudget.summary),
@@ -84,8 +87,8 @@ enum DocumentKeys {
         DocumentKey("description", .text, "For people."),
         DocumentKey(
             "parameters", .parameters, example: #"{ "engine": "energy", "path": null }"#,
-            "What \"with\" of an include may set, with what holds otherwise; null for what must be given. \"${engine}\" alone "
-                + "takes the parameter with its type."),
+            "What \"with\" of an include may set, with what holds otherwise; null for what must be given. "
+                + "\"${engine}\" alone takes the parameter with its type."),
         DocumentKey(
             "stages", .stages, isRequired: true, example: #"["decoder", { "type": "vad", "engine": "${engine}" }]"#,
             "The stages that take the place of the include."),
@@ -95,6 +98,9 @@ enum DocumentKeys {
         schema,
         DocumentKey(
             "paths", .paths, example: #"{ "voice": ["/api/twilio/voice"] }"#,
+            fields: ServerSettings.PathKey.allCases.map {
+                Field($0.rawValue, .strings, default: .string($0.defaultPath), "")
+            },
             "Where the server listens, a list for each name; the first of a list is the one that carriers are told."),
         DocumentKey(
             "messages", .messages, fields: Messages.fields,

@@ -1,8 +1,8 @@
 /// The JSON Schemas of everything that people write for Patchbay, built from the specs of a registry.
 ///
-/// The dialect is draft 2020-12 (https://json-schema.org/draft/2020-12). What a schema cannot say is left to `patchbay lint`:
-/// whether formats fit, variables and environment are set, numbers and names are unique, files exist, keys are written twice.
-/// A schema never refuses what the linter accepts.
+/// The dialect is draft 2020-12 (https://json-schema.org/draft/2020-12). What a schema cannot say is left to `patchbay
+/// lint`: whether formats fit, variables and environment are set, numbers and names are unique, files exist, keys are
+/// written twice. A schema never refuses what the linter accepts.
 public struct DocumentSchema: Sendable {
     /// The kinds of documents.
     public enum Kind: String, Sendable, CaseIterable {

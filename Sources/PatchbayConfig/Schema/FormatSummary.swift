@@ -67,7 +67,8 @@ extension ComponentRegistry {
             gives += " at " + rateWords(distinct(pairs.map(\.output.sampleRate)))
         }
         let given = examples.compactMap { field in values[field.name].map { "\"\(field.name)\": \($0.json)" } }
-        return FormatSummary(takes: takes, gives: gives + (given.isEmpty ? "" : " with \(given.joined(separator: ", "))"))
+        return FormatSummary(
+            takes: takes, gives: gives + (given.isEmpty ? "" : " with \(given.joined(separator: ", "))"))
     }
 
     private static func words(for formats: [AudioFormat]) -> String {

@@ -86,7 +86,8 @@ extension SchemaParts {
     private func structure(_ spec: ComponentSpec, holding item: String) -> JSONValue {
         var schema = component(spec)
         guard spec.type == Structure.switch.type else { return schema }
-        // Decided when the call begins, the cases may hold the agent where the switch may; decided by keys, they may not.
+        // Decided when the call begins, the cases may hold the agent where the switch may; decided by keys, they may
+        // not.
         let list: JSONValue = ["type": "array", "items": .reference(item)]
         let side: JSONValue = ["type": "array", "items": .reference("sideStage")]
         let isOnKeys: JSONValue = ["properties": ["on": ["const": "key"]], "required": ["on"]]
@@ -134,7 +135,8 @@ extension SchemaParts {
             .init(
                 "secret",
                 [
-                    "title": "A credential", "description": "Where the credential is found; it never stands in the file.",
+                    "title": "A credential",
+                    "description": "Where the credential is found; it never stands in the file.",
                     "type": "object",
                     "properties": [
                         "env": [

@@ -2,7 +2,7 @@
 extension SchemaParts {
     private static let caller: JSONValue = [
         "type": "string",
-        "pattern": #"^(anonymous|\+[1-9][0-9]{1,14}|\+[1-9][0-9]{0,13}\*|(client|sips?):[^\s*]+\*?)$"#,
+        "pattern": #"^(anonymous|\+[1-9][0-9]{1,14}|\+[1-9][0-9]{0,13}\*|(client|sips?):([^\s*]+\*?|\*))$"#,
     ]
     private static let span: JSONValue = [
         "type": "string", "pattern": #"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"#,

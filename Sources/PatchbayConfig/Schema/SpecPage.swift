@@ -20,8 +20,8 @@ public struct SpecPage: Sendable {
     /// The page as a JSON object.
     public let json: JSONValue
 
-    /// The page in lines of at most `width` columns, as far as no single word is longer; the meaning of each key is wrapped
-    /// beside it.
+    /// The page in lines of at most `width` columns, as far as no single word is longer; the meaning of each key is
+    /// wrapped beside it.
     public func text(width: Int = 100) -> String {
         var text = wrapped("\(name) (\(kind)): \(summary)", width: width, hanging: 2).joined(separator: "\n") + "\n"
         if takes != nil || gives != nil {
@@ -43,28 +43,41 @@ extension SpecPage {
         var json = spec.json
         if let formats { json.append("formats", formats.json) }
         self.init(
-            name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes, gives: formats?.gives,
-            rows: spec.fields.flatMap { Self.rows($0, indent: "") }, json: json)
+            name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes,
+            gives: formats?.gives,
+            rows: Self.rows(spec.fields, indent: ""), json: json)
     }
 
     init(_ name: String, _ summary: String, _ keys: [DocumentKey], _ fields: [Field] = []) {
         self.init(
             name: name, kind: "document", summary: summary, takes: nil, gives: nil,
-            rows: keys.flatMap { Self.rows($0, indent: "") } + fields.flatMap { Self.rows($0, indent: "") },
+            rows: keys.flatMap { Self.rows($0, indent: "") } + Self.rows(fields, indent: ""),
             json: [
                 "type": .string(name), "kind": "document", "summary": .string(summary),
                 "fields": .array(keys.map(\.json) + fields.map(\.json)),
             ])
     }
 
-    private static func rows(_ field: Field, indent: String) -> [Row] {
-        let meaning =
-            field.summary + (field.isAdvanced ? " (advanced)" : "") + field.history + (field.example.map { " For instance \($0)" } ?? "")
-        let row = Row(name: indent + field.name, value: field.kind.allowed, fallback: field.fallback, meaning: meaning)
-        switch field.kind {
-        case .object(let fields), .objects(let fields):
-            return [row] + fields.flatMap { rows($0, indent: indent + "  ") }
-        default: return [row]
+    /// The fields, each followed by its inner ones; what a field before has too is not said twice.
+    private static func rows(_ fields: [Field], indent: String) -> [Row] {
+        var known: [(name: String, inner: [String])] = []
+        return fields.flatMap { field -> [Row] in
+            let meaning =
+                field.summary + (field.isAdvanced ? " (advanced)" : "") + field.history
+                + (field.example.map { " For instance \($0)" } ?? "")
+            var row = Row(
+                name: indent + field.name, value: field.kind.allowed, fallback: field.fallback, meaning: meaning)
+            switch field.kind {
+            case .object(let inner), .objects(let inner):
+                let names = inner.map(\.name)
+                if let like = known.first(where: { $0.inner == names }) {
+                    row.value += ", as \"\(like.name)\""
+                    return [row]
+                }
+                known.append((field.name, names))
+                return [row] + rows(inner, indent: indent + "  ")
+            default: return [row]
+            }
         }
     }
 
@@ -72,7 +85,7 @@ extension SpecPage {
         let row = Row(
             name: indent + key.name, value: key.kind.allowed, fallback: key.isRequired ? "required" : "",
             meaning: key.summary + (key.example.map { " For instance \($0)" } ?? ""))
-        return [row] + key.fields.flatMap { rows($0, indent: indent + "  ") }
+        return [row] + rows(key.fields, indent: indent + "  ")
     }
 }
 
@@ -111,10 +124,12 @@ extension ComponentRegistry {
                 "pipeline", "What the calls to some numbers run through, from the carrier to the agent and back.",
                 DocumentKeys.pipeline, documentFields),
             SpecPage(
-                "when", "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome is "
-                    + "\"pipeline\" or \"say\".", [], CallRule.fields),
+                "when",
+                "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome "
+                    + "is \"pipeline\" or \"say\".", [], CallRule.fields),
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
-            SpecPage("server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
+            SpecPage(
+                "server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
         ]
     }
 
@@ -122,10 +137,13 @@ extension ComponentRegistry {
     ///
     /// - Parameter others: Pages of documents that the host adds.
     public func list(width: Int = 100, with others: [SpecPage] = []) -> String {
-        let groups = [
-            ("transports", transports.map(\.spec)), ("stages", stages.map(\.spec)), ("agents", agents.map(\.spec)),
-            ("structure", Structure.all),
-        ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [("documents", (documentPages + others).map { ($0.name, $0.summary) })]
+        let groups =
+            [
+                ("transports", transports.map(\.spec)), ("stages", stages.map(\.spec)), ("agents", agents.map(\.spec)),
+                ("structure", Structure.all),
+            ].map { ($0, $1.map { ($0.type, $0.summary) }) } + [
+                ("documents", (documentPages + others).map { ($0.name, $0.summary) })
+            ]
         let column = 2 + (groups.flatMap(\.1).map(\.0.unicodeScalars.count).max() ?? 0) + 2
         var text = ""
         for (title, entries) in groups where !entries.isEmpty {

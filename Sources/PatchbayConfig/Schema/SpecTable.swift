@@ -16,11 +16,17 @@ struct SpecTable {
         self.width = width
     }
 
+    /// The width of a column: that of its longest cell up to a limit, and never less than its longest word.
+    private static func column(_ cells: [String], _ limit: Int) -> Int {
+        let words = cells.flatMap { $0.split(separator: " ") }.map(\.unicodeScalars.count).max() ?? 0
+        return max(words, min(limit, cells.map(\.unicodeScalars.count).max() ?? 0))
+    }
+
     var text: String {
         let all = [Self.headings] + rows
         let names = all.map(\.name.unicodeScalars.count).max() ?? 0
-        let values = min(Self.widestValue, all.map(\.value.unicodeScalars.count).max() ?? 0)
-        let fallbacks = min(Self.widestFallback, all.map(\.fallback.unicodeScalars.count).max() ?? 0)
+        let values = Self.column(all.map(\.value), Self.widestValue)
+        let fallbacks = Self.column(all.map(\.fallback), Self.widestFallback)
         let columns = [names, values, fallbacks]
         let beside = 2 + columns.reduce(0) { $0 + $1 + 2 }
         let isBeside = width - beside >= Self.narrowestMeaning

@@ -1,6 +1,7 @@
 public import PatchbayAudio
 
-/// A sound to begin with, where a document needs a file: two seconds of a soft murmur, 8 kHz, which can go round and round.
+/// A sound to begin with, where a document needs a file: two seconds of a soft murmur, 8 kHz, which can go round and
+/// round.
 public enum ExampleSound {
     /// The sound; the same bytes every time.
     public static var file: WAVFile {

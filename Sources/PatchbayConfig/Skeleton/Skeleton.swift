@@ -1,7 +1,7 @@
 import PatchbayAudio
 
-/// A document to start from, made from the specs of what it names: it has every setting that must be there, refers to secrets
-/// by the environment, and lints clean.
+/// A document to start from, made from the specs of what it names: it has every setting that must be there, refers to
+/// secrets by the environment, and lints clean.
 public struct Skeleton: Sendable {
     /// The document.
     public let document: JSONValue
@@ -15,11 +15,12 @@ public struct Skeleton: Sendable {
     /// The document as text, ended by a line feed.
     public var text: String { document.text() + "\n" }
 
-    /// Makes a document from a path: `twilio/decoder,vad,turns/elevenlabs` names the transport, the stages, and the agents in
-    /// the order in which they are tried.
+    /// Makes a document from a path: `twilio/decoder,vad,turns/elevenlabs` names the transport, the stages, and the
+    /// agents in the order in which they are tried.
     ///
-    /// Stages that only make sense behind the agent are put there; a fourth part, `twilio/vad/echo/gain,mixer`, names those
-    /// behind it oneself. What formats and stages need from each other is added; what cannot stand is left out, with a note.
+    /// Stages that only make sense behind the agent are put there; a fourth part, `twilio/vad/echo/gain,mixer`, names
+    /// those behind it oneself. What formats and stages need from each other is added; what cannot stand is left out,
+    /// with a note.
     ///
     /// - Parameters:
     ///   - name: The document's name: letters, digits, `-` and `_`.

@@ -60,7 +60,9 @@ struct SkeletonChain {
             if !agent.append(entry, wanted: carrier) { leaveOut(entry, agent.format) }
         }
         agent.convert(to: carrier)
-        if agent.format != carrier { notes.append("the chain ends in \(agent.format), but the carrier takes \(carrier)") }
+        if agent.format != carrier {
+            notes.append("the chain ends in \(agent.format), but the carrier takes \(carrier)")
+        }
     }
 
     private mutating func append(_ entry: Entry) {

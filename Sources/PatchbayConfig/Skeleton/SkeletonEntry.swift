@@ -77,7 +77,9 @@ extension Field {
         default:
             guard mustBeWritten else { return nil }
             let value = example.flatMap { JSONValue(parsing: $0) } ?? kind.sample
-            if case .string(let path) = value, path.hasSuffix(".wav"), !path.contains("${") { needs.sounds.append(path) }
+            if case .string(let path) = value, path.hasSuffix(".wav"), !path.contains("${") {
+                needs.sounds.append(path)
+            }
             return value
         }
     }

@@ -14,7 +14,17 @@ public struct StartingPoint: Sendable {
     }
 
     /// All of them; the first is the one to begin with. They use the components that come with Patchbay.
-    public static let all = [first, echo, agent, keys, recording, afterHours]
+    public static let all = [first, echo, agent, keys, recording, afterHours, test]
+
+    /// The document with another name and another number, as far as it has them.
+    public func text(name: String? = nil, number: String? = nil) -> String {
+        var text = text
+        if let name {
+            text = text.replacing("\"name\": \(jsonQuoted(self.name))", with: "\"name\": \(jsonQuoted(name))")
+        }
+        if let number { text = text.replacing("\"+15550100009\"", with: jsonQuoted(number)) }
+        return text
+    }
 
     /// The starting point of that name.
     public static func named(_ name: String) -> StartingPoint? { all.first { $0.name == name } }
@@ -173,6 +183,31 @@ public struct StartingPoint: Sendable {
               "goodbye": "Goodbye!"
             },
             "encoder"
+          ]
+        }
+        """)
+
+    private static let test = StartingPoint(
+        "test", "A file *.test.json for the pipeline \"first\": what a caller does, and what must come of it.",
+        """
+        {
+          "description": "Beside first.json, as first.test.json; patchbay test runs it on a clock of its own",
+          "tests": [
+            {
+              "name": "greets, answers every sentence, and says goodbye",
+              "caller": [
+                { "after": "agent stops", "plusMs": 500, "as": "question", "say": "I have a question about my order." },
+                { "after": "agent stops", "plusMs": 500, "say": "That was all, thank you." },
+                { "after": "agent stops", "plusMs": 500, "say": "Thank you and goodbye." }
+              ],
+              "expect": [
+                { "agent": "speaks", "withinMs": 500 },
+                { "agentSays": "How can I help you", "before": "question begins" },
+                { "agent": "speaks", "after": "question ends", "withinMs": 1500 },
+                { "interrupted": false },
+                { "ends": "agentHungUp" }
+              ]
+            }
           ]
         }
         """)

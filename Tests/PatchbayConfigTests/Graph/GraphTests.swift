@@ -14,47 +14,48 @@ struct GraphTests {
     /// Everything that can be drawn, in three documents.
     static let documents = [
         "desk": """
+        {
+          "name": "desk",
+          "description": "Front desk <of a salon> & spa",
+          "numbers": { "+15551234567": { "language": "de", "apiToken": "very-secret" }, "+4930*": { "language": "en" } },
+          "variables": { "greeting": "Hello!" },
+          "transport": "twilio",
+          "when": [
+            { "callers": ["anonymous"], "say": "Please show your number." },
             {
-              "name": "desk",
-              "description": "Front desk <of a salon> & spa",
-              "numbers": { "+15551234567": { "language": "de", "apiToken": "very-secret" }, "+4930*": { "language": "en" } },
-              "variables": { "greeting": "Hello!" },
-              "transport": "twilio",
-              "when": [
-                { "callers": ["anonymous"], "say": "Please show your number." },
-                {
-                  "outside": {
-                    "timeZone": "Europe/Berlin", "monday": ["09:00-17:00"], "tuesday": ["09:00-17:00"],
-                    "thursday": ["09:00-12:00", "14:00-18:00"], "dates": { "2026-12-24": [] }
-                  },
-                  "pipeline": "night"
-                }
-              ],
-              "stages": [
-                "vad",
-                { "type": "resampler", "rateHz": 16000 },
-                { "type": "tee", "stages": ["encoder"] },
-                { "type": "switch", "on": "key", "cases": { "1": ["vad"], "2": [] }, "otherwise": ["vad", "vad"] },
-                {
-                  "type": "switch", "on": "${language}",
-                  "cases": {
-                    "de": [{ "type": "agent", "backends": ["elevenlabs", { "type": "script", "say": "Guten Tag" }] }],
-                    "en": ["echo"]
-                  }
-                },
-                { "type": "resampler", "rateHz": 8000 },
-                "encoder"
-              ],
-              "latencyBudgetMs": 60
+              "outside": {
+                "timeZone": "Europe/Berlin", "monday": ["09:00-17:00"], "tuesday": ["09:00-17:00"],
+                "thursday": ["09:00-12:00", "14:00-18:00"], "dates": { "2026-12-24": [] }
+              },
+              "pipeline": "night"
             }
-            """,
-        "night": #"{ "name": "night", "transport": "twilio", "stages": ["echo"], "when": [{ "callers": ["+1*"], "pipeline": "desk" }] }"#,
+          ],
+          "stages": [
+            "vad",
+            { "type": "resampler", "rateHz": 16000 },
+            { "type": "tee", "stages": ["encoder"] },
+            { "type": "switch", "on": "key", "cases": { "1": ["vad"], "2": [] }, "otherwise": ["vad", "vad"] },
+            {
+              "type": "switch", "on": "${language}",
+              "cases": {
+                "de": [{ "type": "agent", "backends": ["elevenlabs", { "type": "script", "say": "Guten Tag" }] }],
+                "en": ["echo"]
+              }
+            },
+            { "type": "resampler", "rateHz": 8000 },
+            "encoder"
+          ],
+          "latencyBudgetMs": 60
+        }
+        """,
+        "night":
+            #"{ "name": "night", "transport": "twilio", "stages": ["echo"], "when": [{ "callers": ["+1*"], "pipeline": "desk" }] }"#,
         "line": """
-            {
-              "name": "line", "numbers": ["+15550001111"], "transport": "wav",
-              "stages": [{ "type": "vad", "silenceMs": 500 }, { "type": "resampler", "rateHz": 16000 }, "echo"]
-            }
-            """,
+        {
+          "name": "line", "numbers": ["+15550001111"], "transport": "wav",
+          "stages": [{ "type": "vad", "silenceMs": 500 }, { "type": "resampler", "rateHz": 16000 }, "echo"]
+        }
+        """,
     ]
 
     private func set() throws -> PipelineSet {
@@ -67,7 +68,9 @@ struct GraphTests {
             if to.encoding != .pcm16 { steps.append(.init("encoder", ["encoding": .string(to.encoding.rawValue)])) }
             return steps
         }
-        let sources = Self.documents.sorted { $0.key < $1.key }.map { SourceText(file: "Pipelines/\($0.key).json", $0.value) }
+        let sources = Self.documents.sorted { $0.key < $1.key }.map {
+            SourceText(file: "Pipelines/\($0.key).json", $0.value)
+        }
         let (set, diagnostics) = PipelineSet.load(
             sources: sources, registry: registry, environment: [:], options: LoadOptions(checkEnvironment: false))
         return try #require(set, "\(diagnostics.rendered())")
@@ -84,7 +87,8 @@ struct GraphTests {
             try text.write(to: url, atomically: true, encoding: .utf8)
         } else {
             let expected = try String(contentsOf: url, encoding: .utf8)
-            #expect(text == expected, "\(file) is another; write it anew with PATCHBAY_WRITE_GOLDENS=1 and read the change")
+            #expect(
+                text == expected, "\(file) is another; write it anew with PATCHBAY_WRITE_GOLDENS=1 and read the change")
         }
     }
 
@@ -162,15 +166,18 @@ struct GraphTests {
             let parser = XMLCheck(text)
             #expect(parser.fault == nil)
             #expect(parser.elements.contains("title") && parser.elements.contains("desc"))
-            #expect(!text.contains("http://") || text.components(separatedBy: "http").count == 2, "refers to something else")
+            #expect(
+                !text.contains("http://") || text.components(separatedBy: "http").count == 2, "refers to something else"
+            )
         }
     }
 
     @Test("Hours are told by their weekdays")
     func hours() throws {
-        #expect(try outline("desk").rules.map(\.condition) == [
-            "caller anonymous", "outside Mon–Tue 09:00-17:00, Thu 09:00-12:00 14:00-18:00, 1 date (Europe/Berlin)",
-        ])
+        #expect(
+            try outline("desk").rules.map(\.condition) == [
+                "caller anonymous", "outside Mon–Tue 09:00-17:00, Thu 09:00-12:00 14:00-18:00, 1 date (Europe/Berlin)",
+            ])
     }
 
     @Test(

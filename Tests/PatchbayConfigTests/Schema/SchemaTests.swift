@@ -5,7 +5,8 @@ import Testing
 @testable import PatchbayConfig
 
 /// The schemas of the stand-ins, kept as files: an independent implementation judges documents by them (see
-/// `Tests/Interop/test_schema.py`). With `PATCHBAY_WRITE_GOLDENS=1` in the environment they are written instead of compared.
+/// `Tests/Interop/test_schema.py`). With `PATCHBAY_WRITE_GOLDENS=1` in the environment they are written instead of
+/// compared.
 @Suite("Schemas")
 struct SchemaTests {
     static let folder = GoldenFile.folder.appendingPathComponent("Schema")
@@ -22,7 +23,9 @@ struct SchemaTests {
         }
     }
 
-    @Test("Every reference leads to a definition, and every definition is needed", arguments: DocumentSchema.Kind.allCases)
+    @Test(
+        "Every reference leads to a definition, and every definition is needed", arguments: DocumentSchema.Kind.allCases
+    )
     func references(_ kind: DocumentSchema.Kind) throws {
         let schema = DocumentSchema(try .test())[kind]
         var names: Set<String> = []
