@@ -50,6 +50,8 @@ public struct PatchbayServer: Service {
         } catch {
             outcome = .failure(error)
         }
+        // What served the last connections still reports to the loop that they are closed; it must not find it gone.
+        try? await group.next().scheduleTask(in: .milliseconds(100)) {}.futureResult.get()
         try? await group.shutdownGracefully()
         try outcome.get()
     }

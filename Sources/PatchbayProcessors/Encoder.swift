@@ -54,6 +54,12 @@ public struct Encoder: StageComponent {
                 "takes pcm16", remedy: "remove this encoder, or put a decoder before it",
                 wanted: input.decoded.nearest(takenBy: encoding(settings, wanted)))
         }
+        // What is to leave at another rate is better resampled before it is encoded than decoded again behind it.
+        if let wanted, wanted.encoding == encoding(settings, wanted), wanted.sampleRate != input.sampleRate {
+            throw FormatMismatch(
+                "would give \(input.sampleRate) Hz", remedy: "put \"resampler\" with \"rateHz\": \(wanted.sampleRate) before it",
+                wanted: .pcm(wanted.sampleRate))
+        }
         var output = input
         output.encoding = encoding(settings, wanted)
         switch output.encoding {
