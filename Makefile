@@ -53,7 +53,7 @@ interop: example venv
 	PATCHBAY_BINARY=$(BUILD)/debug/patchbay $(VENV)/bin/python -m pytest -q Tests/Interop
 
 test: unit interop
-	$(BUILD)/debug/patchbay lint Pipelines
+	$(BUILD)/debug/patchbay lint --no-environment Pipelines README.md Sources/Patchbay/Patchbay.docc
 	$(BUILD)/debug/patchbay test Pipelines
 	$(PYTHON) Sources/PatchbayAudio/Resampling/design.py --check >/dev/null
 
@@ -71,7 +71,7 @@ format:
 lint: setup
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 	$(SWIFT) build -j $(JOBS) --product patchbay
-	$(BUILD)/debug/patchbay lint Pipelines
+	$(BUILD)/debug/patchbay lint --no-environment Pipelines README.md Sources/Patchbay/Patchbay.docc
 
 clean:
 	rm -rf $(BUILD) $(VENV) demo.wav

@@ -61,7 +61,7 @@ def run(binary, target, texts, words, seconds):
     print(f"{target}: {stats.get('number_of_executed_units', '?')} executions in {seconds} s, {cover} edges covered, "
           f"at most {stats.get('peak_rss_mb', '?')} MiB, {'sound' if result.returncode == 0 else 'FAILED'}", flush=True)
     if result.returncode != 0:
-        print("\n".join(lines[-30:]))
+        print("\n".join(line for line in lines if re.search(r"Fatal error|ERROR:|SUMMARY|Test unit written", line)))
     return result.returncode == 0
 
 

@@ -21,7 +21,7 @@ extension ComponentRegistry {
                 VAD(),
                 Recorder(writer: recordings) { announcement, directory throws(PipelineError) in
                     _ = try SpeechLibrary.shared.spoken(
-                        announcement.text, voice: announcement.voice, directory: directory)
+                        announcement.speech, voice: announcement.voice, directory: directory)
                 },
                 Turns(),
                 DTMF(),

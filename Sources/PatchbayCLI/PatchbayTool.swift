@@ -1,6 +1,7 @@
 import ArgumentParser
 import AsyncHTTPClient
 public import Patchbay
+import Synchronization
 
 /// The `patchbay` command, for executables that bring components of their own.
 ///
@@ -11,7 +12,9 @@ public import Patchbay
 /// }
 /// ```
 public enum PatchbayTool {
-    @TaskLocal fileprivate static var components: @Sendable (ComponentRegistry) throws -> ComponentRegistry = { $0 }
+    /// Set once, before the command runs. No task-local value: with optimisation, binding one around an `async` command ends
+    /// the process with a bad pointer in `swift_task_localValuePush` (Swift 6.3.1, Linux).
+    fileprivate static let components = Mutex<@Sendable (ComponentRegistry) throws -> ComponentRegistry>({ $0 })
 
     /// Runs the command line of this process and ends the process with the command's exit code.
     ///
@@ -21,7 +24,8 @@ public enum PatchbayTool {
     public static func main(
         adding components: @escaping @Sendable (ComponentRegistry) throws -> ComponentRegistry = { $0 }
     ) async {
-        await $components.withValue(components) { await PatchbayCommand.main() }
+        Self.components.withLock { $0 = components }
+        await PatchbayCommand.main()
     }
 }
 
@@ -30,6 +34,6 @@ extension ComponentRegistry {
     ///
     /// Within this module the name stands for this function, so that no command can forget the components of others.
     static func standard(httpClient: HTTPClient = .shared) throws -> ComponentRegistry {
-        try PatchbayTool.components(try .standard(httpClient: httpClient, recordings: .shared))
+        try PatchbayTool.components.withLock { $0 }(try .standard(httpClient: httpClient, recordings: .shared))
     }
 }

@@ -122,13 +122,16 @@ public protocol TapComponent: StageComponent {
 
 /// What callers hear before anything else.
 public struct Announcement: Sendable, Equatable {
-    /// A text, or the path of a WAV file; relative paths start from the document's folder.
-    public var text: String
-    /// The voice of espeak-ng that a text is spoken with, for instance `en-us` or `de`.
+    /// Words, or a WAV file.
+    public var speech: Speech
+    /// The voice of espeak-ng that words are spoken with, for instance `en-us` or `de`.
     public var voice: String
 
-    public init(_ text: String, voice: String = "en") {
-        self.text = text
+    /// The words, or the path of the file.
+    public var text: String { speech.text }
+
+    public init(_ speech: Speech, voice: String = "en") {
+        self.speech = speech
         self.voice = voice
     }
 }

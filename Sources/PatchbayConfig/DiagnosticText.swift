@@ -7,12 +7,13 @@ extension Diagnostic: CustomStringConvertible {
     /// - Parameter colour: Whether to set the severity and the carets off with ANSI escape sequences.
     public func rendered(colour: Bool = false) -> String {
         let style = Style(isOn: colour)
-        var place = file
+        var place = file.visible
         if line > 0 { place += ":\(line):\(column)" }
         let label = style.severity("\(severity.rawValue)[\(code)]", severity)
-        var lines = [place.isEmpty ? "\(label): \(message)" : "\(style.bold(place + ":")) \(label): \(message)"]
-        if !path.isEmpty { lines.append("  at \(path)") }
-        if let includedFrom { lines.append("  included from \(includedFrom)") }
+        let headline = "\(label): \(message.visible)"
+        var lines = [place.isEmpty ? headline : "\(style.bold(place + ":")) \(headline)"]
+        if !path.isEmpty { lines.append("  at \(path.visible)") }
+        if let includedFrom { lines.append("  included from \(includedFrom.visible)") }
         if let excerpt {
             let number = String(line)
             lines.append("  \(number) |" + (excerpt.text.isEmpty ? "" : " \(excerpt.text)"))
@@ -24,7 +25,7 @@ extension Diagnostic: CustomStringConvertible {
             lines.append(
                 "  \(String(repeating: " ", count: number.count)) | \(padding)\(style.severity(carets, severity))")
         }
-        if let suggestion { lines.append("  \(suggestion.text)") }
+        if let suggestion { lines.append("  \(suggestion.text.visible)") }
         return lines.joined(separator: "\n")
     }
 

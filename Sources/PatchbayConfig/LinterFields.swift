@@ -214,7 +214,7 @@ extension Linter {
             switch member.value.content {
             case .string(let string):
                 switch text(string, member.value, place) {
-                case .literal(let text)?: result[member.key] = .value(.string(text))
+                case .literal(let text)?, .fromCall(let text)?: result[member.key] = .value(.string(text))
                 case .template(let template)?: result[member.key] = .template(template)
                 case nil: break
                 }

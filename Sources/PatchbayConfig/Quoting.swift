@@ -38,6 +38,14 @@ func quoted(_ text: String) -> String {
     return result + "\""
 }
 
+extension String {
+    /// The text without anything that could move a terminal's cursor: names of files may hold any byte but two.
+    var visible: String {
+        guard !unicodeScalars.allSatisfy(\.isPrintable) else { return self }
+        return String(String.UnicodeScalarView(unicodeScalars.map { $0.isPrintable ? $0 : "\u{FFFD}" }))
+    }
+}
+
 extension Unicode.Scalar {
     /// False for control and format characters, which could rearrange a line on a terminal.
     var isPrintable: Bool {

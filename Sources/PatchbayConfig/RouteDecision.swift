@@ -90,7 +90,7 @@ extension Route {
     fileprivate func words(of rule: CallRule, _ call: CallVariables) -> String {
         guard case .say(let asWritten) = rule.outcome else { return "" }
         switch rule.speech {
-        case .literal(let text): return text
+        case .literal(let text), .fromCall(let text): return text
         case .template(let template):
             let scope = ReferenceScope(call: call, variables: document.variables.merging(variables) { $1 })
             // Loading has made sure that every variable is set.

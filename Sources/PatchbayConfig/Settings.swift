@@ -8,10 +8,12 @@ public struct Settings: Sendable {
     enum Text: Sendable {
         case literal(String)
         case template(Template)
+        /// What a template became that held values of the call.
+        case fromCall(String)
 
         var asWritten: String {
             switch self {
-            case .literal(let text): text
+            case .literal(let text), .fromCall(let text): text
             case .template(let template): template.source
             }
         }
@@ -22,6 +24,8 @@ public struct Settings: Sendable {
     enum Variable: Sendable {
         case value(VariableValue)
         case template(Template)
+        /// What a template became that held values of the call.
+        case fromCall(VariableValue)
     }
 
     enum Header: Sendable {
@@ -79,7 +83,7 @@ public struct Settings: Sendable {
         return result
     }
 
-    private func value(of name: String) -> Value? {
+    func value(of name: String) -> Value? {
         watch?.note(name)
         return values[name]
     }
@@ -123,7 +127,7 @@ public struct Settings: Sendable {
         guard case .variables(let variables)? = value(of: name) else { return [:] }
         return variables.mapValues { variable in
             switch variable {
-            case .value(let value): value
+            case .value(let value), .fromCall(let value): value
             case .template(let template): .string(template.source)
             }
         }
@@ -187,17 +191,20 @@ extension Settings.Value {
     fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> Self? {
         switch self {
         case .text(let text):
-            return try text.resolved(in: scope).map { .text(.literal($0)) }
+            return try text.substituted(in: scope).map { .text($0) }
         case .texts(let texts):
             var result: [Settings.Text] = []
-            for text in texts { if let text = try text.resolved(in: scope) { result.append(.literal(text)) } }
+            for text in texts { if let text = try text.substituted(in: scope) { result.append(text) } }
             return .texts(result)
         case .variables(let variables):
             var result: [String: Settings.Variable] = [:]
             for (name, variable) in variables {
                 switch variable {
-                case .value: result[name] = variable
-                case .template(let template): result[name] = try template.value(in: scope).map { .value($0) }
+                case .value, .fromCall: result[name] = variable
+                case .template(let template):
+                    result[name] = try template.value(in: scope).map {
+                        template.holdsCallValues ? .fromCall($0) : .value($0)
+                    }
                 }
             }
             return .variables(result)
@@ -207,7 +214,7 @@ extension Settings.Value {
                 switch header.value {
                 case .secret: result.append(header)
                 case .text(let text):
-                    if let text = try text.resolved(in: scope) { result.append((header.name, .text(.literal(text)))) }
+                    if let text = try text.substituted(in: scope) { result.append((header.name, .text(text))) }
                 }
             }
             return .headers(result)
@@ -224,9 +231,14 @@ extension Settings.Value {
 extension Settings.Text {
     func resolved(in scope: ReferenceScope) throws(PipelineError) -> String? {
         switch self {
-        case .literal(let text): text
+        case .literal(let text), .fromCall(let text): text
         case .template(let template): try template.text(in: scope)
         }
+    }
+
+    fileprivate func substituted(in scope: ReferenceScope) throws(PipelineError) -> Self? {
+        guard case .template(let template) = self else { return self }
+        return try template.text(in: scope).map { template.holdsCallValues ? .fromCall($0) : .literal($0) }
     }
 }
 

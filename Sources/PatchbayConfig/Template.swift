@@ -23,6 +23,16 @@ struct Template: Sendable {
     /// What holds when the text is one reference to a context value that the call lacks.
     var fallback: String?
 
+    /// Whether anything in it comes with the call, and so from outside: `${call.…}`, `${context.…}`.
+    var holdsCallValues: Bool {
+        parts.contains { part in
+            switch part {
+            case .reference(.variable), .literal: false
+            case .reference: true
+            }
+        }
+    }
+
     /// The one reference that makes up the whole text.
     var soleReference: Reference? {
         if parts.count == 1, case .reference(let reference)? = parts.first { reference } else { nil }

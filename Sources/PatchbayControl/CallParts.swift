@@ -29,7 +29,7 @@ public struct CallParts: Sendable {
             tapMakers.append(try component.makeTap(stage.settings))
             guard let words = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
-                try SpeechLibrary.shared.spoken(words.text, voice: words.voice, directory: stage.settings.directory)
+                try SpeechLibrary.shared.spoken(words.speech, voice: words.voice, directory: stage.settings.directory)
                     .audio(in: plan.agentFormat))
         }
         self.tapMakers = tapMakers

@@ -68,7 +68,7 @@ def test_the_command_knows_the_hotels_components(tmp_path):
 
 
 def test_the_file_in_the_tutorial_is_the_shipped_one():
-    documents = re.findall(r"```json\n(.*?)```", TUTORIAL.read_text(), re.S)
+    documents = re.findall(r"```json(?: ignore)?\n(.*?)```", TUTORIAL.read_text(), re.S)
     assert documents == [(EXAMPLE / "Pipelines/front-desk.json").read_text()]
 
 

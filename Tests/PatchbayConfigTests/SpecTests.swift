@@ -97,3 +97,44 @@ struct SpecTests {
         #expect(plan.backends[0].settings.string("say") == hostile)
     }
 }
+
+@Suite("Speech")
+struct SpeechTests {
+    @Test(
+        "A text of the author's may be a file; a text with anything of the call in it is words",
+        arguments: [
+            ("Hello.", .words("Hello.")), ("audio/hello.wav", .file("audio/hello.wav")), ("HELLO.WAV", .file("HELLO.WAV")),
+            ("${greeting}", .file("audio/de.wav")), ("audio/${language}.wav", .file("audio/de.wav")),
+            ("${call.from}", .words("../secret.wav")), ("${context.name}", .words("/etc/x.wav")),
+            ("audio/${context.name}", .words("audio//etc/x.wav")), ("${call.sid}.wav", .words("CA.wav")),
+            ("${greeting}${call.sid}.wav", .words("audio/de.wavCA.wav")),
+        ] as [(String, Speech)])
+    func rule(_ text: String, _ expected: Speech) throws {
+        let document = """
+            {"name": "x", "transport": "wav", "variables": {"greeting": "audio/de.wav", "language": "de"},
+             "stages": [{"type": "script", "say": \(jsonQuoted(text)), "then": [\(jsonQuoted(text))]}]}
+            """
+        let set = PipelineSet.load(
+            sources: [SourceText(file: "x.json", document)], registry: try .test(), environment: [:]
+        ).set
+        let call = CallVariables(from: "../secret.wav", sid: "CA", context: ["name": "/etc/x.wav"])
+        let settings = try #require(set?.documents.first).plan(for: call).backends[0].settings
+        #expect(settings.speech("say") == expected)
+        #expect(settings.speeches("then") == [expected])
+    }
+
+    @Test("So it is with the values of an object")
+    func values() throws {
+        let document = """
+            {"name": "x", "transport": "wav",
+             "stages": [{"type": "elevenlabs", "agentId": "a", "dynamicVariables": {"a": "${call.from}", "b": "b.wav", "c": 5}}]}
+            """
+        let set = PipelineSet.load(
+            sources: [SourceText(file: "x.json", document)], registry: try .test(), environment: [:]
+        ).set
+        let settings = try #require(set?.documents.first).plan(for: CallVariables(from: "a.wav")).backends[0].settings
+        #expect(
+            settings.speeches(byName: "dynamicVariables")
+                == ["a": .words("a.wav"), "b": .file("b.wav"), "c": .words("5")])
+    }
+}

@@ -71,7 +71,9 @@ enum Target: String, CaseIterable {
 
 /// The machine that the documents are checked on.
 private enum Surroundings {
-    static let variables = testEnvironment
+    /// A word that no input has: where it is seen, a reader has told what the environment holds.
+    static let secret = "canary-in-the-environment"
+    static let variables = testEnvironment.merging(["AGENT_KEY": secret]) { $1 }
     static let registry: ComponentRegistry = {
         do { return try .test() } catch { fatalError("\(error)") }
     }()
@@ -133,19 +135,16 @@ private func checkDocuments(_ texts: [SourceText]) -> [Diagnostic] {
 private func check(_ diagnostics: [Diagnostic], of sources: [SourceText]) {
     expect(diagnostics.count <= sources.count * 256 * (Linter.maximumFindings + 1), "\(diagnostics.count) findings")
     for diagnostic in diagnostics.prefix(50) {
-        let source = sources.first { $0.file == diagnostic.file }
-        if let source, diagnostic.line > 0 {
-            expect(diagnostic.line <= source.bytes.count { $0 == 0x0A } + 1, "line \(diagnostic.line)")
-            expect(diagnostic.column <= source.bytes.count + 1, "column \(diagnostic.column)")
-        }
+        // Several may have one name.
+        let places = sources.filter { $0.file == diagnostic.file && $0.bytes.count >= diagnostic.column - 1 }
+        let lines = places.map { $0.bytes.count { $0 == 0x0A } + 1 }.max() ?? 0
+        expect(diagnostic.file.isEmpty || diagnostic.line <= lines, "\(diagnostic.file):\(diagnostic.line)")
         if let excerpt = diagnostic.excerpt {
             expect(excerpt.length >= 1 && excerpt.leading >= 0, "carets \(excerpt.leading), \(excerpt.length)")
             expect(excerpt.text.unicodeScalars.count <= 230, "an excerpt of \(excerpt.text.unicodeScalars.count)")
         }
     }
     let output = Array(diagnostics.prefix(50)).rendered() + Array(diagnostics.prefix(50)).json
-    for value in Surroundings.variables.values where value.hasPrefix("sk-") {
-        expect(!output.contains(value), "a credential is shown")
-    }
+    expect(!output.contains(Surroundings.secret), "a credential is shown")
     expect(output.unicodeScalars.allSatisfy { $0 == "\n" || $0 == "\t" || $0.value >= 0x20 }, "a control character")
 }

@@ -67,7 +67,7 @@ public struct Recorder: TapComponent {
     }
 
     public func announcement(_ settings: Settings) -> Announcement? {
-        settings.string("announcement").map { Announcement($0, voice: settings.string("voice") ?? "en") }
+        settings.speech("announcement").map { Announcement($0, voice: settings.string("voice") ?? "en") }
     }
 
     public func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker {

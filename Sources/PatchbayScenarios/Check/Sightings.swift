@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import PatchbayCore
 import PatchbayTesting
 
@@ -42,9 +43,18 @@ enum Sightings {
         let token = pattern.token.map { Array($0.utf8) }
         return messages.filter { message in
             // Most messages are audio; reading every one of an hour would take longer than the call.
-            if let token, message.payload.readableBytesView.firstRange(of: token) == nil { return false }
+            if let token, !contains(message.payload, token) { return false }
             return pattern.matches(String(buffer: message.payload))
         }.map { Sighting(time: $0.time, detail: "") }
+    }
+
+    private static func contains(_ payload: ByteBuffer, _ token: [UInt8]) -> Bool {
+        payload.withUnsafeReadableBytes { bytes in
+            guard let first = token.first, bytes.count >= token.count else { return false }
+            return (0...bytes.count - token.count).contains { start in
+                bytes[start] == first && bytes[start..<start + token.count].elementsEqual(token)
+            }
+        }
     }
 
     private static func end(_ trace: ScenarioTrace, _ kind: EndReason.Kind, _ detail: String?) -> [Sighting] {

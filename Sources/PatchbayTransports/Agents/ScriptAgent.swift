@@ -40,12 +40,12 @@ public struct ScriptAgent: AgentComponent {
                     field: "keys", .outOfRange,
                     "\"\(key)\" is no key of a telephone; allowed are \(Self.keyNames.joined(separator: " "))"))
         }
-        var texts = [("say", settings.string("say")), ("goodbye", settings.string("goodbye"))]
-        texts += settings.strings("replies").map { ("replies", $0) }
-        texts += settings.variables("keys").values.map { ("keys", "\($0)") }
-        for case (let field, let text?) in texts where !text.contains("${") {
+        var speeches = [("say", settings.speech("say")), ("goodbye", settings.speech("goodbye"))]
+        speeches += settings.speeches("replies").map { ("replies", $0) }
+        speeches += settings.speeches(byName: "keys").values.map { ("keys", $0) }
+        for case (let field, let speech?) in speeches where !speech.text.contains("${") {
             do {
-                _ = try spoken(text, settings)
+                _ = try spoken(speech, settings)
             } catch {
                 problems.append(SettingsProblem(field: field, .notSpeakable, error.message))
                 break
@@ -59,22 +59,22 @@ public struct ScriptAgent: AgentComponent {
 
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         var keys: [Character: SpokenText] = [:]
-        for (key, value) in settings.variables("keys") {
-            if let digit = key.first { keys[digit] = try spoken("\(value)", settings) }
+        for (key, speech) in settings.speeches(byName: "keys") {
+            if let digit = key.first { keys[digit] = try spoken(speech, settings) }
         }
         var replies: [SpokenText] = []
-        for reply in settings.strings("replies") { replies.append(try spoken(reply, settings)) }
+        for reply in settings.speeches("replies") { replies.append(try spoken(reply, settings)) }
         var goodbye: SpokenText?
-        if let text = settings.string("goodbye") { goodbye = try spoken(text, settings) }
+        if let speech = settings.speech("goodbye") { goodbye = try spoken(speech, settings) }
         return Backend(
             script: Script(
-                greeting: try spoken(settings.string("say") ?? "", settings), replies: replies, keys: keys,
+                greeting: try spoken(settings.speech("say") ?? .words(""), settings), replies: replies, keys: keys,
                 goodbye: goodbye, goodbyeKey: settings.string("goodbyeKey")?.first ?? "#",
                 silence: .seconds(Int64(settings.integer("silenceSeconds") ?? 10))))
     }
 
-    private func spoken(_ text: String, _ settings: Settings) throws(PipelineError) -> SpokenText {
-        try speech.spoken(text, voice: settings.string("voice") ?? "en", directory: settings.directory)
+    private func spoken(_ words: Speech, _ settings: Settings) throws(PipelineError) -> SpokenText {
+        try speech.spoken(words, voice: settings.string("voice") ?? "en", directory: settings.directory)
     }
 
     private struct Backend: AgentBackend {

@@ -1,6 +1,7 @@
 import Foundation
 public import NIOCore
 public import PatchbayAudio
+public import PatchbayConfig
 public import PatchbayCore
 import Synchronization
 
@@ -27,27 +28,34 @@ public final class SpeechLibrary: Sendable {
     public static let capacity = 1000
     private static let command = "espeak-ng"
 
-    private struct Key: Hashable { var text, voice, directory: String }
+    private struct Key: Hashable {
+        var speech: Speech
+        var voice, directory: String
+    }
     private let known = Mutex<[Key: SpokenText]>([:])
 
     public init() {}
 
-    /// The sound of a text, or of the WAV file that `text` names when it ends in `.wav`.
+    /// The sound of a text that its author wrote: a text that ends in `.wav` is the path of a file.
+    public func spoken(_ text: String, voice: String, directory: String) throws(PipelineError) -> SpokenText {
+        try spoken(Speech(text), voice: voice, directory: directory)
+    }
+
+    /// The sound of words, or of a WAV file.
     ///
     /// Blocks for up to 50 ms the first time; not for an event loop.
     ///
     /// - Parameter directory: Where relative paths start.
     /// - Throws: When the file cannot be used, or espeak-ng is missing or refuses the voice.
-    public func spoken(_ text: String, voice: String, directory: String) throws(PipelineError) -> SpokenText {
-        let key = Key(text: text, voice: voice, directory: directory)
+    public func spoken(_ speech: Speech, voice: String, directory: String) throws(PipelineError) -> SpokenText {
+        let key = Key(speech: speech, voice: voice, directory: directory)
         if let known = known.withLock({ $0[key] }) { return known }
-        let spoken: SpokenText
-        if text.lowercased().hasSuffix(".wav") {
-            spoken = SpokenText(
-                text: text, audio: try Self.samples(ofFile: text.hasPrefix("/") ? text : "\(directory)/\(text)"))
-        } else {
-            spoken = SpokenText(text: text, audio: try Self.speak(text, voice: voice))
-        }
+        let audio =
+            switch speech {
+            case .file(let path): try Self.samples(ofFile: path.hasPrefix("/") ? path : "\(directory)/\(path)")
+            case .words(let text): try Self.speak(text, voice: voice)
+            }
+        let spoken = SpokenText(text: speech.text, audio: audio)
         known.withLock {
             if $0.count >= Self.capacity { $0.removeAll() }
             $0[key] = spoken
