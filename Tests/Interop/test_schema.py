@@ -40,10 +40,22 @@ UNSEEN = {
     "unreadable-file": "needs the files",
     "deprecated-name": "is a warning",
 }
-# Documents whose findings are of a kind that a schema does not see, and that it refuses all the same.
+# Documents that a schema refuses although their findings are of a kind that it does not see.
 REFUSED = {
-    "reference-in-message": "${…} in a text that is spoken as it stands is a pattern",
-    "reference-in-secret": "so it is in the name of a secret",
+    "reference-in-message-salon": "${…} in a text that is spoken as it stands is a pattern",
+    "reference-in-secret-salon": "so it is in the name of a secret",
+    "switch-key-agent-salon": "that a switch on keys has no agent is a part of the structure",
+    "include-secret-listening": "the linter reports a secret by parameter where its value is written",
+    "include-keys-listening": "the linter never opens this fragment",
+}
+# Documents that a schema accepts although their findings are of a kind that it sees.
+ACCEPTED = {
+    "include-parameter-other-type-salon": "needs the fragment",
+    "include-parameter-wrong-type-salon": "needs the fragment",
+    "include-unknown-parameter-salon": "needs the fragment",
+    "include-secret-salon": "needs the fragment",
+    "secret-forms-salon": "a text that looks like a credential is a text",
+    "switch-case-lacks-agent-salon": "whether every case has an agent depends on what stands beside the switch",
 }
 
 
@@ -63,7 +75,13 @@ def goldens():
     for path in sorted(FIXTURES.glob("*.golden")):
         document, _, findings = path.read_text().partition("\n----")
         words = findings.split("\n", 1)[0]
-        name = "Pipelines/server.json" if "server" in words.split() else "Pipelines/salon.json"
+        words = words.split()
+        if "markdown" in words:
+            continue
+        name = "Pipelines/salon.json"
+        for kind, other in [("server", "server.json"), ("fragment", "a.fragment.json")]:
+            if kind in words:
+                name = f"Pipelines/{other}"
         parts = [(name, [])]
         for line in document.split("\n"):
             if line.startswith("==== "):
@@ -72,15 +90,23 @@ def goldens():
                 parts[-1][1].append(line)
         for name, lines in parts:
             codes = set(re.findall(rf"^{re.escape(name)}(?::\d+:\d+)?: error\[([a-z-]+)\]", findings, re.M))
-            kind = "server" if name.endswith("server.json") else "fragment" if "fragment" in name else "pipeline"
-            yield pytest.param(path.stem, kind, "\n".join(lines), codes, id=f"{path.stem}-{pathlib.Path(name).stem}")
+            # Components that have had other names have a schema of their own.
+            kind = "server" if name.endswith("server.json") else "extended" if "extended" in words else "pipeline"
+            if "/" in name.removeprefix("Pipelines/") or "fragment" in name:
+                kind = "fragment"
+            stem = f"{path.stem}-{pathlib.Path(name).name.split('.')[0]}"
+            yield pytest.param(stem, kind, "\n".join(lines), codes, id=stem)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(printed(kind))
     Draft202012Validator.check_schema(schema(kind))
+
+
+def test_other_schemas_are_schemas():
     Draft202012Validator.check_schema(printed("test"))
+    Draft202012Validator.check_schema(schema("extended"))
 
 
 @pytest.mark.parametrize("stem, kind, text, codes", list(goldens()))
@@ -97,7 +123,7 @@ def test_golden_documents(stem, kind, text, codes):
     known = {code for code in codes if code in SEEN | set(UNSEEN)}
     if codes - known:
         pytest.fail(f"{codes - known}: say above whether a schema can see it")
-    if codes & SEEN or stem in REFUSED:
+    if stem in REFUSED or codes & SEEN and stem not in ACCEPTED:
         assert errors, "the linter refuses it, the schema does not"
     else:
         assert not errors, [f"{error.json_path}: {error.message}" for error in errors]

@@ -17,7 +17,9 @@ struct GraphTests {
         {
           "name": "desk",
           "description": "Front desk <of a salon> & spa",
-          "numbers": { "+15551234567": { "language": "de", "apiToken": "very-secret" }, "+4930*": { "language": "en" } },
+          "numbers": {
+            "+15551234567": { "language": "de", "apiToken": "very-secret" }, "+4930*": { "language": "en" }
+          },
           "variables": { "greeting": "Hello!" },
           "transport": "twilio",
           "when": [
@@ -48,8 +50,10 @@ struct GraphTests {
           "latencyBudgetMs": 60
         }
         """,
-        "night":
-            #"{ "name": "night", "transport": "twilio", "stages": ["echo"], "when": [{ "callers": ["+1*"], "pipeline": "desk" }] }"#,
+        "night": """
+        { "name": "night", "transport": "twilio", "stages": ["echo"],
+          "when": [{ "callers": ["+1*"], "pipeline": "desk" }] }
+        """,
         "line": """
         {
           "name": "line", "numbers": ["+15550001111"], "transport": "wav",
@@ -77,7 +81,8 @@ struct GraphTests {
     }
 
     private func outline(_ name: String) throws -> PipelineOutline {
-        PipelineOutline(try #require(try set().document(named: name)))
+        let set = try set()
+        return PipelineOutline(try #require(set.document(named: name)), in: set)
     }
 
     private func check(_ text: String, _ file: String) throws {

@@ -12,9 +12,14 @@ struct SchemaTests {
     static let folder = GoldenFile.folder.appendingPathComponent("Schema")
 
     @Test("The schema is exactly as written", arguments: DocumentSchema.Kind.allCases)
-    func golden(_ kind: DocumentSchema.Kind) throws {
-        let text = DocumentSchema(try .test())[kind].text() + "\n"
-        let url = Self.folder.appendingPathComponent("\(kind.rawValue).schema.json")
+    func golden(_ kind: DocumentSchema.Kind) throws { try check(DocumentSchema(try .test())[kind], kind.rawValue) }
+
+    @Test("Names of earlier versions are in it, as deprecated")
+    func formerNames() throws { try check(DocumentSchema(try .extended())[.pipeline], "extended") }
+
+    private func check(_ schema: JSONValue, _ name: String) throws {
+        let text = schema.text() + "\n"
+        let url = Self.folder.appendingPathComponent("\(name).schema.json")
         if ProcessInfo.processInfo.environment["PATCHBAY_WRITE_GOLDENS"] == "1" {
             try FileManager.default.createDirectory(at: Self.folder, withIntermediateDirectories: true)
             try text.write(to: url, atomically: true, encoding: .utf8)
