@@ -39,11 +39,20 @@ UNSEEN = {
     "unknown-variable": "needs the variables; only what is spoken as it stands is checked for ${…}",
     "unreadable-file": "needs the files",
     "deprecated-name": "is a warning",
+    "credential-in-text": "needs the forms of credentials",
 }
 # Documents whose findings are of a kind that a schema does not see, and that it refuses all the same.
 REFUSED = {
     "reference-in-message": "${…} in a text that is spoken as it stands is a pattern",
     "reference-in-secret": "so it is in the name of a secret",
+    "switch-key-agent": "the cases of a switch on keys hold stages that are no agents",
+}
+# Documents whose findings are of a kind that a schema sees, and that it accepts all the same.
+ACCEPTED = {
+    "include-parameter-other-type": "needs the fragment",
+    "include-parameter-wrong-type": "needs the fragment",
+    "include-unknown-parameter": "needs the fragment",
+    "switch-case-lacks-agent": "needs the chain of each case",
 }
 
 
@@ -62,8 +71,12 @@ def goldens():
     """Each document of each golden file, with the codes of what is wrong with it."""
     for path in sorted(FIXTURES.glob("*.golden")):
         document, _, findings = path.read_text().partition("\n----")
-        words = findings.split("\n", 1)[0]
-        name = "Pipelines/server.json" if "server" in words.split() else "Pipelines/salon.json"
+        words = findings.split("\n", 1)[0].split()
+        if "extended" in words or "markdown" in words:
+            # Other components than those of the schema; another language.
+            continue
+        names = {"server": "Pipelines/server.json", "fragment": "Pipelines/a.fragment.json"}
+        name = next((names[word] for word in words if word in names), "Pipelines/salon.json")
         parts = [(name, [])]
         for line in document.split("\n"):
             if line.startswith("==== "):
@@ -71,8 +84,11 @@ def goldens():
             else:
                 parts[-1][1].append(line)
         for name, lines in parts:
-            codes = set(re.findall(rf"^{re.escape(name)}(?::\d+:\d+)?: error\[([a-z-]+)\]", findings, re.M))
-            kind = "server" if name.endswith("server.json") else "fragment" if "fragment" in name else "pipeline"
+            found = re.findall(rf"^{re.escape(name)}(?::\d+:\d+)?: error\[([a-z-]+)\]: (.*)", findings, re.M)
+            codes = {"credential-in-text" if code == "plain-secret" and "its secret" not in message else code
+                     for code, message in found}
+            is_fragment = "fragment" in name or "/" in name.removeprefix("Pipelines/")
+            kind = "server" if name.endswith("server.json") else "fragment" if is_fragment else "pipeline"
             yield pytest.param(path.stem, kind, "\n".join(lines), codes, id=f"{path.stem}-{pathlib.Path(name).stem}")
 
 
@@ -97,7 +113,7 @@ def test_golden_documents(stem, kind, text, codes):
     known = {code for code in codes if code in SEEN | set(UNSEEN)}
     if codes - known:
         pytest.fail(f"{codes - known}: say above whether a schema can see it")
-    if codes & SEEN or stem in REFUSED:
+    if (codes & SEEN and stem not in ACCEPTED) or stem in REFUSED:
         assert errors, "the linter refuses it, the schema does not"
     else:
         assert not errors, [f"{error.json_path}: {error.message}" for error in errors]
