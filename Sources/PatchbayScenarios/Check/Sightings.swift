@@ -50,9 +50,9 @@ enum Sightings {
 
     private static func contains(_ payload: ByteBuffer, _ token: [UInt8]) -> Bool {
         payload.withUnsafeReadableBytes { bytes in
-            token.withUnsafeBytes { token in
-                guard let start = bytes.baseAddress, let wanted = token.baseAddress else { return false }
-                return memmem(start, bytes.count, wanted, token.count) != nil
+            guard let first = token.first, bytes.count >= token.count else { return false }
+            return (0...bytes.count - token.count).contains { start in
+                bytes[start] == first && bytes[start..<start + token.count].elementsEqual(token)
             }
         }
     }
