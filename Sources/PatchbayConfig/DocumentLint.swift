@@ -10,7 +10,7 @@ import Foundation
 ///
 /// In Markdown, the blocks of ```` ```json ```` are checked in place. Each is a set of its own, so that two examples may
 /// use one number. A block with `stages` and a name is a pipeline, one with `stages` alone a fragment, one with `tests` a
-/// test; any other only has to be JSON. ```` ```json ignore ```` is left alone.
+/// test; any other only has to be JSON. The files that a block names need not be there. ```` ```json ignore ```` is left alone.
 public struct DocumentLint: Sendable {
     /// Checks a test file, which this module knows nothing about.
     public typealias TestCheck = @Sendable (SourceText) -> [Diagnostic]
@@ -86,9 +86,10 @@ public struct DocumentLint: Sendable {
                     diagnostics.append(Diagnostic(file: path, .unreadableFile, "the folder cannot be read"))
                     continue
                 }
-                let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+                // As includes name them.
+                let folder = path == "." || path == "./" ? "" : path.hasSuffix("/") ? path : path + "/"
                 names = content.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".json") || isMarkdown($0)) }.sorted()
-                    .map { "\(folder)/\($0)" }.filter { !isDirectory($0) }
+                    .map { folder + $0 }.filter { !isDirectory($0) }
                 if names.isEmpty {
                     diagnostics.append(
                         Diagnostic(
@@ -134,7 +135,8 @@ public struct DocumentLint: Sendable {
     /// Checks the JSON in a Markdown file.
     func checkMarkdown(_ source: SourceText) -> [Diagnostic] {
         let blocks = source.jsonBlocks()
-        var diagnostics = blocks.flatMap(check)
+        // The files that an example names need not be there.
+        var diagnostics = blocks.flatMap(check).filter { $0.code != .unreadableFile || $0.path.isEmpty }
         if blocks.count == SourceText.maximumBlocks {
             diagnostics.append(
                 Diagnostic(

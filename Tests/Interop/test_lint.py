@@ -1,6 +1,7 @@
 """`patchbay lint` on everything that stands in a project."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ PIPELINE = '{ "name": "salon", "numbers": ["+15551234567"], "transport": "twilio
 
 
 def lint(folder, *arguments):
-    return subprocess.run([BINARY, "lint", *arguments], capture_output=True, text=True, cwd=folder, timeout=60)
+    return subprocess.run([os.path.abspath(BINARY), "lint", *arguments], capture_output=True, text=True, cwd=folder, timeout=60)
 
 
 def write(folder, **files):
@@ -34,8 +35,8 @@ def test_every_kind_is_checked_as_what_it_is(project):
     result = lint(project, ".", "--format", "json")
     assert result.returncode == 78
     found = [(entry["file"], entry["line"], entry["code"]) for entry in json.loads(result.stdout)]
-    assert found == [("./README.md", 2, "unknown-type"), ("./listening.fragment.json", 1, "unknown-type"),
-                     ("./salon.test.json", 1, "wrong-type"), ("./server.json", 1, "out-of-range")]
+    assert found == [("README.md", 2, "unknown-type"), ("listening.fragment.json", 1, "unknown-type"),
+                     ("salon.test.json", 1, "wrong-type"), ("server.json", 1, "out-of-range")]
     for name in ["README.md", "listening.fragment.json", "salon.test.json", "server.json"]:
         assert lint(project, name).stdout.endswith("1 file, 1 error\n")
 

@@ -68,6 +68,10 @@ struct MarkdownTests {
             (#"{"stages": [{"type": "vad", "silenceMs": 1}]}"#, ["out-of-range"]), (#"{"type": "anything"}"#, []),
             (#"{"a": 1, "a": 2}"#, ["duplicate-key"]), ("[1, 2", ["syntax"]), ("", ["syntax"]), (" \n", ["syntax"]),
             (#"{"tests": []}"#, []), ("5", []),
+            (
+                #"{"name": "x", "transport": "twilio", "stages": [{"type": "include", "file": "none.json"}, "echo"]}"#,
+                []
+            ),
         ] as [(String, [String])])
     func kinds(_ block: String, _ codes: [String]) throws {
         let lint = DocumentLint(registry: try .test(), environment: [:])
