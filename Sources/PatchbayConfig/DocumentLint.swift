@@ -3,8 +3,8 @@ import Foundation
 /// Checks files of every kind that stand in a project: pipelines, fragments, tests, `server.json`, and the JSON in
 /// Markdown.
 ///
-/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`); any other is a fragment when it
-/// has `stages` but neither a name nor a transport, and otherwise a pipeline. All pipelines that are checked
+/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`); any other is a pipeline. One
+/// that is named itself, not found in a folder, is taken for a fragment when it has `stages` but neither a name nor a transport. All pipelines that are checked
 /// together are one set, whose names and numbers must not collide. In a folder, all of that is looked for, but not in the
 /// folders within it.
 ///
@@ -41,13 +41,16 @@ public struct DocumentLint: Sendable {
         let files = Self.files(paths, &found)
         report.add(found)
         var pipelines: [SourceText] = []
-        for (index, file) in files.enumerated() {
+        for (index, (file, isNamed)) in files.enumerated() {
             progress(index, files.count)
             switch SourceText.read(file) {
             case .failure(let fault): report.add([fault], of: file)
             case .success(let source):
                 if Self.isMarkdown(file) {
                     report.add(checkMarkdown(source), of: file)
+                } else if !isNamed, DocumentKind(file: file) == nil, case .fragment = kind(of: source) {
+                    // Whoever loads the folder goes by names alone.
+                    report.add([Self.misnamed(source)] + checkFragment(source), of: file)
                 } else if case .pipeline = kind(of: source) {
                     // Pipelines wait for one another: their names and numbers are compared.
                     pipelines.append(source)
@@ -68,22 +71,37 @@ public struct DocumentLint: Sendable {
         return name.hasSuffix(".md") || name.hasSuffix(".markdown")
     }
 
-    /// The files that files and folders stand for, each once.
-    private static func files(_ paths: [String], _ diagnostics: inout [Diagnostic]) -> [String] {
-        var files: [String] = []
+    private static func misnamed(_ source: SourceText) -> Diagnostic {
+        let name = source.file.dropLast(".json".count)
+        return Diagnostic(
+            file: source.file, line: 1, column: 1, .missingField,
+            "among pipelines, this is one, and it has neither a name nor a transport",
+            suggestion: .init(
+                "if it is a fragment, name it \(name).fragment.json, or move it to a folder within this one"))
+    }
+
+    /// The files that files and folders stand for, each once, and whether they were named themselves.
+    private static func files(
+        _ paths: [String], _ diagnostics: inout [Diagnostic]
+    ) -> [(file: String, isNamed: Bool)] {
+        var files: [(file: String, isNamed: Bool)] = []
         var seen: Set<String> = []
         for path in paths {
             var names: [String] = [path]
+            var isNamed = true
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
                 guard let content = try? FileManager.default.contentsOfDirectory(atPath: path) else {
                     diagnostics.append(Diagnostic(file: path, .unreadableFile, "the folder cannot be read"))
                     continue
                 }
+                isNamed = false
                 let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
                 names = content.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".json") || isMarkdown($0)) }.sorted()
                     .map { "\(folder)/\($0)" }
-                    .filter { !FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) || !isFolder.boolValue }
+                    .filter {
+                        !FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) || !isFolder.boolValue
+                    }
                 if names.isEmpty {
                     diagnostics.append(
                         Diagnostic(
@@ -92,7 +110,7 @@ public struct DocumentLint: Sendable {
                 }
             }
             for name in names where seen.insert(URL(fileURLWithPath: name).standardizedFileURL.path).inserted {
-                files.append(name)
+                files.append((name, isNamed))
             }
         }
         return files
@@ -146,7 +164,8 @@ public struct DocumentLint: Sendable {
         guard !block.isBlank else {
             return [
                 Diagnostic(
-                    file: block.source.file, line: block.line, column: 1, .syntax, "the block that begins here is empty",
+                    file: block.source.file, line: block.line, column: 1, .syntax,
+                    "the block that begins here is empty",
                     suggestion: .init("write a JSON value, or `json ignore` after the fence"))
             ]
         }
