@@ -15,18 +15,18 @@ public struct LintReport: Sendable {
 
     private var files: [String] = []
     private var found: [Diagnostic] = []
-    private var seen: Set<Diagnostic> = []
+    private var known: Set<Diagnostic> = []
 
     mutating func add(_ diagnostics: [Diagnostic], of file: String? = nil) {
         if let file {
             files.append(file)
             fileCount += 1
         }
-        // A fragment is checked by itself and where it is included; its mistake is one.
         for diagnostic in diagnostics {
-            var known = diagnostic
-            known.includedFrom = nil
-            if seen.insert(known).inserted { found.append(diagnostic) }
+            // A fragment is checked by itself and by each pipeline that includes it.
+            var mistake = diagnostic
+            mistake.includedFrom = nil
+            if known.insert(mistake).inserted { found.append(diagnostic) }
         }
     }
 

@@ -187,33 +187,6 @@ struct LoadingFindingsTests {
         #expect(settings.directory(of: "say") == "p")
     }
 
-    // MARK: Files
-
-    @Test("In a folder a file is what its name says; a fragment's mistake is told once")
-    func folder() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("patchbay-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        func write(_ name: String, _ text: String) throws {
-            try Data(text.utf8).write(to: folder.appendingPathComponent(name))
-        }
-        let lint = DocumentLint(registry: try .test(), environment: [:])
-        try write("a.json", #"{ "name": "a", "transport": "wav", "stages": ["echo"] }"#)
-        try write("common.json", #"{ "stages": ["vad"] }"#)
-        let found = lint.check([folder.path]).diagnostics
-        #expect(codes(found) == ["missing-field"])
-        #expect(found.first?.suggestion?.text.contains("common.fragment.json") == true)
-        #expect(lint.check([folder.path + "/common.json"]).diagnostics.isEmpty)
-
-        try FileManager.default.removeItem(at: folder.appendingPathComponent("common.json"))
-        try write("s.fragment.json", #"{ "stages": [{ "type": "vad", "silenceMs": 1 }] }"#)
-        try write(
-            "a.json",
-            #"{ "name": "a", "transport": "wav", "stages": [{ "type": "include", "file": "s.fragment.json" }, "echo"] }"#
-        )
-        #expect(codes(lint.check([folder.path]).diagnostics) == ["out-of-range"])
-    }
-
     // MARK: Formats
 
     @Test("Packets of another length are cut anew where any cut makes a payload")

@@ -68,6 +68,10 @@ struct MarkdownTests {
             (#"{"stages": [{"type": "vad", "silenceMs": 1}]}"#, ["out-of-range"]), (#"{"type": "anything"}"#, []),
             (#"{"a": 1, "a": 2}"#, ["duplicate-key"]), ("[1, 2", ["syntax"]), ("", ["syntax"]), (" \n", ["syntax"]),
             (#"{"tests": []}"#, []), ("5", []),
+            (
+                #"{"name": "x", "transport": "twilio", "stages": [{"type": "include", "file": "none.json"}, "echo"]}"#,
+                []
+            ),
         ] as [(String, [String])])
     func kinds(_ block: String, _ codes: [String]) throws {
         let lint = DocumentLint(registry: try .test(), environment: [:])
@@ -122,12 +126,13 @@ struct DocumentLintTests {
             #expect(
                 found == [
                     "README.md unknown-type", "a.fragment.json out-of-range", "listening.json missing-field",
-                    "listening.json unknown-type", "salon.test.json syntax", "server.json out-of-range",
-                    "spa.json duplicate-name",
+                    "listening.json missing-field",
+                    "listening.json unknown-type",
+                    "salon.test.json syntax", "server.json out-of-range", "spa.json duplicate-name",
                     "spa.json unknown-type",
                 ])
             #expect(report.fileCount == 7)
-            #expect(report.summary == "7 files, 8 errors")
+            #expect(report.summary == "7 files, 9 errors")
         }
     }
 
