@@ -223,7 +223,7 @@ private struct NumbersReport: Encodable {
                 numbers.append(
                     Number(
                         number: number.pattern.description, pipeline: document.name, file: document.file,
-                        variables: number.variables.withSecretsWithheld.mapValues { Value(value: $0) }))
+                        variables: number.shownVariables.mapValues { Value(value: $0) }))
             }
             start += document.numbers.count
         }
