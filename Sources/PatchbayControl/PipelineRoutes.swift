@@ -64,7 +64,7 @@ extension AdminRoutes {
 }
 
 /// One finding, as `patchbay lint --format json` has it.
-struct Finding: Codable, Sendable {
+struct Finding: Encodable, Sendable {
     var file: String
     var line, column: Int
     var code, severity, message, path: String
