@@ -56,7 +56,20 @@ extension PipelineSet {
     ///   - date: When the call began.
     /// - Returns: `nil` when no pipeline has the number.
     public func decide(_ number: String, from: String = "", at date: Date) -> RouteDecision? {
-        guard var route = route(number) else { return nil }
+        route(number).map { decide($0, number, from: from, at: date) }
+    }
+
+    /// Decides about a call that reaches a pipeline without a number of its own, beginning with that pipeline's rules.
+    ///
+    /// - Parameter number: The called number, for what the rules say.
+    public func decide(
+        startingAt document: PipelineDocument, called number: String, from: String = "", at date: Date
+    ) -> RouteDecision {
+        decide(Route(document: document, numberPattern: .any, variables: [:]), number, from: from, at: date)
+    }
+
+    private func decide(_ first: Route, _ number: String, from: String, at date: Date) -> RouteDecision {
+        var route = first
         var steps: [RuleStep] = []
         var asked: Set<String> = []
         while asked.count < Self.maximumRuleSteps, asked.insert(route.document.name).inserted {
