@@ -6,14 +6,16 @@ PYTHON ?= python3
 VENV := .venv
 BUILD := .build
 PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools
-SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples
+SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples Fuzz/Package.swift Fuzz/Sources/PatchbayFuzz
+FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test unit example interop bench format lint setup venv clean
+.PHONY: help demo test unit example interop bench fuzz format lint setup venv clean
 
 help:
 	@echo "make demo     a whole call with no account: prints the timeline, writes demo.wav"
 	@echo "make test     everything that is checked: unit tests, documents, official clients"
 	@echo "make bench    the benchmarks, in release mode"
+	@echo "make fuzz     libFuzzer on the readers of documents, FUZZ_SECONDS=60 in all"
 	@echo "make format   swift format, in place"
 	@echo "make lint     swift format, as a check, and every pipeline file"
 
@@ -64,6 +66,10 @@ bench: setup
 	LD_PRELOAD=$(CURDIR)/Benchmarks/Allocations/build/libpatchbay-allocations.so $(BUILD)/release/PatchbayFrames
 	$(BUILD)/release/patchbay bench --with-audioop --compare Benchmarks/Audio/baseline.json
 	$(PYTHON) Benchmarks/Load/run.py
+
+# Instrumented builds of their own; what was found is in $(BUILD)/fuzz/found.
+fuzz: setup
+	JOBS=$(JOBS) $(PYTHON) Fuzz/run.py $(FUZZ_SECONDS)
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)
