@@ -56,26 +56,29 @@ extension PipelineSet {
     ///   - date: When the call began.
     /// - Returns: `nil` when no pipeline has the number.
     public func decide(_ number: String, from: String = "", at date: Date) -> RouteDecision? {
-        route(number).map { decide($0, number, from: from, at: date) }
+        decide(CallVariables(from: from, to: number), at: date)
+    }
+
+    /// The same for a call whose name is known, so that words of a rule can hold `${call.sid}`.
+    public func decide(_ call: CallVariables, at date: Date) -> RouteDecision? {
+        route(call.to).map { decide($0, call, at: date) }
     }
 
     /// Decides about a call that reaches a pipeline without a number of its own, beginning with that pipeline's rules.
     ///
-    /// - Parameter number: The called number, for what the rules say.
-    public func decide(
-        startingAt document: PipelineDocument, called number: String, from: String = "", at date: Date
-    ) -> RouteDecision {
-        decide(Route(document: document, numberPattern: .any, variables: [:]), number, from: from, at: date)
+    /// - Parameter call: Its called number serves only what the rules say.
+    public func decide(startingAt document: PipelineDocument, _ call: CallVariables, at date: Date) -> RouteDecision {
+        decide(Route(document: document, numberPattern: .any, variables: [:]), call, at: date)
     }
 
-    private func decide(_ first: Route, _ number: String, from: String, at date: Date) -> RouteDecision {
+    private func decide(_ first: Route, _ call: CallVariables, at date: Date) -> RouteDecision {
         var route = first
         var steps: [RuleStep] = []
         var asked: Set<String> = []
         while asked.count < Self.maximumRuleSteps, asked.insert(route.document.name).inserted {
-            guard let rule = route.document.firstRule(from: from, at: date, &steps) else { break }
+            guard let rule = route.document.firstRule(from: call.from, at: date, &steps) else { break }
             switch rule.outcome {
-            case .say: return .say(route.words(of: rule, CallVariables(from: from, to: number)), route, by: steps)
+            case .say: return .say(route.words(of: rule, call), route, by: steps)
             case .pipeline(let name):
                 // Loading has made sure that it is there.
                 guard let document = document(named: name) else { return .pipeline(route, by: steps) }

@@ -138,24 +138,23 @@ private struct ScenarioPipelines {
 
     func answer(to scenario: Scenario, callSid: String) throws(PipelineError) -> Answer {
         let called = scenario.number ?? callableNumber ?? Self.anyNumber
-        switch try decide(scenario, called) {
-        case .pipeline(let route, _):
-            let variables = CallVariables(from: scenario.from, to: called, sid: callSid, context: scenario.context)
-            return .plan(try route.plan(for: variables), called: called)
+        let call = CallVariables(from: scenario.from, to: called, sid: callSid, context: scenario.context)
+        switch try decide(scenario, call) {
+        case .pipeline(let route, _): return .plan(try route.plan(for: call), called: called)
         case .say(let words, _, let steps): return .said(words, rule: steps.last?.description ?? "")
         }
     }
 
-    private func decide(_ scenario: Scenario, _ called: String) throws(PipelineError) -> RouteDecision {
+    private func decide(_ scenario: Scenario, _ call: CallVariables) throws(PipelineError) -> RouteDecision {
         if scenario.number == nil, callableNumber == nil {
             // Only rules lead here. The call begins as if one had.
-            return set.decide(startingAt: document, called: called, from: scenario.from, at: scenario.at)
+            return set.decide(startingAt: document, call, at: scenario.at)
         }
-        guard let route = set.route(called), let decision = set.decide(called, from: scenario.from, at: scenario.at)
-        else { throw PipelineError(.stageFailed, "no pipeline answers \(called)", place: document.file) }
+        guard let route = set.route(call.to), let decision = set.decide(call, at: scenario.at)
+        else { throw PipelineError(.stageFailed, "no pipeline answers \(call.to)", place: document.file) }
         guard route.document.name == document.name else {
             throw PipelineError(
-                .stageFailed, "\(called) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
+                .stageFailed, "\(call.to) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
                 place: document.file)
         }
         return decision
