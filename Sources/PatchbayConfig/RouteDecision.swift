@@ -61,7 +61,18 @@ extension PipelineSet {
 
     /// The same for a call whose name is known, so that words of a rule can hold `${call.sid}`.
     public func decide(_ call: CallVariables, at date: Date) -> RouteDecision? {
-        guard var route = route(call.to) else { return nil }
+        route(call.to).map { decide($0, call, at: date) }
+    }
+
+    /// Decides about a call that reaches a pipeline without a number of its own, beginning with that pipeline's rules.
+    ///
+    /// - Parameter call: Its called number serves only what the rules say.
+    public func decide(startingAt document: PipelineDocument, _ call: CallVariables, at date: Date) -> RouteDecision {
+        decide(Route(document: document, numberPattern: .any, variables: [:]), call, at: date)
+    }
+
+    private func decide(_ first: Route, _ call: CallVariables, at date: Date) -> RouteDecision {
+        var route = first
         var steps: [RuleStep] = []
         var asked: Set<String> = []
         while asked.count < Self.maximumRuleSteps, asked.insert(route.document.name).inserted {
