@@ -33,7 +33,7 @@ extension OpenAIRealtimeConversation {
         _ response: OpenAIRealtimeServerEvent.Response, at now: MediaTime, into output: inout AgentOutput
     ) {
         guard phase == .ready else { return }
-        responses.done(response.id)
+        responses.done()
         for item in response.output {
             // What came in its own event already is not run twice.
             guard case .functionCall(let call) = item.content, item.status != "incomplete" else { continue }

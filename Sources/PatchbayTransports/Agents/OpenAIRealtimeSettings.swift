@@ -109,7 +109,7 @@ struct OpenAIRealtimeSettings: Sendable {
     /// The instructions of the first response. They replace the session's for it, so those are repeated.
     var greetingInstructions: String? {
         guard let firstMessage, !firstMessage.isEmpty else { return nil }
-        let rule = "The call has just begun. Say exactly the following and nothing else: \(firstMessage)"
+        let rule = "The call has just begun. Say exactly this and nothing else: \(firstMessage)"
         return sessionInstructions.map { "\($0)\n\n\(rule)" } ?? rule
     }
 

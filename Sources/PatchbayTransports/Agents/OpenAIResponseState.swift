@@ -34,9 +34,8 @@ struct OpenAIResponseState {
         wasJustCut = false
     }
 
-    mutating func done(_ id: String) {
-        if activeID == id || id.isEmpty { activeID = nil }
-    }
+    /// The server makes one at a time, so whichever is finished was the active one.
+    mutating func done() { activeID = nil }
 
     mutating func cut(_ id: String) {
         guard !id.isEmpty, !isCut(id) else { return }
@@ -101,10 +100,15 @@ struct OpenAIFunctionCalls {
     mutating func answered(_ result: ToolResult) {
         guard answers.count < Self.maximumAnswers else { return }
         if open.remove(result.id) != nil {
-            answers.append(.output(callID: result.id, result.output))
+            answers.append(.output(callID: result.id, Self.text(of: result)))
         } else {
-            answers.append(.late(name: result.name, result.output))
+            answers.append(.late(name: result.name, Self.text(of: result)))
         }
+    }
+
+    /// The protocol has no mark for a failure: the model reads it from the text.
+    private static func text(of result: ToolResult) -> String {
+        result.isError ? OpenAIRealtimeItem.FunctionCall.failure(result.output) : result.output
     }
 
     mutating func takeAnswers() -> [Answer] {

@@ -37,6 +37,15 @@ public struct OpenAIRealtimeFault: Error, Sendable, Equatable, CustomStringConve
         eventID = object.string("event_id")
     }
 
+    /// The body of an HTTP answer that reports it.
+    public var httpBody: String {
+        let body = JSONText.object { text in
+            text.key("error")
+            write(into: &text)
+        }
+        return String(decoding: body.bytes, as: UTF8.self)
+    }
+
     func write(into text: inout JSONText) {
         text.object { error in
             error.member("type", type)

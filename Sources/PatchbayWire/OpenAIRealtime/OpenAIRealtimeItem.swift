@@ -31,6 +31,11 @@ public struct OpenAIRealtimeItem: Sendable, Equatable {
             self.name = name
             self.arguments = arguments
         }
+
+        /// The output of a call that failed, as a model understands it: `{"error":"…"}`.
+        public static func failure(_ message: String) -> String {
+            String(decoding: JSONText.object { $0.member("error", message) }.bytes, as: UTF8.self)
+        }
     }
 
     public enum Content: Sendable, Equatable {
