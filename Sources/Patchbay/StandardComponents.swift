@@ -34,6 +34,7 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
+                GeminiAgent(),
             ], findConverters: standardConverters)
     }
 }
