@@ -4,15 +4,16 @@ import PatchbaySimulators
 struct SimulateGemini: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gemini-live",
-        abstract: "Gemini's Live API: conversation, interruptions, functions, going away and resuming, faults on demand.",
+        abstract:
+            "Gemini's Live API: conversation, interruptions, functions, going away and resuming, faults on demand.",
         discussion: """
             EXAMPLES
               patchbay simulate gemini-live
               patchbay simulate gemini-live --api-key secret --greeting "Hello!" --reply "One." --reply "Two."
               patchbay simulate gemini-live --go-away-after 20 --go-away-time-left 5
 
-            Point a pipeline at it with GEMINI_BASE_URL=http://127.0.0.1:9000 and any GEMINI_API_KEY. The greeting is said when the
-            model is first asked for an answer in writing, which "firstMessage" does.
+            Point a pipeline at it with GEMINI_BASE_URL=http://127.0.0.1:9000 and any GEMINI_API_KEY. The greeting is
+            said when the model is first asked for an answer in writing, which "firstMessage" does.
             """)
 
     @Option(help: "Address to listen on.") var host = "127.0.0.1"

@@ -72,13 +72,28 @@ import Testing
 
     /// As Google's SDKs write: snake_case outside, URL-safe base64.
     static let variants: [(String, Message, [UInt8])] = [
-        (#"{"realtime_input": {"audio": {"mime_type": "audio/pcm;rate=16000", "data": "-_8="}}}"#, .audio(byteCount: 2, sampleRate: 16_000), [0xFB, 0xFF]),
-        (#"{"realtime_input": {"mediaChunks": [{"mimeType": "audio/pcm", "data": "AAE="}, {"mimeType": "audio/pcm", "data": "AgM="}]}}"#, .audio(byteCount: 4, sampleRate: 16_000), [0, 1, 2, 3]),
-        (#"{"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=8000", "data": ""}}}"#, .audio(byteCount: 0, sampleRate: 8_000), []),
+        (
+            #"{"realtime_input": {"audio": {"mime_type": "audio/pcm;rate=16000", "data": "-_8="}}}"#,
+            .audio(byteCount: 2, sampleRate: 16_000), [0xFB, 0xFF]
+        ),
+        (
+            #"{"realtime_input": {"mediaChunks": [{"mimeType": "audio/pcm", "data": "AAE="}, {"mimeType": "audio/pcm", "data": "AgM="}]}}"#,
+            .audio(byteCount: 4, sampleRate: 16_000), [0, 1, 2, 3]
+        ),
+        (
+            #"{"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=8000", "data": ""}}}"#,
+            .audio(byteCount: 0, sampleRate: 8_000), []
+        ),
         (#"{"realtime_input": {"audio_stream_end": true}}"#, .audioStreamEnd, []),
         (#"{"realtime_input": {"video": {"mimeType": "image/jpeg", "data": "AAE="}}}"#, .video, []),
-        (#"{"client_content": {"turns": [{"parts": [{"text": "a"}, {"text": "b"}], "role": "user"}], "turn_complete": true}}"#, .content([.init(.user, "ab")], isComplete: true), []),
-        (#"{"tool_response": {"function_responses": [{"name": "f", "response": {"x": 1}}]}}"#, .toolResponses([.init(id: nil, name: "f", response: #"{"x": 1}"#)]), []),
+        (
+            #"{"client_content": {"turns": [{"parts": [{"text": "a"}, {"text": "b"}], "role": "user"}], "turn_complete": true}}"#,
+            .content([.init(.user, "ab")], isComplete: true), []
+        ),
+        (
+            #"{"tool_response": {"function_responses": [{"name": "f", "response": {"x": 1}}]}}"#,
+            .toolResponses([.init(id: nil, name: "f", response: #"{"x": 1}"#)]), []
+        ),
         (#"{"unheardOf": {}, "setup": null}"#, .other(["unheardOf"]), []),
     ]
 
@@ -100,12 +115,14 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"setup":{}}"#, WireError.Code.missingField), (#"{"setup":{"model":"m"},"realtimeInput":{"text":"a"}}"#, .unexpectedField),
+        (#"{"setup":{}}"#, WireError.Code.missingField),
+        (#"{"setup":{"model":"m"},"realtimeInput":{"text":"a"}}"#, .unexpectedField),
         (#"{"realtimeInput":{"text":"a","activityEnd":{}}}"#, .unexpectedField),
         (#"{"realtimeInput":{"audio":{"mimeType":"audio/pcm"}}}"#, .missingField),
         (#"{"realtimeInput":{"audio":{"mimeType":"audio/pcm","data":"?"}}}"#, .invalidBase64),
         (#"{"realtimeInput":{"audio":{"mimeType":"audio/mp3","data":"AAAA"}}}"#, .unsupported),
-        (#"{"toolResponse":{"functionResponses":[{"name":"f","response":"text"}]}}"#, .wrongType), ("nonsense", .malformedJSON),
+        (#"{"toolResponse":{"functionResponses":[{"name":"f","response":"text"}]}}"#, .wrongType),
+        ("nonsense", .malformedJSON),
     ])
     func faults(json: String, code: WireError.Code) {
         var audio = ByteBuffer()
@@ -113,12 +130,14 @@ import Testing
         #expect(audio.readableBytes == 0)
     }
 
-    @Test(arguments: [
-        ("sunny", false, #"{"output":"sunny"}"#), (#"{"a":[1]}"#, false, #"{"output":{"a":[1]}}"#), ("12", false, #"{"output":12}"#),
-        ("no such \"name\"", true, #"{"error":"no such \"name\""}"#), ("", false, #"{"output":""}"#),
-        (#"{"a":1} and more"#, false, #"{"output":"{\"a\":1} and more"}"#),
-        (String(repeating: "[", count: 61) + String(repeating: "]", count: 61), false, nil),
-    ] as [(String, Bool, String?)])
+    @Test(
+        arguments: [
+            ("sunny", false, #"{"output":"sunny"}"#), (#"{"a":[1]}"#, false, #"{"output":{"a":[1]}}"#),
+            ("12", false, #"{"output":12}"#),
+            ("no such \"name\"", true, #"{"error":"no such \"name\""}"#), ("", false, #"{"output":""}"#),
+            (#"{"a":1} and more"#, false, #"{"output":"{\"a\":1} and more"}"#),
+            (String(repeating: "[", count: 61) + String(repeating: "]", count: 61), false, nil),
+        ] as [(String, Bool, String?)])
     func answersOfToolsAreObjects(output: String, isError: Bool, expected: String?) throws {
         let response = Message.FunctionResponse(id: "1", name: "f", output: output, isError: isError)
         if let expected { #expect(response.response == expected) }
@@ -127,7 +146,8 @@ import Testing
     }
 
     @Test func durations() {
-        for (text, expected) in [("0s", 0), ("9.8s", 9_800), ("0.0005s", 0), ("-1.5s", -1_500), ("1e3s", 1_000_000)] as [(String, Int?)]
+        for (text, expected) in [("0s", 0), ("9.8s", 9_800), ("0.0005s", 0), ("-1.5s", -1_500), ("1e3s", 1_000_000)]
+            as [(String, Int?)]
             + [("5", nil), ("s", nil), ("infs", nil), ("nans", nil), ("1e300s", nil)]
         {
             #expect(ProtobufDuration.milliseconds(text) == expected, "\(text)")
@@ -142,7 +162,10 @@ import Testing
     @Test(arguments: [
         (1007, "API key not valid. Please pass a valid API key.", GeminiClose.Meaning.unauthorized),
         (1008, "Method doesn't allow unregistered callers (callers without established identity).", .unauthorized),
-        (1008, "models/x is not found for API version v1beta, or is not supported for bidiGenerateContent.", .unknownModel),
+        (
+            1008, "models/x is not found for API version v1beta, or is not supported for bidiGenerateContent.",
+            .unknownModel
+        ),
         (1011, "You exceeded your current quota, please check your plan and billing details.", .quotaExceeded),
         (1011, "RESOURCE_EXHAUSTED", .quotaExceeded), (1007, "Request contains an invalid argument.", .invalidArgument),
         (1011, "Internal error encountered.", .serverFailure), (1006, "", .connectionLost), (1000, "", .ended),
@@ -162,7 +185,8 @@ import Testing
         (GeminiServerMessageTests.golden + GeminiServerMessageTests.variants).map { Array($0.0.utf8) }
         + (GeminiClientMessageTests.golden + GeminiClientMessageTests.variants).map { Array($0.0.utf8) }
     private static let fragments = [
-        "\"", "\\", "\\u", "{", "}", "[", "]", ":", ",", "null", "true", "1e", "-_", "=", "\"data\":", "\"thought\":true,", "\"audio/\"",
+        "\"", "\\", "\\u", "{", "}", "[", "]", ":", ",", "null", "true", "1e", "-_", "=", "\"data\":",
+        "\"thought\":true,", "\"audio/\"",
         "\"text\":\"", ";rate=", "\u{0}", "é",
     ].map { Array($0.utf8) }
 
@@ -176,7 +200,8 @@ import Testing
                 switch Int.random(in: 0..<4, using: &generator) {
                 case 0 where position < bytes.count: bytes[position] = UInt8.random(in: 0...255, using: &generator)
                 case 1 where position < bytes.count:
-                    bytes.removeSubrange(position..<min(bytes.count, position + Int.random(in: 1...10, using: &generator)))
+                    bytes.removeSubrange(
+                        position..<min(bytes.count, position + Int.random(in: 1...10, using: &generator)))
                 case 2: bytes.removeLast(bytes.count - position)
                 default:
                     let fragment = Self.fragments[Int.random(in: 0..<Self.fragments.count, using: &generator)]
@@ -186,7 +211,8 @@ import Testing
             let message = ByteBuffer(bytes: bytes)
             var audio = ByteBuffer()
             let server = try? GeminiServerMessage.decode(message, audio: &audio, maximumAudio: 64)
-            #expect(audio.readableBytes == server?.content?.audioByteCount ?? 0, "seed \(seed): \(String(buffer: message))")
+            #expect(
+                audio.readableBytes == server?.content?.audioByteCount ?? 0, "seed \(seed): \(String(buffer: message))")
             audio.clear()
             let client = try? GeminiClientMessage.decode(message, audio: &audio, maximumAudio: 64)
             #expect(audio.readableBytes <= 64, "seed \(seed)")

@@ -26,7 +26,10 @@ import Testing
             #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AQIDBA=="}}]}}}"#,
             content { $0.audioByteCount = 4 }, [1, 2, 3, 4]
         ),
-        (#"{"serverContent":{"outputTranscription":{"text":"Hello the"}}}"#, content { $0.outputTranscription = .init("Hello the") }, []),
+        (
+            #"{"serverContent":{"outputTranscription":{"text":"Hello the"}}}"#,
+            content { $0.outputTranscription = .init("Hello the") }, []
+        ),
         (
             #"{"serverContent":{"inputTranscription":{"text":" book a","finished":true}}}"#,
             content { $0.inputTranscription = .init(" book a", isFinished: true) }, []
@@ -43,7 +46,8 @@ import Testing
         (#"{"serverContent":{"interrupted":true}}"#, content { $0.isInterrupted = true }, []),
         (
             #"{"toolCall":{"functionCalls":[{"id":"function-call-123","name":"lookup","args":{"id":"7"}}]}}"#,
-            message { $0.functionCalls = [.init(id: "function-call-123", name: "lookup", arguments: #"{"id":"7"}"#)] }, []
+            message { $0.functionCalls = [.init(id: "function-call-123", name: "lookup", arguments: #"{"id":"7"}"#)] },
+            []
         ),
         (#"{"toolCallCancellation":{"ids":["a","b"]}}"#, message { $0.cancelledCalls = ["a", "b"] }, []),
         (#"{"goAway":{"timeLeft":"9.800s"}}"#, message { $0.goAway = .init(timeLeftMs: 9_800) }, []),
@@ -106,12 +110,21 @@ import Testing
             content { _ in }, []
         ),
         // Keys with escapes, unknown members, null, another type than expected.
-        (#"{"server\u0043ontent":{"turn\u0043omplete":true},"somethingNew":{"a":[{}]},"toolCall":null,"goAway":7}"#, content { $0.isTurnComplete = true }, []),
+        (
+            #"{"server\u0043ontent":{"turn\u0043omplete":true},"somethingNew":{"a":[{}]},"toolCall":null,"goAway":7}"#,
+            content { $0.isTurnComplete = true }, []
+        ),
         (#"{"goAway":{}}"#, message { $0.goAway = .init(timeLeftMs: nil) }, []),
         (#"{"goAway":{"timeLeft":"soon"}}"#, message { $0.goAway = .init(timeLeftMs: nil) }, []),
         (#"{"goAway":{"timeLeft":"5s"}}"#, message { $0.goAway = .init(timeLeftMs: 5_000) }, []),
-        (#"{"toolCall":{"functionCalls":[{"name":"f"}]}}"#, message { $0.functionCalls = [.init(id: nil, name: "f")] }, []),
-        (#"{"sessionResumptionUpdate":{"newHandle":"","resumable":false}}"#, message { $0.resumption = .init(handle: nil, isResumable: false) }, []),
+        (
+            #"{"toolCall":{"functionCalls":[{"name":"f"}]}}"#,
+            message { $0.functionCalls = [.init(id: nil, name: "f")] }, []
+        ),
+        (
+            #"{"sessionResumptionUpdate":{"newHandle":"","resumable":false}}"#,
+            message { $0.resumption = .init(handle: nil, isResumable: false) }, []
+        ),
         (#"{}"#, Message(), []),
     ]
 
@@ -125,18 +138,41 @@ import Testing
     @Test(arguments: [
         ("", WireError.Code.malformedJSON), ("[]", .malformedJSON), ("{", .malformedJSON),
         (#"{"serverContent":{"turnComplete":true}} x"#, .malformedJSON),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"$$$$"}}]}}}"#, .invalidBase64),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"AAAA"}},{"inlineData":{"mimeType":"audio/pcm","data":"$"}}]}}}"#, .invalidBase64),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/opus","data":"AAAA"}}]}}}"#, .unsupported),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=1","data":"AAAA"}}]}}}"#, .invalidValue),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=99999999999999999999","data":"AAAA"}}]}}}"#, .invalidValue),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=16000","data":"AAAA"}},{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAAA"}}]}}}"#, .invalidValue),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"$$$$"}}]}}}"#,
+            .invalidBase64
+        ),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"AAAA"}},{"inlineData":{"mimeType":"audio/pcm","data":"$"}}]}}}"#,
+            .invalidBase64
+        ),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/opus","data":"AAAA"}}]}}}"#,
+            .unsupported
+        ),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=1","data":"AAAA"}}]}}}"#,
+            .invalidValue
+        ),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=99999999999999999999","data":"AAAA"}}]}}}"#,
+            .invalidValue
+        ),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=16000","data":"AAAA"}},{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAAA"}}]}}}"#,
+            .invalidValue
+        ),
         (#"{"toolCall":{"functionCalls":[{"id":"1"}]}}"#, .missingField),
-        (#"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"AAAAAAAAAAAAAAAAAAAAAAAA"}}]}}}"#, .tooLarge),
+        (
+            #"{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"AAAAAAAAAAAAAAAAAAAAAAAA"}}]}}}"#,
+            .tooLarge
+        ),
     ])
     func faults(json: String, code: WireError.Code) {
         var audio = ByteBuffer(bytes: [9])
-        #expect(errorCode { () throws(WireError) in _ = try Message.decode(buffer(json), audio: &audio, maximumAudio: 16) } == code)
+        #expect(
+            errorCode { () throws(WireError) in _ = try Message.decode(buffer(json), audio: &audio, maximumAudio: 16) }
+                == code)
         #expect(Array(audio.readableBytesView) == [9], "what was there stays as it was")
     }
 

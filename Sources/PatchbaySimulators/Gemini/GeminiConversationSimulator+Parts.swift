@@ -31,7 +31,9 @@ extension GeminiConversationSimulator {
 
         /// What tools gave, of ``messages``.
         public var toolResponses: [GeminiClientMessage.FunctionResponse] {
-            messages.flatMap { if case .toolResponses(let responses) = $0 { responses } else { [] } }
+            messages.flatMap { message -> [GeminiClientMessage.FunctionResponse] in
+                if case .toolResponses(let responses) = message { responses } else { [] }
+            }
         }
     }
 

@@ -32,13 +32,15 @@ extension GeminiConversationSimulator {
 
     /// Sends the next piece of the utterance; after the last one the generation is complete.
     mutating func sendChunk(at now: MediaTime, into output: inout Output) {
-        guard phase == .speaking, speech != nil else { return }
+        guard phase == .speaking, var speech else { return }
         let size = Self.outputFormat.byteCount(milliseconds: max(20, Int(model.timing.chunk.milliseconds)))
-        let piece = speech?.rest.readSlice(length: min(size, speech?.rest.readableBytes ?? 0)) ?? ByteBuffer()
-        let words = setup.transcribesOutput ? speech?.takeWords() : nil
-        let isLast = (speech?.rest.readableBytes ?? 0) == 0
+        let piece = speech.rest.readSlice(length: min(size, speech.rest.readableBytes)) ?? ByteBuffer()
+        let words = setup.transcribesOutput ? speech.takeWords() : nil
+        let isLast = speech.rest.readableBytes == 0
+        self.speech = speech
         send(piece, words, isLast: isLast, into: &output)
-        playoutEnd = max(playoutEnd, now) + TimeSpan(nanoseconds: Self.outputFormat.nanoseconds(byteCount: piece.readableBytes))
+        playoutEnd =
+            max(playoutEnd, now) + TimeSpan(nanoseconds: Self.outputFormat.nanoseconds(byteCount: piece.readableBytes))
         if isLast {
             phase = .playing
             timers[.playout] = playoutEnd

@@ -45,7 +45,9 @@ extension GeminiConversationSimulator {
 
     mutating func marked(_ isStart: Bool, at now: MediaTime, into output: inout Output) {
         guard !isAutomatic else {
-            end(1007, "Explicit activity control is not supported when automatic activity detection is enabled.", into: &output)
+            end(
+                1007, "Explicit activity control is not supported when automatic activity detection is enabled.",
+                into: &output)
             return
         }
         guard isStart != isActivityOpen else { return }

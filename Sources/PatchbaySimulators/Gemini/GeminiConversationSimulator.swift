@@ -64,7 +64,8 @@ public struct GeminiConversationSimulator: SimulatedConversation {
     /// A conversation without a server around it, for tests.
     ///
     /// - Parameter utterances: Sound for the lines of the script, by line. Other texts are asked for in the output.
-    public init(_ model: GeminiSimulatedModel, utterances: [String: SimulatedUtterance] = [:], keptAudioBytes: Int = 0) {
+    public init(_ model: GeminiSimulatedModel, utterances: [String: SimulatedUtterance] = [:], keptAudioBytes: Int = 0)
+    {
         self.init(
             GeminiSimulatedCatalogue(models: [.init(model: model, utterances: utterances)], handleMark: "handle"),
             sessionId: "session", keptAudioBytes: keptAudioBytes)
@@ -187,7 +188,9 @@ public struct GeminiConversationSimulator: SimulatedConversation {
             return (1007, "Invalid JSON payload received. Unknown name \"\(field)\" at 'setup': Cannot find field.")
         }
         guard let loaded = catalogue.model(setup.model) else {
-            return (1008, "\(setup.model) is not found for API version v1beta, or is not supported for bidiGenerateContent.")
+            return (
+                1008, "\(setup.model) is not found for API version v1beta, or is not supported for bidiGenerateContent."
+            )
         }
         if loaded.model.faults.hasNoQuota {
             return (1011, "You exceeded your current quota, please check your plan and billing details.")

@@ -6,8 +6,8 @@ public struct GeminiSimulatedModel: Sendable {
     public var name: String?
     /// The voice of espeak-ng.
     public var language: String
-    /// The greeting is said when the model is first asked for an answer in writing: Gemini never speaks unasked. There is no
-    /// goodbye either, as the protocol has no way to hang up.
+    /// The greeting is said when the model is first asked for an answer in writing: Gemini never speaks unasked. There
+    /// is no goodbye either, as the protocol has no way to hang up.
     public var script: SimulatedAgentScript
     public var timing = Timing()
     public var faults = Faults()

@@ -42,8 +42,8 @@ public final class GeminiSimulator: Simulator {
     /// Speaks the scripts and opens the port. Up to 50 ms for each line that was never spoken before.
     ///
     /// - Returns: The address that was bound.
-    /// - Throws: `PipelineError` when a script cannot be spoken; `ChannelError` when it runs already; otherwise what the socket
-    ///   reports, such as a port in use.
+    /// - Throws: `PipelineError` when a script cannot be spoken; `ChannelError` when it runs already; otherwise what
+    ///   the socket reports, such as a port in use.
     public func start() async throws -> SocketAddress {
         let configuration = configuration
         let account = try await NIOThreadPool.singleton.runIfActive { try GeminiSimulatorAccount(configuration) }

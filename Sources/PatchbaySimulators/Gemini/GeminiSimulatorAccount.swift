@@ -19,7 +19,9 @@ struct GeminiSimulatorAccount: SimulatedAccount {
         for model in configuration.models {
             let voice = SimulatorVoice(format: GeminiConversationSimulator.outputFormat)
             models.append(
-                .init(model: model, utterances: try voice.utterances(for: model.script.fixedLines, language: model.language)))
+                .init(
+                    model: model,
+                    utterances: try voice.utterances(for: model.script.fixedLines, language: model.language)))
         }
         catalogue = GeminiSimulatedCatalogue(models: models, handleMark: randomHexadecimal(bits: 128))
         apiKey = configuration.apiKey
@@ -29,7 +31,8 @@ struct GeminiSimulatorAccount: SimulatedAccount {
     mutating func answer(_ request: SimulatorRequest, at now: MediaTime) -> SimulatorResponse {
         // The form of Google's errors (cloud.google.com/apis/design/errors).
         SimulatorResponse(
-            .notFound, json: ["error": ["status": "NOT_FOUND", "message": "The simulator has nothing at \(request.path)."]])
+            .notFound,
+            json: ["error": ["status": "NOT_FOUND", "message": "The simulator has nothing at \(request.path)."]])
     }
 
     /// The service opens every socket, and refuses by closing it.
@@ -37,7 +40,9 @@ struct GeminiSimulatorAccount: SimulatedAccount {
         _ request: SimulatorRequest, at now: MediaTime
     ) -> SimulatorAdmission<GeminiConversationSimulator> {
         let isVertex = request.path == Self.vertexPath
-        guard isVertex || ["v1beta", "v1alpha"].contains(where: { request.path == "/ws/" + Self.service + $0 + Self.method })
+        guard
+            isVertex
+                || ["v1beta", "v1alpha"].contains(where: { request.path == "/ws/" + Self.service + $0 + Self.method })
         else { return .refuse(.notFound, "there is no WebSocket at \(request.path)") }
         let bearer = request.header("Authorization").flatMap { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil }
         let key = isVertex ? bearer : request.header("x-goog-api-key") ?? request.query["key"]

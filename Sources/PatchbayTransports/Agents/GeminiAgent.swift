@@ -4,8 +4,8 @@ public import PatchbayConfig
 public import PatchbayCore
 import PatchbayWire
 
-/// `gemini-live`: a Gemini model that hears and speaks, over the Live API; with an API key at the Gemini API, with an access
-/// token on Vertex AI.
+/// `gemini-live`: a Gemini model that hears and speaks, over the Live API; with an API key at the Gemini API, with an
+/// access token on Vertex AI.
 ///
 /// https://ai.google.dev/gemini-api/docs/live, https://cloud.google.com/vertex-ai/generative-ai/docs/live-api
 public struct GeminiAgent: AgentComponent {
@@ -24,7 +24,8 @@ public struct GeminiAgent: AgentComponent {
             Field("voice", .string, example: "\"Kore\"", "One of the prebuilt voices, for instance Kore or Puck."),
             Field("instructions", .string, "System instruction: who the agent is and what it does."),
             Field(
-                "firstMessage", .string, "What the agent is asked to say first; without it the agent waits to be spoken to."),
+                "firstMessage", .string,
+                "What the agent is asked to say first; without it the agent waits to be spoken to."),
             Field(
                 "language", .string, example: "\"de-DE\"",
                 "Language code of the voice. Models with native audio choose the language themselves."),
@@ -45,18 +46,20 @@ public struct GeminiAgent: AgentComponent {
                 "Silence that ends a turn of the caller for the server, in milliseconds. 300 to 800 suit a telephone."),
             Field(
                 "preRollMs", .integer(0...2000), default: 500, isAdvanced: true,
-                "Sound from before speech was heard that is sent with it, in milliseconds; without the server's detection."),
+                "Sound from before speech was heard, sent with it, in milliseconds; where turnDetection is none."
+            ),
             Field("transcription", .boolean, default: true, isAdvanced: true, "Whether both sides are transcribed."),
             Field(
                 "contextWindowCompression", .boolean, default: true, isAdvanced: true,
-                "Whether old parts of the conversation are forgotten. Without it a conversation ends after 15 minutes."),
+                "Whether old parts of a conversation are forgotten. Without it one ends after 15 minutes."),
             Field(
                 "sessionResumption", .boolean, default: true, isAdvanced: true,
                 "Whether the conversation goes on over another connection when one ends, after about 10 minutes."),
             Field("temperature", .number(0...2), isAdvanced: true, "Variety of the answers."),
             Field(
                 "thinkingBudget", .integer(-1...32_768), isAdvanced: true,
-                "Tokens for thinking before an answer; 0 for none, -1 for the model's choice. Models that do not think refuse it."),
+                "Tokens for thinking; 0 for none, -1 for the model's choice. Models that do not think refuse it."
+            ),
             Field(
                 "accessToken", .secret, isAdvanced: true, example: #"{ "env": "VERTEX_ACCESS_TOKEN" }"#,
                 "OAuth access token for Vertex AI, in place of apiKey. It is valid for an hour or so."),
@@ -87,7 +90,7 @@ public struct GeminiAgent: AgentComponent {
             .map { field in
                 SettingsProblem(
                     field: field, .fieldWithoutEffect, severity: .warning,
-                    "\"\(field)\" has no effect: \"turnDetection\" is \"none\", so the server does not listen for speech",
+                    "\"\(field)\" has no effect: with \"turnDetection\": \"none\" the server does not listen for speech",
                     remedy: "remove it, or set \"turnDetection\" to \"automatic\"")
             }
     }
@@ -158,10 +161,13 @@ struct GeminiAccess: Sendable {
             }
             // They become parts of the address.
             guard [project, location].allSatisfy(Self.isName) else {
-                throw .notConfigured("\"project\" and \"location\" are lower-case letters, digits, \"-\", \":\" and \".\"")
+                throw .notConfigured(
+                    "\"project\" and \"location\" are lower-case letters, digits, \"-\", \":\" and \".\"")
             }
             credential = .accessToken(token, project: project, location: location)
-            origin = location == "global" ? "https://aiplatform.googleapis.com" : "https://\(location)-aiplatform.googleapis.com"
+            origin =
+                location == "global"
+                ? "https://aiplatform.googleapis.com" : "https://\(location)-aiplatform.googleapis.com"
         } else if let key = settings.secret("apiKey") {
             credential = .apiKey(key)
             origin = "https://generativelanguage.googleapis.com"

@@ -3,8 +3,8 @@ import PatchbayAudio
 import PatchbayCore
 import PatchbayWire
 
-/// The caller's sound on its way to the server: sent as it comes, kept while the server is away, and marked where the server
-/// does not listen for speech itself.
+/// The caller's sound on its way to the server: sent as it comes, kept while the server is away, and marked where the
+/// server does not listen for speech itself.
 struct GeminiCallerSound {
     /// Sound that is kept while another socket is opened; older sound is dropped.
     static let keptDuration = TimeSpan.seconds(10)

@@ -1,7 +1,8 @@
 import PatchbayCore
 import PatchbayWire
 
-// What the model is told in words. `clientContent` interrupts what the model is saying, so notes wait until its turn is over.
+// What the model is told in words. `clientContent` interrupts what the model is saying, so notes wait until its turn is
+// over.
 extension GeminiConversation {
     mutating func note(_ text: String, wantsAnswer: Bool, at now: MediaTime, into output: inout AgentOutput) {
         if !notes.append(text, wantsAnswer: wantsAnswer) {

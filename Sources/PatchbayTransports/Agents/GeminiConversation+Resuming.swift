@@ -20,6 +20,8 @@ struct GeminiResumption {
     /// Whether nothing has happened since that the handle does not know.
     var isCurrent = false
     private(set) var readySince: MediaTime?
+    /// Whether a turn has been completed over this connection.
+    var hasServed = false
     private var attempts = 0
     /// When the last quiet moment has to be taken.
     private(set) var leaveBy: MediaTime?
@@ -29,6 +31,7 @@ struct GeminiResumption {
 
     mutating func began(at now: MediaTime) {
         readySince = now
+        hasServed = false
         leaveBy = nil
         lookAt = nil
     }
@@ -39,7 +42,8 @@ struct GeminiResumption {
     }
 
     mutating func goAway(_ message: GeminiServerMessage.GoAway, at now: MediaTime) {
-        let left = message.timeLeftMs.map { TimeSpan.milliseconds(Int64(min(max($0, 0), 600_000))) } ?? Self.usualTimeLeft
+        let left =
+            message.timeLeftMs.map { TimeSpan.milliseconds(Int64(min(max($0, 0), 600_000))) } ?? Self.usualTimeLeft
         leaveBy = now + max(.zero, left - Self.margin)
         lookAt = now + Self.interval
     }
@@ -48,10 +52,11 @@ struct GeminiResumption {
         if leaveBy != nil, let due = lookAt, due <= now { lookAt = now + Self.interval }
     }
 
+    /// - Parameter isAnnounced: Whether the server asked for it. It may do so soon, if the connection was of use.
     /// - Returns: False when there is no handle, or one attempt too many.
-    mutating func mayTry(at now: MediaTime) -> Bool {
+    mutating func mayTry(isAnnounced: Bool, at now: MediaTime) -> Bool {
         guard handle != nil else { return false }
-        if let readySince, now - readySince >= Self.stability { attempts = 0 }
+        if let readySince, now - readySince >= Self.stability || isAnnounced && hasServed { attempts = 0 }
         guard attempts < Self.attemptLimit else { return false }
         attempts += 1
         // A socket that never got ready is no success, however long it took.
@@ -65,7 +70,7 @@ extension GeminiConversation {
     mutating func reconnectIfQuiet(at now: MediaTime, into output: inout AgentOutput) {
         guard phase == .ready, let leaveBy = resumption.leaveBy, resumption.handle != nil else { return }
         guard leaveBy <= now || isQuiet() && resumption.isCurrent else { return }
-        guard resumption.mayTry(at: now) else { return }
+        guard resumption.mayTry(isAnnounced: true, at: now) else { return }
         reconnect("the server goes away", into: &output)
     }
 
@@ -73,8 +78,10 @@ extension GeminiConversation {
         guard phase != .over, phase != .reconnecting else { return }
         let close = GeminiClose(code: Int(code), reason: reason)
         let isResumed = phase == .settingUp && resumption.readySince != nil
-        let mayGoOn = close.isRetryable || resumption.leaveBy != nil && close.meaning == .refused
-        if phase == .ready || isResumed, mayGoOn, resumption.mayTry(at: now) {
+        // A server that goes away may say so with any code.
+        let isAnnounced = phase == .ready && resumption.leaveBy != nil
+        let mayGoOn = close.isRetryable || isAnnounced && close.meaning == .refused
+        if phase == .ready || isResumed, mayGoOn, resumption.mayTry(isAnnounced: isAnnounced, at: now) {
             reconnect(close.description, into: &output)
             return
         }

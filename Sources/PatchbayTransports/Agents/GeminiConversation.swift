@@ -5,10 +5,10 @@ import PatchbayWire
 
 /// Gemini Live's protocol as a value (ai.google.dev/api/live).
 ///
-/// There is no message for how much of a turn was heard: the server goes by the time that it takes to play what it sent. When the
-/// call cuts a turn by itself, the rest of that turn is dropped here until the server says that it is over, and models that take
-/// `clientContent` in mid-conversation, which also stops them, are told the words that were heard. Later models would answer
-/// such words, so they are left to hear the caller.
+/// There is no message for how much of a turn was heard: the server goes by the time that it takes to play what it
+/// sent. When the call cuts a turn by itself, the rest of that turn is dropped here until the server says that it is
+/// over, and models that take `clientContent` in mid-conversation, which also stops them, are told the words that were
+/// heard. Later models would answer such words, so they are left to hear the caller.
 struct GeminiConversation: AgentConversation {
     enum Phase {
         /// The socket is not open yet.
@@ -59,14 +59,15 @@ struct GeminiConversation: AgentConversation {
     var notes = GeminiNotes()
     var resumption = GeminiResumption()
     var ear: GeminiCallerSound
-    private var unnamedCalls = 0
-    private var agentWords = GeminiFragments()
+    var unnamedCalls = 0
+    var agentWords = GeminiFragments()
     var callerWords = ""
-    private var audio = ByteBuffer()
+    /// What the last message brought.
+    var audio = ByteBuffer()
 
     // When what is due.
-    private var textDue: MediaTime?
-    private var answerDue: MediaTime?
+    var textDue: MediaTime?
+    var answerDue: MediaTime?
 
     init(_ options: GeminiOptions, tools: [ToolDefinition] = [], history: [ConversationTurn] = []) {
         self.options = options
@@ -108,8 +109,8 @@ struct GeminiConversation: AgentConversation {
     private mutating func begin(at now: MediaTime, into output: inout AgentOutput) {
         guard history.isEmpty else {
             var turns = history.map { GeminiClientMessage.Turn($0.speaker == .caller ? .user : .model, $0.text) }
-            // Somebody waits on the line, so the model is to speak. It does when the user's turn is complete; where the history is
-            // announced as such, at the first input.
+            // Somebody waits on the line, so the model is to speak. It does when the user's turn is complete; where the
+            // history is announced as such, at the first input.
             if !options.announcesHistory, history.last?.speaker == .agent { turns.append(.init(.user, Self.takeOver)) }
             send(.content(turns, isComplete: true), into: &output)
             if options.announcesHistory { send(.text(Self.takeOver), into: &output) }
@@ -160,7 +161,9 @@ struct GeminiConversation: AgentConversation {
         _ = agentWords.takeAll()
         guard options.takesContent, phase == .ready, let heard = interruption.heard else { return }
         let words = heard.text.isEmpty ? "nothing of it" : "only: \(heard.text.prefix(GeminiNotes.noteLimit))"
-        send(.content([.init(.user, "(You were interrupted. Of your last words I heard \(words))")], isComplete: false), into: &output)
+        send(
+            .content([.init(.user, "(You were interrupted. Of your last words I heard \(words))")], isComplete: false),
+            into: &output)
     }
 
     mutating func contextAdded(_ text: String, at now: MediaTime, into output: inout AgentOutput) {
@@ -203,136 +206,6 @@ struct GeminiConversation: AgentConversation {
         reconnectIfQuiet(at: now, into: &output)
     }
 
-    private mutating func received(
-        _ content: GeminiServerMessage.Content, at now: MediaTime, into output: inout AgentOutput
-    ) {
-        if content.isInterrupted { interrupted(into: &output) }
-        if content.audioByteCount > 0 { spoke(content, at: now, into: &output) }
-        if let fragment = content.inputTranscription { callerSaid(fragment, at: now, into: &output) }
-        if let fragment = content.outputTranscription, !fragment.text.isEmpty { said(fragment, at: now, into: &output) }
-        if content.isGenerationComplete { generationEnded(into: &output) }
-        if content.isTurnComplete { turnEnded(at: now, into: &output) }
-    }
-
-    private mutating func interrupted(into output: inout AgentOutput) {
-        answerDue = nil
-        _ = agentWords.takeAll()
-        if turn != .none { turn = .interrupted }
-        isCut = false
-        guard hasSpoken else { return }
-        hasSpoken = false
-        output.emit(.interruption(cause: "the agent heard the caller"))
-    }
-
-    private mutating func spoke(
-        _ content: GeminiServerMessage.Content, at now: MediaTime, into output: inout AgentOutput
-    ) {
-        turnGoesOn(at: now, into: &output)
-        // Sound before the formats are known could only be noise.
-        guard !isCut, phase == .ready || phase == .reconnecting else { return }
-        if content.sampleRate != outputRate {
-            guard Self.outputRates.contains(content.sampleRate) else {
-                output.emit(.fault("sound at \(content.sampleRate) Hz, which is not understood"))
-                return
-            }
-            outputRate = content.sampleRate
-            output.emit(.ready(input: Self.inputFormat, output: .pcm(outputRate)))
-        }
-        hasSpoken = true
-        output.emit(.audio(audio))
-    }
-
-    /// Something of a turn has come.
-    private mutating func turnGoesOn(at now: MediaTime, into output: inout AgentOutput) {
-        if turn == .none || turn == .interrupted {
-            turn = .generating
-            resumption.isCurrent = false
-            endCallerText(into: &output)
-        }
-        if turn == .generating { answerIsDue(at: now) }
-    }
-
-    private mutating func said(
-        _ fragment: GeminiServerMessage.Transcription, at now: MediaTime, into output: inout AgentOutput
-    ) {
-        guard !isCut, turn != .interrupted else { return }
-        if turn == .none {
-            // Ahead of the sound it belongs to, or behind it.
-            endCallerText(into: &output)
-            textDue = now + Self.transcriptPause
-        }
-        if let piece = agentWords.append(fragment.text) { output.emit(.text(TextFrame(piece, speaker: .agent))) }
-    }
-
-    private mutating func callerSaid(
-        _ fragment: GeminiServerMessage.Transcription, at now: MediaTime, into output: inout AgentOutput
-    ) {
-        callerWords += fragment.text
-        if callerWords.utf8.count > GeminiFragments.limit || fragment.isFinished {
-            endCallerText(into: &output)
-        } else if !callerWords.isEmpty {
-            textDue = now + Self.transcriptPause
-            output.emit(.text(TextFrame(callerWords, speaker: .caller, isFinal: false)))
-        }
-        if turn == .none, pendingCalls.isEmpty { answerIsDue(at: now) }
-    }
-
-    private mutating func endCallerText(into output: inout AgentOutput) {
-        let words = callerWords
-        callerWords = ""
-        guard words.contains(where: { !$0.isWhitespace }) else { return }
-        output.emit(.text(TextFrame(words, speaker: .caller)))
-    }
-
-    private mutating func endAgentText(into output: inout AgentOutput) {
-        if let rest = agentWords.takeAll() { output.emit(.text(TextFrame(rest, speaker: .agent))) }
-    }
-
-    private mutating func generationEnded(into output: inout AgentOutput) {
-        guard turn == .generating else { return }
-        turn = .generated
-        answerDue = nil
-        guard !isCut else { return }
-        endAgentText(into: &output)
-        output.emit(.turnEnded)
-    }
-
-    private mutating func turnEnded(at now: MediaTime, into output: inout AgentOutput) {
-        generationEnded(into: &output)
-        turn = .none
-        isCut = false
-        answerDue = nil
-        endAgentText(into: &output)
-        sendNotes(at: now, into: &output)
-    }
-
-    private mutating func called(_ call: GeminiServerMessage.FunctionCall, into output: inout AgentOutput) {
-        var id = call.id ?? ""
-        if id.isEmpty {
-            unnamedCalls += 1
-            id = "\(Self.unnamed)\(unnamedCalls)"
-        }
-        guard phase == .ready, pendingCalls.count < Self.callLimit, !pendingCalls.contains(id) else {
-            output.emit(.fault("a call of the function \"\(call.name)\" too many, or at the wrong time"))
-            return
-        }
-        endCallerText(into: &output)
-        answerDue = nil
-        resumption.isCurrent = false
-        pendingCalls.insert(id)
-        output.emit(.toolCall(ToolCall(id: id, name: call.name, arguments: call.arguments)))
-    }
-
-    private mutating func cancelled(_ ids: [String], into output: inout AgentOutput) {
-        let known = ids.filter { pendingCalls.remove($0) != nil }
-        if !known.isEmpty { output.emit(.toolCallsCancelled(ids: known)) }
-    }
-
-    /// The beginning of ids for calls that came without one.
-    private static let unnamed = "unnamed-"
-    /// Calls that may wait for their answers.
-    private static let callLimit = 32
-
     // MARK: Time
 
     var deadline: MediaTime? {
@@ -354,7 +227,9 @@ struct GeminiConversation: AgentConversation {
         ear.deadlineReached(at: now, isReady: phase == .ready, into: &output.messages)
         if let due = answerDue, due <= now {
             answerDue = nil
-            fail(.agentTimeout, "no answer for \(options.patience.milliseconds / 1000) s", isRetryable: true, into: &output)
+            fail(
+                .agentTimeout, "no answer for \(options.patience.milliseconds / 1000) s", isRetryable: true,
+                into: &output)
             return
         }
         reconnectIfQuiet(at: now, into: &output)

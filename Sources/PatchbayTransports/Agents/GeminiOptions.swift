@@ -13,8 +13,8 @@ struct GeminiOptions: Sendable {
     /// Sound from before the caller was heard to speak; only without automatic turn detection.
     var preRoll = TimeSpan.milliseconds(500)
 
-    /// Whether words are added to the running conversation by `clientContent`. From 3.x on it is for the history only, and
-    /// words go as `realtimeInput.text`, which the model may answer (ai.google.dev/gemini-api/docs/live-guide).
+    /// Whether words are added to the running conversation by `clientContent`. From 3.x on it is for the history only,
+    /// and words go as `realtimeInput.text`, which the model may answer (ai.google.dev/gemini-api/docs/live-guide).
     var takesContent: Bool { Self.generation(of: setup.model) < 3 }
     /// Whether a history is announced in the setup, and waits for the first input. Vertex AI does not know that field.
     var announcesHistory: Bool { !takesContent && !isVertex }

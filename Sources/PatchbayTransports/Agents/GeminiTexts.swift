@@ -2,8 +2,8 @@
 ///
 /// The server cuts its transcriptions anywhere, and marks no end of them (ai.google.dev/gemini-api/docs/live-guide).
 struct GeminiFragments {
-    /// A piece is given out from this length on, or when a sentence ends: short enough that a length of sound is the words
-    /// that were heard, long enough to be read.
+    /// A piece is given out from this length on, or when a sentence ends: short enough that a length of sound is the
+    /// words that were heard, long enough to be read.
     static let pieceLength = 24
     /// More than this is given out whatever it looks like.
     static let limit = 1_000

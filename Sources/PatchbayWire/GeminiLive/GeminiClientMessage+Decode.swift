@@ -85,7 +85,8 @@ extension GeminiClientMessage {
             {
                 try scanner.skipValue(depth: 2)
                 decoded = .activityStart
-            } else if scanner.says(key, "activityEnd") || scanner.says(key, "activity_end"), opening == UInt8(ascii: "{")
+            } else if scanner.says(key, "activityEnd") || scanner.says(key, "activity_end"),
+                opening == UInt8(ascii: "{")
             {
                 try scanner.skipValue(depth: 2)
                 decoded = .activityEnd

@@ -37,7 +37,8 @@ public enum GeminiClientMessage: Sendable, Equatable {
         /// Required by the Gemini API; Vertex AI does without.
         public var id: String?
         public var name: String
-        /// The JSON text of an object. Its key `output` or `error` says how it went; without either all of it is output.
+        /// The JSON text of an object. Its key `output` or `error` says how it went; without either all of it is
+        /// output.
         public var response: String
 
         public init(id: String?, name: String, response: String) {
@@ -75,8 +76,8 @@ public enum GeminiClientMessage: Sendable, Equatable {
 extension GeminiClientMessage {
     /// Appends the message.
     ///
-    /// - Parameter audio: The bytes of an `audio`; its `byteCount` is not looked at. ``GeminiWriter`` writes sound without the
-    ///   detour through a message.
+    /// - Parameter audio: The bytes of an `audio`; its `byteCount` is not looked at. ``GeminiWriter`` writes sound
+    ///   without the detour through a message.
     public func write(
         audio: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), into buffer: inout ByteBuffer
     ) {

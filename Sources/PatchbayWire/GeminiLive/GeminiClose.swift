@@ -1,8 +1,8 @@
 /// How the end of a conversation's WebSocket with Gemini Live is to be understood.
 ///
-/// The protocol has no message for errors: a close frame ends the conversation, and its reason is the only diagnosis. Its words
-/// are those of Google's API errors (ai.google.dev/gemini-api/docs/troubleshooting), cut to the 123 bytes that a close frame
-/// can hold.
+/// The protocol has no message for errors: a close frame ends the conversation, and its reason is the only diagnosis.
+/// Its words are those of Google's API errors (ai.google.dev/gemini-api/docs/troubleshooting), cut to the 123 bytes
+/// that a close frame can hold.
 public struct GeminiClose: Sendable, Hashable, CustomStringConvertible {
     public enum Meaning: Sendable, Hashable {
         /// The key or token is wrong, or lacks a permission.
@@ -36,7 +36,8 @@ public struct GeminiClose: Sendable, Hashable, CustomStringConvertible {
     public var meaning: Meaning {
         let text = reason.lowercased()
         func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }
-        if says("quota", "resource_exhausted", "resource exhausted", "resource has been exhausted", "rate limit", "billing")
+        if says(
+            "quota", "resource_exhausted", "resource exhausted", "resource has been exhausted", "rate limit", "billing")
         {
             return .quotaExceeded
         }
@@ -48,7 +49,8 @@ public struct GeminiClose: Sendable, Hashable, CustomStringConvertible {
         {
             return .unauthorized
         }
-        if says("is not found", "not found for api version", "not supported for bidigeneratecontent", "publisher model") {
+        if says("is not found", "not found for api version", "not supported for bidigeneratecontent", "publisher model")
+        {
             return .unknownModel
         }
         switch code {

@@ -5,8 +5,8 @@ extension GeminiServerMessage {
     ///
     /// - Parameters:
     ///   - message: One whole message, text or binary, from its reader index on.
-    ///   - audio: The bytes of the model's sound are appended here, all parts in order. Keep and clear one buffer between
-    ///     messages, and its memory is used again. Unchanged when this throws.
+    ///   - audio: The bytes of the model's sound are appended here, all parts in order. Keep and clear one buffer
+    ///     between messages, and its memory is used again. Unchanged when this throws.
     ///   - maximumAudio: Largest sound of one message in decoded bytes.
     public static func decode(
         _ message: ByteBuffer, audio: inout ByteBuffer, maximumAudio: Int = 16 << 20
@@ -145,7 +145,8 @@ extension GeminiServerMessage.Content {
         }
         if let words, !isThought { text = (text ?? "") + scanner.value(of: words) }
         guard let blob, let data = blob.data else { return }
-        guard !isThought, case .pcm(let rate) = try blob.sound(scanner, defaultRate: GeminiBlob.defaultOutputRate) else {
+        guard !isThought, case .pcm(let rate) = try blob.sound(scanner, defaultRate: GeminiBlob.defaultOutputRate)
+        else {
             _ = try scanner.check(data)
             return
         }

@@ -3,8 +3,8 @@ public import NIOCore
 extension GeminiServerMessage {
     /// Appends the message: for simulated servers and tests.
     ///
-    /// - Parameter audio: The sound of the turn; the content's `audioByteCount` is not looked at. ``GeminiWriter`` writes sound
-    ///   without the detour through a message.
+    /// - Parameter audio: The sound of the turn; the content's `audioByteCount` is not looked at. ``GeminiWriter``
+    ///   writes sound without the detour through a message.
     public func write(
         audio: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), into buffer: inout ByteBuffer
     ) {

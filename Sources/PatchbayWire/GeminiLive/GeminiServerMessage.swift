@@ -1,7 +1,7 @@
 /// What Gemini Live sends (ai.google.dev/api/live#BidiGenerateContentServerMessage).
 ///
-/// The members are not exclusive: newer models bundle several, with the usage riding along. Members of a newer protocol are
-/// ignored. The server sends its JSON in binary messages; text messages are read just the same.
+/// The members are not exclusive: newer models bundle several, with the usage riding along. Members of a newer protocol
+/// are ignored. The server sends its JSON in binary messages; text messages are read just the same.
 public struct GeminiServerMessage: Sendable, Equatable {
     /// The answer to `setup`.
     public var setupComplete: SetupComplete?
@@ -24,8 +24,8 @@ extension GeminiServerMessage {
         public init(sessionId: String? = nil) { self.sessionId = sessionId }
     }
 
-    /// A piece of the conversation. To be handled in this order: interruption, sound, transcriptions, end of generation, end of
-    /// turn.
+    /// A piece of the conversation. To be handled in this order: interruption, sound, transcriptions, end of
+    /// generation, end of turn.
     public struct Content: Sendable, Equatable {
         /// The caller spoke over the model: what waits must not be heard. May come late, twice, or when nothing waits.
         public var isInterrupted = false

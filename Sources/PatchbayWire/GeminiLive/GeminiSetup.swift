@@ -1,7 +1,7 @@
 /// The first message of a conversation with Gemini Live: `setup`. It cannot be changed while the socket is open.
 ///
-/// What is absent is not written, and the vendor's default holds: a field that a model lacks, such as a thinking budget, makes
-/// the server refuse the whole conversation (ai.google.dev/api/live#BidiGenerateContentSetup).
+/// What is absent is not written, and the vendor's default holds: a field that a model lacks, such as a thinking
+/// budget, makes the server refuse the whole conversation (ai.google.dev/api/live#BidiGenerateContentSetup).
 public struct GeminiSetup: Sendable, Equatable {
     /// `models/…`; on Vertex AI `projects/…/locations/…/publishers/google/models/…`.
     public var model: String

@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// Writes the messages of a conversation that are sent many times a second, without allocating except to let the buffer grow,
-/// once per message.
+/// Writes the messages of a conversation that are sent many times a second, without allocating except to let the buffer
+/// grow, once per message.
 public enum GeminiWriter {
     /// Appends the caller's sound, client to server.
     ///

@@ -1,7 +1,7 @@
 import NIOCore
 
-// What JSON that is made of protocol buffers allows beyond plain JSON (protobuf.dev/programming-guides/json): field names
-// in two spellings, bytes in both alphabets of base64, durations as text.
+// What JSON that is made of protocol buffers allows beyond plain JSON (protobuf.dev/programming-guides/json): field
+// names in two spellings, bytes in both alphabets of base64, durations as text.
 
 extension JSONObject {
     /// A field by its lowerCamelCase name, or by the snake_case of the `.proto` file.
@@ -51,8 +51,8 @@ extension JSONScanner {
         return isTrue
     }
 
-    /// Appends the bytes that a base64 string stands for, as ``appendBase64(_:limit:to:)`` does; the URL-safe alphabet and
-    /// absent padding are right too.
+    /// Appends the bytes that a base64 string stands for, as ``appendBase64(_:limit:to:)`` does; the URL-safe alphabet
+    /// and absent padding are right too.
     func appendEitherBase64(
         _ string: JSONString, limit: Int, to buffer: inout ByteBuffer
     ) throws(WireError) -> Int {

@@ -90,7 +90,8 @@ struct GeminiCall {
 
     mutating func advance(milliseconds: Int) {
         let end = now + .milliseconds(Int64(milliseconds))
-        while let due = [agent.deadline, isOpen ? service.deadline : nil, dialDue].compactMap(\.self).min(), due <= end {
+        while let due = [agent.deadline, isOpen ? service.deadline : nil, dialDue].compactMap(\.self).min(), due <= end
+        {
             now = max(now, due)
             if let dialDue, dialDue <= now { dial() }
             if let due = service.deadline, due <= now, isOpen { service.deadlineReached(at: now, into: &toAgent) }

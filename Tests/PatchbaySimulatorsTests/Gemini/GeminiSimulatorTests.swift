@@ -51,7 +51,10 @@ import Testing
             }, firstMessage: "Say hello")
         call.beSilent(milliseconds: 600)
         let heard = call.heardMilliseconds
-        call.frame(.interruption(Interruption(generation: 1, cause: "", heard: Heard(text: "Hello", duration: .zero, isComplete: false))))
+        call.frame(
+            .interruption(
+                Interruption(generation: 1, cause: "", heard: Heard(text: "Hello", duration: .zero, isComplete: false)))
+        )
         call.beSilent(milliseconds: 2_000)
         #expect(call.heardMilliseconds == heard)
         #expect(call.service.statistics.interruptions == 1, "words in writing stop the model")
@@ -185,7 +188,8 @@ import Testing
     }
 
     @Test func aStallIsNoticed() {
-        var call = GeminiCall(model { $0.faults.connection.stallAfter = .milliseconds(1_500) }, firstMessage: "Say hello")
+        var call = GeminiCall(
+            model { $0.faults.connection.stallAfter = .milliseconds(1_500) }, firstMessage: "Say hello")
         call.beSilent(milliseconds: 1_400)
         call.frame(.userTurnStarted)
         call.speak(milliseconds: 800)

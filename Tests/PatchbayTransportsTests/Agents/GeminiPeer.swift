@@ -84,7 +84,8 @@ struct GeminiPeer: AgentPeer {
         case .turnEnded:
             isTurnOpen = false
             return [
-                Self.content { $0.isGenerationComplete = true }, Self.content { $0.isTurnComplete = true }, nextHandle(),
+                Self.content { $0.isGenerationComplete = true }, Self.content { $0.isTurnComplete = true },
+                nextHandle(),
             ]
         case .agentText(let text):
             // Cut in the middle of a word, as the service does.
@@ -130,7 +131,8 @@ struct GeminiPeer: AgentPeer {
     static let failures: [AgentPeerFailure] = [
         AgentPeerFailure(
             "a wrong key", isBeforeReady: true,
-            close: .init(code: 1007, reason: "API key not valid. Please pass a valid API key."), code: .agentUnauthorized),
+            close: .init(code: 1007, reason: "API key not valid. Please pass a valid API key."),
+            code: .agentUnauthorized),
         AgentPeerFailure(
             "no key", isBeforeReady: true,
             close: .init(
@@ -161,7 +163,8 @@ struct GeminiPeer: AgentPeer {
             "a quota that runs out in mid-conversation",
             close: .init(code: 1011, reason: "RESOURCE_EXHAUSTED"), code: .agentQuota),
         AgentPeerFailure(
-            "a message that is no JSON", messages: [AgentPeerMessage(ByteBuffer(string: "{\"serverContent\":"), isBinary: true)],
+            "a message that is no JSON",
+            messages: [AgentPeerMessage(ByteBuffer(string: "{\"serverContent\":"), isBinary: true)],
             code: nil),
         AgentPeerFailure(
             "a member of a newer protocol",

@@ -29,7 +29,8 @@ import Testing
         #expect(bench.sound().isEmpty, "nothing before the setup is accepted")
         let events = bench.server { $0.setupComplete = .init(sessionId: "other") }
         #expect(events.formats.count == 1 && events.count == 1, "the conversation is the same one")
-        #expect(bench.sent() == [.audio(byteCount: 1_920, sampleRate: 16_000)], "what was said meanwhile, and no greeting")
+        #expect(
+            bench.sent() == [.audio(byteCount: 1_920, sampleRate: 16_000)], "what was said meanwhile, and no greeting")
         #expect(bench.sound() == [.audio(byteCount: 640, sampleRate: 16_000)])
     }
 
@@ -112,7 +113,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [(UInt16(1007), "Request contains an invalid argument."), (1011, "You exceeded your current quota."), (1008, "nope")])
+    @Test(arguments: [
+        (UInt16(1007), "Request contains an invalid argument."), (1011, "You exceeded your current quota."),
+        (1008, "nope"),
+    ])
     func whatWouldFailAgainIsNotTriedAgain(code: UInt16, reason: String) {
         var bench = GeminiBench()
         bench.begin()
