@@ -34,6 +34,10 @@ import Testing
             #"{"serverContent":{"inputTranscription":{"text":" book a","finished":true}}}"#,
             content { $0.inputTranscription = .init(" book a", isFinished: true) }, []
         ),
+        (
+            #"{"serverContent":{"interimInputTranscription":{"text":"book"}}}"#,
+            content { $0.interimInputTranscription = .init("book") }, []
+        ),
         (#"{"serverContent":{"generationComplete":true}}"#, content { $0.isGenerationComplete = true }, []),
         (
             #"{"serverContent":{"turnComplete":true},"usageMetadata":{"promptTokenCount":210,"responseTokenCount":95,"totalTokenCount":305}}"#,

@@ -9,6 +9,9 @@ extension GeminiConversation {
     ) {
         if content.isInterrupted { interrupted(into: &output) }
         if content.audioByteCount > 0 { spoke(content, at: now, into: &output) }
+        if let words = content.interimInputTranscription, !words.text.isEmpty {
+            output.emit(.text(TextFrame(callerWords + words.text, speaker: .caller, isFinal: false)))
+        }
         if let fragment = content.inputTranscription { callerSaid(fragment, at: now, into: &output) }
         if let fragment = content.outputTranscription, !fragment.text.isEmpty { said(fragment, at: now, into: &output) }
         if content.isGenerationComplete { generationEnded(into: &output) }

@@ -5,6 +5,7 @@ import PatchbayWire
 // over.
 extension GeminiConversation {
     mutating func note(_ text: String, wantsAnswer: Bool, at now: MediaTime, into output: inout AgentOutput) {
+        guard phase != .over else { return }
         if !notes.append(text, wantsAnswer: wantsAnswer) {
             output.emit(.fault("more than \(GeminiNotes.limit) notes wait for the agent; the oldest is dropped"))
         }

@@ -130,6 +130,7 @@ struct GeminiConversation: AgentConversation {
     // MARK: From the caller
 
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
+        guard phase != .over else { return }
         switch frame {
         case .audio(let frame):
             if ear.hear(frame.payload, isReady: phase == .ready, at: now, into: &output.messages) {
@@ -171,6 +172,7 @@ struct GeminiConversation: AgentConversation {
     }
 
     mutating func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput) {
+        guard phase != .over else { return }
         if orphanedCalls.remove(result.id) != nil {
             let manner = result.isError ? "failed" : "answered"
             note("(The function \(result.name) \(manner): \(result.output))", wantsAnswer: true, at: now, into: &output)
@@ -210,15 +212,17 @@ struct GeminiConversation: AgentConversation {
 
     var deadline: MediaTime? {
         guard phase != .over else { return nil }
-        var earliest = textDue
-        for due in [answerDue, ear.pauseDue, phase == .ready ? resumption.deadline : nil] {
-            guard let due else { continue }
-            earliest = earliest.map { min($0, due) } ?? due
-        }
-        return earliest
+        let leave = phase == .ready ? resumption.deadline : nil
+        return Self.earlier(Self.earlier(textDue, answerDue), Self.earlier(ear.pauseDue, leave))
+    }
+
+    private static func earlier(_ one: MediaTime?, _ other: MediaTime?) -> MediaTime? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     mutating func deadlineReached(at now: MediaTime, into output: inout AgentOutput) {
+        guard phase != .over else { return }
         if let due = textDue, due <= now {
             textDue = nil
             endCallerText(into: &output)

@@ -85,6 +85,8 @@ extension GeminiServerMessage.Content {
                 try scanTurn(&scanner, audio: &audio, limit: limit)
             } else if scanner.says(key, "inputTranscription"), isObject {
                 inputTranscription = try Self.scanTranscription(&scanner)
+            } else if scanner.says(key, "interimInputTranscription"), isObject {
+                interimInputTranscription = try Self.scanTranscription(&scanner)
             } else if scanner.says(key, "outputTranscription"), isObject {
                 outputTranscription = try Self.scanTranscription(&scanner)
             } else if scanner.says(key, "interrupted") {

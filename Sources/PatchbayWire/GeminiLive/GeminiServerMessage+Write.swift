@@ -70,6 +70,9 @@ extension GeminiServerMessage.Content {
         if let inputTranscription {
             text.member("inputTranscription") { inputTranscription.write(into: &$0) }
         }
+        if let interimInputTranscription {
+            text.member("interimInputTranscription") { interimInputTranscription.write(into: &$0) }
+        }
         if let outputTranscription {
             text.member("outputTranscription") { outputTranscription.write(into: &$0) }
         }

@@ -37,6 +37,8 @@ extension GeminiServerMessage {
         public var text: String?
         /// A fragment of what the caller said.
         public var inputTranscription: Transcription?
+        /// What the caller seems to be saying beyond the fragments so far; may still change.
+        public var interimInputTranscription: Transcription?
         /// A fragment of what the model says.
         public var outputTranscription: Transcription?
         /// All of the turn has been sent. Does not come for a turn that was interrupted.

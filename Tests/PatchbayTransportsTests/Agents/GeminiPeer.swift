@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import PatchbayAudio
 import PatchbayCore
@@ -68,8 +69,11 @@ struct GeminiPeer: AgentPeer {
 
     private static func result(_ response: GeminiClientMessage.FunctionResponse) -> AgentPeerHeard {
         let isError = response.response.hasPrefix(#"{"error":"#)
+        // A text as such, anything else as the JSON that it is.
         var output = String(response.response.dropFirst(isError ? 9 : 10).dropLast())
-        if output.hasPrefix("\"") { output = String(output.dropFirst().dropLast()) }
+        if output.hasPrefix("\""), let text = try? JSONDecoder().decode(String.self, from: Data(output.utf8)) {
+            output = text
+        }
         return .toolResult(
             ToolResult(ToolCall(id: response.id ?? "", name: response.name), output: output, isError: isError))
     }
@@ -94,7 +98,8 @@ struct GeminiPeer: AgentPeer {
                 Self.content { $0.outputTranscription = .init(String(part)) }
             }
         case .callerText(let text, let isFinal):
-            return [Self.content { $0.inputTranscription = .init(text, isFinished: isFinal) }]
+            guard isFinal else { return [Self.content { $0.interimInputTranscription = .init(text) }] }
+            return [Self.content { $0.inputTranscription = .init(text, isFinished: true) }]
         case .interruption:
             isTurnOpen = false
             return [Self.content { $0.isInterrupted = true }, Self.content { $0.isTurnComplete = true }]
