@@ -2,18 +2,20 @@
 
 SWIFT ?= swift
 JOBS ?= 2
+SECONDS ?= 60
 PYTHON ?= python3
 VENV := .venv
 BUILD := .build
 PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools
-SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples
+SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples Fuzz/Package.swift Fuzz/Sources/PatchbayFuzz
 
-.PHONY: help demo test unit example interop bench format lint setup venv clean
+.PHONY: help demo test unit example interop bench fuzz format lint setup venv clean
 
 help:
 	@echo "make demo     a whole call with no account: prints the timeline, writes demo.wav"
 	@echo "make test     everything that is checked: unit tests, documents, official clients"
 	@echo "make bench    the benchmarks, in release mode"
+	@echo "make fuzz     the readers of documents under libFuzzer, for SECONDS=60"
 	@echo "make format   swift format, in place"
 	@echo "make lint     swift format, as a check, and every pipeline file"
 
@@ -64,6 +66,9 @@ bench: setup
 	LD_PRELOAD=$(CURDIR)/Benchmarks/Allocations/build/libpatchbay-allocations.so $(BUILD)/release/PatchbayFrames
 	$(BUILD)/release/patchbay bench --with-audioop --compare Benchmarks/Audio/baseline.json
 	$(PYTHON) Benchmarks/Load/run.py
+
+fuzz: setup
+	JOBS=$(JOBS) $(PYTHON) Fuzz/run.py $(SECONDS)
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Patchbay
+import PatchbayScenarios
 
 struct Lint: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,7 +34,13 @@ struct Lint: AsyncParsableCommand {
         let environment = try await options.environment()
         let lint = DocumentLint(
             registry: try ComponentRegistry.standard(), environment: environment.variables,
-            options: LoadOptions(checkEnvironment: !noEnvironment, agentOverride: options.agent))
+            options: LoadOptions(checkEnvironment: !noEnvironment, agentOverride: options.agent),
+            checkTest: { source in
+                let found = ScenarioFile.load(source).diagnostics
+                // In an article there is no file whose name says which pipeline is tested.
+                let isExample = !source.file.hasSuffix(ScenarioFile.suffix)
+                return isExample ? found.filter { $0.code != .missingField || !$0.path.isEmpty } : found
+            })
         let report = lint.check(paths.isEmpty ? ["Pipelines"] : paths) { done, total in
             if total > Self.countsFrom { Terminal.progress("checking \(done + 1) of \(total) files") }
         }

@@ -39,7 +39,9 @@ extension SourceText {
 
     /// A telephone's key and a number are no credentials, whatever their own key is called.
     private func isValue(_ word: Word) -> Bool {
-        if word.isQuoted { return word.range.count > 3 || bytes[word.range.upperBound - 1] != bytes[word.range.lowerBound] }
+        if word.isQuoted {
+            return word.range.count > 3 || bytes[word.range.upperBound - 1] != bytes[word.range.lowerBound]
+        }
         let text = text(in: word.range)
         return Double(text) == nil && !["true", "false", "null"].contains(text)
     }

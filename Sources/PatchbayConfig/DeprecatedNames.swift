@@ -16,7 +16,9 @@ extension Linter {
 
         // The present name goes first, wherever it stands; what is written twice under one name is a duplicate key.
         var first: [String: JSONMember] = [:]
-        for member in members where renamed[member.key] == nil && first[member.key] == nil { first[member.key] = member }
+        for member in members where renamed[member.key] == nil && first[member.key] == nil {
+            first[member.key] = member
+        }
         var result: [JSONMember] = []
         for member in members {
             guard let name = renamed[member.key] else {

@@ -3,14 +3,14 @@ import Foundation
 /// Checks files of every kind that stand in a project: pipelines, fragments, tests, `server.json`, and the JSON in
 /// Markdown.
 ///
-/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`); any other is a fragment when it
-/// has `stages` but neither a name nor a transport, and otherwise a pipeline. All pipelines that are checked
-/// together are one set, whose names and numbers must not collide. In a folder, all of that is looked for, but not in the
-/// folders within it.
+/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`), and any other a pipeline. In a
+/// folder, all of that is looked for, but not in the folders within it. A file that is named itself is a
+/// fragment also when it has `stages` but neither a name nor a transport. All pipelines that are checked together are one
+/// set, whose names and numbers must not collide.
 ///
 /// In Markdown, the blocks of ```` ```json ```` are checked in place. Each is a set of its own, so that two examples may
 /// use one number. A block with `stages` and a name is a pipeline, one with `stages` alone a fragment, one with `tests` a
-/// test; any other only has to be JSON. ```` ```json ignore ```` is left alone.
+/// test; any other only has to be JSON. The files that a block names need not be there. ```` ```json ignore ```` is left alone.
 public struct DocumentLint: Sendable {
     /// Checks a test file, which this module knows nothing about.
     public typealias TestCheck = @Sendable (SourceText) -> [Diagnostic]
@@ -41,19 +41,23 @@ public struct DocumentLint: Sendable {
         let files = Self.files(paths, &found)
         report.add(found)
         var pipelines: [SourceText] = []
-        for (index, file) in files.enumerated() {
+        for (index, (file, isFromFolder)) in files.enumerated() {
             progress(index, files.count)
             switch SourceText.read(file) {
             case .failure(let fault): report.add([fault], of: file)
             case .success(let source):
                 if Self.isMarkdown(file) {
                     report.add(checkMarkdown(source), of: file)
-                } else if case .pipeline = kind(of: source) {
-                    // Pipelines wait for one another: their names and numbers are compared.
+                    continue
+                }
+                switch kind(of: source, byContent: !isFromFolder) {
+                // Pipelines wait for one another: their names and numbers are compared.
+                case .pipeline:
                     pipelines.append(source)
                     report.add([], of: file)
-                } else {
-                    report.add(check(source), of: file)
+                case .fragment: report.add(checkFragment(source), of: file)
+                case .test: report.add(checkTest(source), of: file)
+                case .server: report.add(ServerSettings.load(source).diagnostics, of: file)
                 }
             }
         }
@@ -69,21 +73,23 @@ public struct DocumentLint: Sendable {
     }
 
     /// The files that files and folders stand for, each once.
-    private static func files(_ paths: [String], _ diagnostics: inout [Diagnostic]) -> [String] {
-        var files: [String] = []
+    private static func files(
+        _ paths: [String], _ diagnostics: inout [Diagnostic]
+    ) -> [(file: String, isFromFolder: Bool)] {
+        var files: [(file: String, isFromFolder: Bool)] = []
         var seen: Set<String> = []
         for path in paths {
-            var names: [String] = [path]
-            var isFolder: ObjCBool = false
-            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            var names = [path]
+            let isFolder = isDirectory(path)
+            if isFolder {
                 guard let content = try? FileManager.default.contentsOfDirectory(atPath: path) else {
                     diagnostics.append(Diagnostic(file: path, .unreadableFile, "the folder cannot be read"))
                     continue
                 }
-                let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+                // As includes name them.
+                let folder = path == "." || path == "./" ? "" : path.hasSuffix("/") ? path : path + "/"
                 names = content.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".json") || isMarkdown($0)) }.sorted()
-                    .map { "\(folder)/\($0)" }
-                    .filter { !FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) || !isFolder.boolValue }
+                    .map { folder + $0 }.filter { !isDirectory($0) }
                 if names.isEmpty {
                     diagnostics.append(
                         Diagnostic(
@@ -92,28 +98,25 @@ public struct DocumentLint: Sendable {
                 }
             }
             for name in names where seen.insert(URL(fileURLWithPath: name).standardizedFileURL.path).inserted {
-                files.append(name)
+                files.append((name, isFolder))
             }
         }
         return files
     }
 
-    // MARK: Documents
-
-    private func kind(of source: SourceText) -> DocumentKind {
-        if let kind = DocumentKind(file: source.file) { return kind }
-        // What cannot be read is reported where pipelines are.
-        guard let root = try? source.readJSON() else { return .pipeline }
-        return DocumentKind(content: root) == .fragment ? .fragment : .pipeline
+    private static func isDirectory(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
-    private func check(_ source: SourceText) -> [Diagnostic] {
-        switch kind(of: source) {
-        case .pipeline: load([source])
-        case .fragment: checkFragment(source)
-        case .test: checkTest(source)
-        case .server: ServerSettings.load(source).diagnostics
-        }
+    // MARK: Documents
+
+    /// A server takes every file of its folder for a pipeline whose name says nothing else, and so must its lint.
+    private func kind(of source: SourceText, byContent: Bool) -> DocumentKind {
+        if let kind = DocumentKind(file: source.file) { return kind }
+        // What cannot be read is reported where pipelines are.
+        guard byContent, let root = try? source.readJSON() else { return .pipeline }
+        return DocumentKind(content: root) == .fragment ? .fragment : .pipeline
     }
 
     private func load(_ sources: [SourceText], otherPipelines: Set<String> = []) -> [Diagnostic] {
@@ -132,7 +135,8 @@ public struct DocumentLint: Sendable {
     /// Checks the JSON in a Markdown file.
     func checkMarkdown(_ source: SourceText) -> [Diagnostic] {
         let blocks = source.jsonBlocks()
-        var diagnostics = blocks.flatMap(check)
+        // The files that an example names need not be there.
+        var diagnostics = blocks.flatMap(check).filter { $0.code != .unreadableFile || $0.path.isEmpty }
         if blocks.count == SourceText.maximumBlocks {
             diagnostics.append(
                 Diagnostic(
@@ -146,7 +150,8 @@ public struct DocumentLint: Sendable {
         guard !block.isBlank else {
             return [
                 Diagnostic(
-                    file: block.source.file, line: block.line, column: 1, .syntax, "the block that begins here is empty",
+                    file: block.source.file, line: block.line, column: 1, .syntax,
+                    "the block that begins here is empty",
                     suggestion: .init("write a JSON value, or `json ignore` after the fence"))
             ]
         }

@@ -15,13 +15,19 @@ public struct LintReport: Sendable {
 
     private var files: [String] = []
     private var found: [Diagnostic] = []
+    private var known: Set<Diagnostic> = []
 
     mutating func add(_ diagnostics: [Diagnostic], of file: String? = nil) {
         if let file {
             files.append(file)
             fileCount += 1
         }
-        found += diagnostics
+        for diagnostic in diagnostics {
+            // A fragment is checked by itself and by each pipeline that includes it.
+            var mistake = diagnostic
+            mistake.includedFrom = nil
+            if known.insert(mistake).inserted { found.append(diagnostic) }
+        }
     }
 
     /// `3 files, 2 errors, 1 warning`; `1 file, no errors`.
@@ -29,7 +35,8 @@ public struct LintReport: Sendable {
         let diagnostics = diagnostics
         let files = "\(fileCount) file\(fileCount == 1 ? "" : "s")"
         guard !diagnostics.isEmpty else { return "\(files), no errors" }
-        return diagnostics.hasErrors ? "\(files), \(diagnostics.summary)" : "\(files), no errors, \(diagnostics.summary)"
+        return diagnostics.hasErrors
+            ? "\(files), \(diagnostics.summary)" : "\(files), no errors, \(diagnostics.summary)"
     }
 
     /// Everything for people, ended by the summary.

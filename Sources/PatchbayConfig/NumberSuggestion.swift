@@ -5,7 +5,8 @@ extension NumberPattern {
     /// (ITU-T E.164 §7) or 011 (North America's), after a plus with spaces or a trunk 0 in brackets, or in eleven digits
     /// of North America with its country code 1. A national number says nothing of its country, and gets a sentence.
     static func suggestion(for text: String) -> Diagnostic.Suggestion? {
-        guard text.utf8.count <= 40, text.unicodeScalars.allSatisfy({ "0123456789 +-()./*".unicodeScalars.contains($0) })
+        guard text.utf8.count <= 40,
+            text.unicodeScalars.allSatisfy({ "0123456789 +-()./*".unicodeScalars.contains($0) })
         else { return nil }
         let star = text.hasSuffix("*") ? "*" : ""
         guard !text.dropLast(star.count).contains("*") else { return nil }

@@ -33,7 +33,8 @@ struct CredentialTests {
         "https://x.com/?api_key=${env.KEY}", "https://${env.USER}:${env.PASSWORD}@host.example",
         "sk_your_api_key_goes_here_1", "sk-xxxxxxxxxxxxxxxxxxxx1", "AC" + String(repeating: "x", count: 32),
         "Basic instructions for the front desk", "the bearer understands24", "task-force-2024-membership",
-        "TheQuickBrownFoxJumpsOverTheLazyDog2", "SalonFrontDeskEnglishVersion12", "+15551234567", "2026-12-24T18:00:00Z",
+        "TheQuickBrownFoxJumpsOverTheLazyDog2", "SalonFrontDeskEnglishVersion12", "+15551234567",
+        "2026-12-24T18:00:00Z",
         "09:00-12:30", "Europe/Berlin", "audio/greetings/de/welcome-to-the-salon-2026.wav",
         "Pipelines/shared/listening.fragment.json", "https://json-schema.org/draft/2020-12/schema",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "01234567890123456789012345678901", "DTMF-0123456789-ABCD-star-hash",
@@ -80,7 +81,12 @@ struct CredentialTests {
         #expect(findings(value, key: key).map(\.code) == (isFound ? [.plainSecret] : []))
     }
 
-    @Test("Words of keys", arguments: [("apiKey", ["api", "key"]), ("API_KEY", ["api", "key"]), ("xi-api-key", ["xi", "api", "key"]), ("URLToken", ["urltoken"]), ("", [])] as [(String, [String])])
+    @Test(
+        "Words of keys",
+        arguments: [
+            ("apiKey", ["api", "key"]), ("API_KEY", ["api", "key"]), ("xi-api-key", ["xi", "api", "key"]),
+            ("URLToken", ["urltoken"]), ("", []),
+        ] as [(String, [String])])
     func words(_ key: String, _ words: [String]) { #expect(KeyMeaning.words(of: key) == words) }
 
     @Test("Nothing found is ever shown, wherever it stands", arguments: credentials + suspicious)

@@ -28,7 +28,8 @@ extension ComponentRegistry {
         let carrier = TestTransport(
             spec: ComponentSpec("trunk", .transport, summary: "A line.", fields: [], formerTypes: ["sip"]))
         return try ComponentRegistry(
-            transports: base.transports + [carrier], stages: base.stages + [gate], agents: base.agents + [agent, steadfast],
+            transports: base.transports + [carrier], stages: base.stages + [gate],
+            agents: base.agents + [agent, steadfast],
             documentFields: [Field("label", .string, formerNames: ["title"], "A label.")])
     }
 }

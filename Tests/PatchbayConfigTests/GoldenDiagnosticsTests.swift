@@ -47,8 +47,20 @@ struct GoldenDiagnosticsTests {
         for secret in ["sk-live", "hunter2", "s3cr3t"] { #expect(!rendered.contains(secret), "a credential is shown") }
     }
 
+    /// Found by fuzzing: the name of an included file was printed as it is.
+    @Test("No name of a file can move the cursor of a terminal")
+    func fileNames() {
+        let name = "a\u{1B}[2J\u{202E}.json"
+        let text = Diagnostic(
+            file: name, line: 1, column: 1, .includeCycle, name, path: name, includedFrom: name, suggestion: .init(name)
+        ).rendered()
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.isPrintable })
+    }
+
     private func diagnostics(_ lines: ArraySlice<Substring>, words: [String]) throws -> [Diagnostic] {
-        let names = ["server": "Pipelines/server.json", "fragment": "Pipelines/a.fragment.json", "markdown": "README.md"]
+        let names = [
+            "server": "Pipelines/server.json", "fragment": "Pipelines/a.fragment.json", "markdown": "README.md",
+        ]
         let first = words.lazy.compactMap { names[$0] }.first ?? "Pipelines/salon.json"
         var documents: [(name: String, lines: [Substring])] = [(first, [])]
         for line in lines {

@@ -7,7 +7,8 @@ import Testing
 struct MarkdownTests {
     private func blocks(_ text: String) -> [String] {
         SourceText(file: "x.md", text).jsonBlocks().map {
-            $0.source.text(in: 0..<$0.source.bytes.count).drop { $0 == "\n" }.split(separator: "\n").joined(separator: "|")
+            $0.source.text(in: 0..<$0.source.bytes.count).drop { $0 == "\n" }.split(separator: "\n").joined(
+                separator: "|")
         }
     }
 
@@ -51,9 +52,10 @@ struct MarkdownTests {
             """
         let lint = DocumentLint(registry: try .test(), environment: [:])
         let found = lint.checkMarkdown(SourceText(file: "x.md", text))
-        #expect(found.map { "\($0.file):\($0.line):\($0.column) \($0.code)" } == [
-            "x.md:6:52 unknown-type", "x.md:11:16 unknown-type",
-        ])
+        #expect(
+            found.map { "\($0.file):\($0.line):\($0.column) \($0.code)" } == [
+                "x.md:6:52 unknown-type", "x.md:11:16 unknown-type",
+            ])
         #expect(found.first?.excerpt?.text == #"  { "name": "x", "transport": "twilio", "stages": ["ecko"] }"#)
     }
 
@@ -66,6 +68,10 @@ struct MarkdownTests {
             (#"{"stages": [{"type": "vad", "silenceMs": 1}]}"#, ["out-of-range"]), (#"{"type": "anything"}"#, []),
             (#"{"a": 1, "a": 2}"#, ["duplicate-key"]), ("[1, 2", ["syntax"]), ("", ["syntax"]), (" \n", ["syntax"]),
             (#"{"tests": []}"#, []), ("5", []),
+            (
+                #"{"name": "x", "transport": "twilio", "stages": [{"type": "include", "file": "none.json"}, "echo"]}"#,
+                []
+            ),
         ] as [(String, [String])])
     func kinds(_ block: String, _ codes: [String]) throws {
         let lint = DocumentLint(registry: try .test(), environment: [:])
@@ -76,7 +82,8 @@ struct MarkdownTests {
 
     @Test("Two blocks may use one name and one number")
     func sets() throws {
-        let block = "```json\n{\"name\": \"x\", \"numbers\": [\"*\"], \"transport\": \"twilio\", \"stages\": [\"echo\"]}\n```\n"
+        let block =
+            "```json\n{\"name\": \"x\", \"numbers\": [\"*\"], \"transport\": \"twilio\", \"stages\": [\"echo\"]}\n```\n"
         let lint = DocumentLint(registry: try .test(), environment: [:])
         #expect(lint.checkMarkdown(SourceText(file: "x.md", block + block)) == [])
     }
@@ -96,7 +103,8 @@ struct DocumentLintTests {
         "spa.json": #"{"name": "salon", "transport": "twilio", "stages": ["ecko"]}"#,
         "a.fragment.json": #"{"stages": [{"type": "vad", "silenceMs": 1}]}"#,
         "salon.test.json": #"{"tests": [}"#, "server.json": #"{"limits": {"maximumCalls": 0}}"#,
-        "README.md": "```json\n{\"name\": \"salon\", \"numbers\": [\"*\"], \"transport\": \"x\", \"stages\": [\"echo\"]}\n```\n",
+        "README.md":
+            "```json\n{\"name\": \"salon\", \"numbers\": [\"*\"], \"transport\": \"x\", \"stages\": [\"echo\"]}\n```\n",
         "notes.txt": "{", "listening.json": #"{"stages": ["decodr"]}"#, ".hidden.json": "{",
     ]
 
@@ -115,13 +123,16 @@ struct DocumentLintTests {
         try inFolder(Self.files) { folder in
             let report = DocumentLint(registry: try .test(), environment: [:]).check([folder])
             let found = report.diagnostics.map { "\($0.file.dropFirst(folder.count + 1)) \($0.code)" }
-            #expect(found == [
-                "README.md unknown-type", "a.fragment.json out-of-range", "listening.json unknown-type",
-                "salon.test.json syntax", "server.json out-of-range", "spa.json duplicate-name",
-                "spa.json unknown-type",
-            ])
+            #expect(
+                found == [
+                    "README.md unknown-type", "a.fragment.json out-of-range", "listening.json missing-field",
+                    "listening.json missing-field",
+                    "listening.json unknown-type",
+                    "salon.test.json syntax", "server.json out-of-range", "spa.json duplicate-name",
+                    "spa.json unknown-type",
+                ])
             #expect(report.fileCount == 7)
-            #expect(report.summary == "7 files, 7 errors")
+            #expect(report.summary == "7 files, 9 errors")
         }
     }
 
@@ -151,7 +162,9 @@ struct DocumentLintTests {
         try inFolder(["salon.json": Self.files["salon.json"] ?? ""]) { folder in
             let lint = DocumentLint(registry: try .test(), environment: [:])
             var seen: [Int] = []
-            let report = lint.check([folder, "\(folder)/salon.json", "\(folder)/../\(folder.split(separator: "/").last ?? "")/salon.json"]) { done, total in
+            let report = lint.check([
+                folder, "\(folder)/salon.json", "\(folder)/../\(folder.split(separator: "/").last ?? "")/salon.json",
+            ]) { done, total in
                 seen += [done, total]
             }
             #expect(report.diagnostics == [] && report.summary == "1 file, no errors" && seen == [0, 1])
@@ -159,7 +172,8 @@ struct DocumentLintTests {
         }
         try inFolder([:]) { folder in
             let report = DocumentLint(registry: try .test(), environment: [:]).check([folder])
-            #expect(report.diagnostics.map(\.code) == [.noDocuments] && report.summary == "0 files, no errors, 1 warning")
+            #expect(
+                report.diagnostics.map(\.code) == [.noDocuments] && report.summary == "0 files, no errors, 1 warning")
         }
     }
 
@@ -183,8 +197,10 @@ struct DocumentLintTests {
     func together() throws {
         func codes(_ vad: String) throws -> [String] {
             let text = #"{"name": "x", "transport": "wav", "stages": [\#(vad), "echo"]}"#
-            return PipelineSet.load(sources: [SourceText(file: "x.json", text)], registry: try .test(), environment: [:])
-                .diagnostics.map { "\($0.severity) \($0.code)" }
+            return PipelineSet.load(
+                sources: [SourceText(file: "x.json", text)], registry: try .test(), environment: [:]
+            )
+            .diagnostics.map { "\($0.severity) \($0.code)" }
         }
         #expect(
             try codes(#"{"type": "vad", "silenceMs": 100, "minimumSpeechMs": 500, "threshold": 7}"#)

@@ -103,7 +103,8 @@ struct SpeechTests {
     @Test(
         "A text of the author's may be a file; a text with anything of the call in it is words",
         arguments: [
-            ("Hello.", .words("Hello.")), ("audio/hello.wav", .file("audio/hello.wav")), ("HELLO.WAV", .file("HELLO.WAV")),
+            ("Hello.", .words("Hello.")), ("audio/hello.wav", .file("audio/hello.wav")),
+            ("HELLO.WAV", .file("HELLO.WAV")),
             ("${greeting}", .file("audio/de.wav")), ("audio/${language}.wav", .file("audio/de.wav")),
             ("${call.from}", .words("../secret.wav")), ("${context.name}", .words("/etc/x.wav")),
             ("audio/${context.name}", .words("audio//etc/x.wav")), ("${call.sid}.wav", .words("CA.wav")),

@@ -45,6 +45,10 @@ struct NegotiationTests {
                 #"["echo", { "type": "gain", "gainDb": -3 }]"#, [], "mulaw 8000 Hz mono",
                 ["+decoder", "gain", "+encoder"]
             ),
+            (
+                #"["decoder", { "type": "resampler", "rateHz": 16000 }, "echo", "encoder"]"#, ["decoder", "resampler"],
+                "pcm16 16000 Hz mono", ["+resampler", "encoder"]
+            ),
             (#"["dtmf", "vad", "turns", "echo"]"#, ["dtmf?", "vad?", "turns"], "mulaw 8000 Hz mono", []),
             (
                 #"[{ "type": "encoder", "encoding": "alaw" }, "echo"]"#, ["+decoder", "encoder"], "alaw 8000 Hz mono",

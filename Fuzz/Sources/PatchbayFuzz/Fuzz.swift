@@ -37,7 +37,8 @@ enum Target: String, CaseIterable {
         case .markdown:
             let source = SourceText(file: "README.md", bytes: bytes)
             check(
-                DocumentLint(registry: Surroundings.registry, environment: Surroundings.variables).checkMarkdown(source),
+                DocumentLint(registry: Surroundings.registry, environment: Surroundings.variables).checkMarkdown(
+                    source),
                 of: [source])
         case .settings:
             let source = SourceText(file: "Pipelines/server.json", bytes: bytes)
@@ -100,7 +101,9 @@ private func checkRanges(_ node: JSONNode, in outer: Range<Int>) {
     case .array(let elements): for element in elements { checkRanges(element, in: node.range) }
     case .object(let members):
         for member in members {
-            expect(member.keyRange.upperBound < member.value.range.lowerBound, "the key \(member.key) is not before its value")
+            expect(
+                member.keyRange.upperBound < member.value.range.lowerBound,
+                "the key \(member.key) is not before its value")
             checkRanges(member.value, in: node.range)
         }
     case .null, .boolean, .number, .string: break

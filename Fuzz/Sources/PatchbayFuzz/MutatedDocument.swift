@@ -95,7 +95,11 @@ enum MutatedDocument {
             case 1: elements.append(elements[index])
             case 2: elements.swapAt(index, choices.next(elements.count))
             case 3: elements.insert(node(value(&choices)), at: index)
-            case 4: elements[index].content = .object([.init(key: "type", keyRange: 0..<0, value: node(.string("tee"))), .init(key: "stages", keyRange: 0..<0, value: node(.array([elements[index]])))])
+            case 4:
+                elements[index].content = .object([
+                    .init(key: "type", keyRange: 0..<0, value: node(.string("tee"))),
+                    .init(key: "stages", keyRange: 0..<0, value: node(.array([elements[index]]))),
+                ])
             default: change(&elements[index].content, &choices, depth: depth + 1)
             }
             content = .array(elements)
@@ -106,16 +110,23 @@ enum MutatedDocument {
     private static func node(_ content: JSONNode.Content) -> JSONNode { JSONNode(content, range: 0..<0) }
 
     private static let words = [
-        "", "x", "de", "en", "echo", "vad", "decoder", "encoder", "resampler", "script", "agent", "tee", "switch", "include", "twilio",
-        "wav", "key", "${language}", "${rate}", "${nothing}", "${call.to}", "${context.a}", "${env.EMPTY}", "${", "$${", "${}",
-        "y.fragment.json", "z.fragment.json", "../y.fragment.json", "+15551234567", "+4930*", "*", "0049 30", "anonymous", "Europe/Berlin",
-        "09:00-12:30", "24:00-00:00", "22:00-06:00", "2026-02-30", "sk-live-" + "9876543210", "\u{1F600}\u{202E}\"\\\n", "mulaw", "1", "#",
+        "", "x", "de", "en", "echo", "vad", "decoder", "encoder", "resampler", "script", "agent", "tee", "switch",
+        "include", "twilio",
+        "wav", "key", "${language}", "${rate}", "${nothing}", "${call.to}", "${context.a}", "${env.EMPTY}", "${", "$${",
+        "${}",
+        "y.fragment.json", "z.fragment.json", "../y.fragment.json", "+15551234567", "+4930*", "*", "0049 30",
+        "anonymous", "Europe/Berlin",
+        "09:00-12:30", "24:00-00:00", "22:00-06:00", "2026-02-30", "sk-live-" + "9876543210", "\u{1F600}\u{202E}\"\\\n",
+        "mulaw", "1", "#",
     ]
 
     private static let keys = [
-        "type", "name", "stages", "numbers", "variables", "transport", "when", "callers", "during", "outside", "pipeline", "say", "timeZone",
-        "monday", "dates", "on", "cases", "otherwise", "file", "with", "parameters", "backends", "bridge", "apiKey", "env", "rateHz",
-        "silenceMs", "messages", "limits", "latencyBudgetMs", "tools", "+49*", "de", "1", "", "stagez", "$schema", "description", "headers",
+        "type", "name", "stages", "numbers", "variables", "transport", "when", "callers", "during", "outside",
+        "pipeline", "say", "timeZone",
+        "monday", "dates", "on", "cases", "otherwise", "file", "with", "parameters", "backends", "bridge", "apiKey",
+        "env", "rateHz",
+        "silenceMs", "messages", "limits", "latencyBudgetMs", "tools", "+49*", "de", "1", "", "stagez", "$schema",
+        "description", "headers",
     ]
 
     private static func key(_ choices: inout Choices) -> String { keys[choices.next(keys.count)] }

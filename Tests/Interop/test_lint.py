@@ -1,0 +1,69 @@
+"""`patchbay lint` on everything that stands in a project."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+
+PIPELINE = '{ "name": "salon", "numbers": ["+15551234567"], "transport": "twilio", "stages": [%s] }\n'
+
+
+def lint(folder, *arguments):
+    return subprocess.run([os.path.abspath(BINARY), "lint", *arguments], capture_output=True, text=True, cwd=folder, timeout=60)
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+
+
+@pytest.fixture
+def project(tmp_path):
+    write(tmp_path, salon__json=PIPELINE % '{ "type": "include", "file": "listening.fragment.json" }, "echo"',
+          listening__fragment__json='{ "stages": ["decoder", "vad"] }\n',
+          salon__test__json='{ "tests": [{ "name": "rings", "expect": [] }] }\n',
+          server__json='{ "limits": { "maximumCalls": 5 } }\n', README__md="# Salon\n\n```json\n" + PIPELINE % '"echo"' + "```\n")
+    return tmp_path
+
+
+def test_every_kind_is_checked_as_what_it_is(project):
+    write(project, listening__fragment__json='{ "stages": ["vadd"] }\n', server__json='{ "limits": { "maximumCalls": 0 } }\n',
+          salon__test__json='{ "tests": 5 }\n', README__md="```json\n" + PIPELINE % '"ecko"' + "```\n")
+    result = lint(project, ".", "--format", "json")
+    assert result.returncode == 78
+    found = [(entry["file"], entry["line"], entry["code"]) for entry in json.loads(result.stdout)]
+    assert found == [("README.md", 2, "unknown-type"), ("listening.fragment.json", 1, "unknown-type"),
+                     ("salon.test.json", 1, "wrong-type"), ("server.json", 1, "out-of-range")]
+    for name in ["README.md", "listening.fragment.json", "salon.test.json", "server.json"]:
+        assert lint(project, name).stdout.endswith("1 file, 1 error\n")
+
+
+def test_the_summary_counts_files(project):
+    result = lint(project, "salon.json", "listening.fragment.json", "server.json", "README.md")
+    assert (result.returncode, result.stdout) == (0, "4 files, no errors\n")
+
+
+def test_warnings_can_be_errors(project):
+    write(project, salon__json=PIPELINE % '"echo", "decoder", { "type": "dtmf", "mode": "generate", "mute": true }, "encoder"')
+    assert lint(project, "salon.json").returncode == 0
+    strict = lint(project, "salon.json", "--warnings-as-errors")
+    assert strict.returncode == 78 and "warning" in strict.stdout
+
+
+def test_annotations_are_one_line_each(project):
+    write(project, salon__json=PIPELINE % '"ecko"')
+    result = lint(project, "salon.json", "--format", "github")
+    assert result.stdout.startswith("::error file=salon.json,line=1,col=") and result.stdout.count("\n") == 1
+
+
+def test_no_credential_is_repeated(project):
+    secret = "sk-" + "live-9f8e7d6c5b4a3f2e"
+    for name in ["salon.json", "listening.fragment.json", "salon.test.json", "server.json", "README.md"]:
+        for text in [json.dumps({secret: secret}), json.dumps({"stages": [secret]}), f"{{'{secret}", f"```json\n[\"{secret}\" 1]\n```"]:
+            (project / name).write_text(text)
+            for form in ["text", "json", "github"]:
+                result = lint(project, name, "--format", form)
+                assert secret[6:] not in result.stdout + result.stderr, (name, text)
