@@ -23,11 +23,14 @@ extension PipelineOverview {
 
 /// A flowchart, node by node.
 private struct MermaidChart {
+    /// Nodes and the groups they stand in. A node is taken into every group that mentions it, so edges come after them
+    /// all.
     private var lines: [String] = []
+    private var edges: [String] = []
     private var count = 0
 
     var text: String {
-        (["flowchart LR"] + lines + [
+        (["flowchart LR"] + lines + edges + [
             "  classDef inserted stroke-dasharray: 4 3", "  classDef leftOut stroke-dasharray: 1 4,opacity: 0.6",
         ]).joined(separator: "\n") + "\n"
     }
@@ -85,11 +88,11 @@ private struct MermaidChart {
         for stage in stages {
             let words = ([stage.type] + stage.settings + [stage.delay.label]).filter { !$0.isEmpty }
             let next = node(words.joined(separator: "\n"), "[", "]")
-            if stage.mark != .written { lines.append("  class \(next) \(stage.mark.rawValue)") }
+            if stage.mark != .written { edges.append("  class \(next) \(stage.mark.rawValue)") }
             edge(last, next, format.short)
             for branch in stage.branches {
                 guard !branch.stages.isEmpty else { continue }
-                lines.append("  subgraph \(newName())[\(Self.label(branch.label))]")
+                lines.append("  subgraph \(newName())[\(Self.label(branch.title))]")
                 var side = next
                 var sideFormat = stage.takes
                 add(branch.stages, &side, &sideFormat)
@@ -112,7 +115,7 @@ private struct MermaidChart {
     }
 
     private mutating func edge(_ from: String, _ to: String, _ label: String) {
-        lines.append("  \(from) -->\(label.isEmpty ? "" : "|\(Self.label(label))|") \(to)")
+        edges.append("  \(from) -->\(label.isEmpty ? "" : "|\(Self.label(label))|") \(to)")
     }
 
     /// A quoted label; what Mermaid would take for syntax or markup is written as an entity code.
