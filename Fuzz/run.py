@@ -21,7 +21,8 @@ LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
 
 def build():
     command = ["swift", "build", "--package-path", str(ROOT / "Fuzz"), "--scratch-path", str(WORK / "build"),
-               "-c", "release", "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer", "-Xswiftc", "-enable-testing"]
+               "-c", "release", "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer",
+               "-Xswiftc", "-enable-testing"]
     subprocess.run(command, check=True)
     return WORK / "build" / "release" / "PatchbayFuzz"
 
