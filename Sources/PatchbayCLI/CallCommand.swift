@@ -51,7 +51,7 @@ struct CallCommand: AsyncParsableCommand {
     }
 
     private func call(with httpClient: HTTPClient) async throws {
-        let environment = try await ServerEnvironment(file: envFile)
+        let environment = try await ServerEnvironment.read(envFile)
         var options = Phone.Options(voiceURL: server + voicePath)
         options.statusURL = statusPath.isEmpty ? nil : server + statusPath
         options.to = to

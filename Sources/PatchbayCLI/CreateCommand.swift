@@ -34,6 +34,11 @@ struct CreateCommand: ParsableCommand {
             throw ValidationError(
                 "--number is \"\(number)\"; write \"+\" and 2 to 15 digits, a prefix such as +4930*, or *")
         }
+        if let name, !Self.isName(name) {
+            throw ValidationError(
+                "--name is \"\(name)\"; a name is made of 1 to 64 letters of ASCII, digits, \"-\" and \"_\"")
+        }
+        if let output { try checkEnding(output) }
         let (text, skeleton) = try draft()
         guard let output else { return finish(text, skeleton, folder: nil) }
         try OutputFile.check(output, option: "--output")
@@ -50,6 +55,30 @@ struct CreateCommand: ParsableCommand {
             ? "patchbay test \(output)" : "patchbay lint \(output), patchbay graph \(output)"
         Terminal.note("wrote \(output); next: \(next)")
         finish(nil, skeleton, folder: (output as NSString).deletingLastPathComponent)
+    }
+
+    private static func isName(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count)
+            && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }
+    }
+
+    /// By the name of a file other commands know what is in it.
+    private func checkEnding(_ output: String) throws {
+        let file = (output as NSString).lastPathComponent
+        if what == "test" {
+            guard file.hasSuffix(".test.json"), !file.hasPrefix(".") else {
+                throw ValidationError("--output is \"\(output)\"; the name of a test ends in .test.json")
+            }
+            return
+        }
+        guard file.hasSuffix(".json"), !file.hasPrefix(".") else {
+            throw ValidationError("--output is \"\(output)\"; the name of a pipeline's file ends in .json")
+        }
+        guard !file.hasSuffix(".test.json"), !file.hasSuffix(".fragment.json"), file != "server.json" else {
+            throw ValidationError(
+                "--output is \"\(output)\", which is no name for a pipeline: *.test.json, *.fragment.json and "
+                    + "server.json are read as something else")
+        }
     }
 
     private func draft() throws -> (text: String, skeleton: Skeleton?) {

@@ -23,7 +23,7 @@ struct FileWatch {
 
     private let path: String
     private var known: [String: Stamp]
-    private var others: [String] = []
+    private var others: Set<String> = []
     /// The file whose changes need a restart.
     let serverSettings: String
 
@@ -38,14 +38,17 @@ struct FileWatch {
         known = look()
     }
 
-    /// Watches these files too, and no longer those that were named so before: fragments from elsewhere.
-    mutating func watch(also files: [String]) {
-        for file in others where !isBelow(file) { known[file] = nil }
-        others = files.filter { !isBelow($0) }
-        for file in others { known[file] = Self.stamp(of: file) }
+    /// Watches these files too, and no longer those that were named so before: fragments, wherever they lie.
+    ///
+    /// What is known of a file stays known, so that a change during a load is told by the next ``next()``. A file that is new
+    /// here counts as it is now.
+    mutating func watch(also files: Set<String>) {
+        let former = others
+        others = files
+        let below = look(withOthers: false)
+        for file in former.subtracting(files) where below[file] == nil { known[file] = nil }
+        for file in files.subtracting(former) where known[file] == nil { known[file] = Self.stamp(of: file) }
     }
-
-    private func isBelow(_ file: String) -> Bool { file.hasPrefix("\(path)/") && !file.contains("/../") }
 
     /// Waits for changes and gives the files that are new, gone or other than before; `nil` when the task is cancelled.
     mutating func next() async -> Set<String>? {
@@ -69,10 +72,10 @@ struct FileWatch {
     /// Whether a change of the file can change a pipeline.
     func isPipeline(_ file: String) -> Bool { file != serverSettings && !file.hasSuffix(".test.json") }
 
-    private func look() -> [String: Stamp] {
+    private func look(withOthers: Bool = true) -> [String: Stamp] {
         var files: [String: Stamp] = [:]
         look(in: path.isEmpty ? "." : path, depth: 1, &files)
-        for file in others { files[file] = Self.stamp(of: file) }
+        if withOthers { for file in others { files[file] = Self.stamp(of: file) } }
         return files
     }
 

@@ -13,22 +13,33 @@ struct PipelineOptions: ParsableArguments {
     @Option(help: "Use this agent type instead of every backend that the files name.")
     var agent: String?
 
-    func environment() async throws -> ServerEnvironment {
-        do {
-            return try await ServerEnvironment(file: envFile)
-        } catch {
-            throw ValidationError("\(error)")
-        }
-    }
+    func environment() async throws -> ServerEnvironment { try await .read(envFile) }
 
     /// Reads what must be without errors; prints what is wrong otherwise and ends with the code for it.
-    func pipelines(_ paths: [String], _ registry: ComponentRegistry, _ environment: ServerEnvironment) throws
-        -> PipelineSet
-    {
+    ///
+    /// - Parameter checkEnvironment: Whether an unset variable is an error; it is none for what places no call.
+    func pipelines(
+        _ paths: [String], _ registry: ComponentRegistry, _ environment: ServerEnvironment,
+        checkEnvironment: Bool = true
+    ) throws -> PipelineSet {
         let (set, diagnostics) = PipelineSet.load(
-            paths, registry: registry, environment: environment.variables, options: LoadOptions(agentOverride: agent))
+            paths, registry: registry, environment: environment.variables,
+            options: LoadOptions(checkEnvironment: checkEnvironment, agentOverride: agent))
         if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard let set else { throw ExitCode.badDocument }
         return set
+    }
+}
+
+extension ServerEnvironment {
+    /// Reads the settings that `--env-file` names, for every command that has it.
+    ///
+    /// - Throws: `ValidationError` when the file cannot be read.
+    static func read(_ file: String?) async throws -> ServerEnvironment {
+        do {
+            return try await ServerEnvironment(file: file)
+        } catch {
+            throw ValidationError("\(error)")
+        }
     }
 }

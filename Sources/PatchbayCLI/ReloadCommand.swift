@@ -45,7 +45,7 @@ struct ReloadCommand: AsyncParsableCommand {
     }
 
     private func reload(with httpClient: HTTPClient) async throws {
-        let environment = try await ServerEnvironment(file: envFile)
+        let environment = try await ServerEnvironment.read(envFile)
         let origin = server.hasSuffix("/") ? String(server.dropLast()) : server
         var request = HTTPClientRequest(url: "\(origin)\(path)/\(back ? "rollback" : "reload")")
         request.method = .POST
@@ -81,7 +81,7 @@ struct ReloadCommand: AsyncParsableCommand {
     }
 
     private func show(_ answer: Answer) {
-        for finding in answer.diagnostics { Terminal.note(finding.text) }
+        if !answer.diagnostics.isEmpty { Terminal.note(answer.diagnostics.map(\.diagnostic).page) }
         let count = answer.pipelines.count
         let inForce = "revision \(answer.revision) with \(count) pipeline\(count == 1 ? "" : "s") is in force"
         switch answer.result {
@@ -127,20 +127,18 @@ struct ReloadCommand: AsyncParsableCommand {
         var name, file, version: String
     }
 
+    /// A finding as the server sends it.
     private struct Finding: Decodable {
         var file: String
         var line, column: Int
         var code, severity, message, path: String
         var suggestion: String?
 
-        var text: String {
-            var place = file
-            if line > 0 { place += ":\(line):\(column)" }
-            var text = place.isEmpty ? "" : "\(place): "
-            text += "\(severity)[\(code)]: \(message)"
-            if !path.isEmpty { text += "\n  at \(path)" }
-            if let suggestion { text += "\n  \(suggestion)" }
-            return text
+        var diagnostic: Diagnostic {
+            Diagnostic(
+                file: file, line: line, column: column, Diagnostic.Code(code),
+                severity: Diagnostic.Severity(rawValue: severity) ?? .error, message, path: path,
+                suggestion: suggestion.map { Diagnostic.Suggestion($0) })
         }
     }
 

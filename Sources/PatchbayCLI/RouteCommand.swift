@@ -25,7 +25,8 @@ struct RouteCommand: AsyncParsableCommand {
     func run() async throws {
         let moment = try CallMoment(at).date
         let environment = try await options.environment()
-        let set = try options.pipelines([pipelines], try .standard(), environment)
+        // A dry run places no call: an unset variable is no reason to refuse.
+        let set = try options.pipelines([pipelines], try .standard(), environment, checkEnvironment: false)
         guard let decision = set.decide(number, from: from, at: moment) else {
             let known = set.documents.flatMap { $0.numbers.map(\.pattern.description) }
             Terminal.note(

@@ -17,7 +17,8 @@ struct RunCommand: AsyncParsableCommand {
 
             The file takes the caller's place and speaks at once, or after --wait, in the format of the pipeline's own
             carrier. Agents in this process (echo, script) are run on a clock of their own, as fast as the machine is;
-            others in real time. The caller hangs up when the file is over and both sides are silent.
+            others in real time. The caller hangs up when the file is over and both sides are silent. Rules are asked as on
+            a server; where one speaks itself, that is the whole call.
             """)
 
     @Argument(help: "The pipeline's file.") var pipeline: String
@@ -25,6 +26,8 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Stereo file to write, .wav, .opus or .ogg: caller left, agent right.") var output: String?
     @Option(help: "The called number, in E.164. (default: the first of the pipeline)") var number: String?
     @Option(help: "The caller's number.") var from = "+15550100001"
+    @Option(help: "When the call begins: 2026-12-24T18:00, on this machine's clock, or with a zone. (default: now)")
+    var at: String?
     @Option(help: "Milliseconds of silence before the file, for instance to hear a greeting out.") var wait = 0
     @Option(help: "Seconds of silence on both sides after which the caller hangs up.") var patience = 3
     @Option(help: "Seconds after which the caller hangs up in any case.") var limit = 3600
@@ -54,9 +57,27 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let moment = try CallMoment(at).date
         let environment = try await options.environment()
         let set = try options.pipelines([pipeline], try .standard(), environment)
-        var (plan, called) = try plan(in: set)
+        let called = try number ?? Self.number(of: set, pipeline)
+        var plan: PipelinePlan
+        switch set.decide(called, from: from, at: moment) {
+        case .pipeline(let route, let steps):
+            if let step = steps.last(where: \.holds) { Terminal.note("a rule decides: \(step)") }
+            plan = try route.plan(for: CallVariables(from: from, to: called, sid: Self.callSid))
+        case .say(let words, _, let steps):
+            if let step = steps.last { Terminal.note("a rule answers, so no call is made: \(step)") }
+            return show(words)
+        case nil:
+            guard number == nil, let document = set.documents.first else {
+                throw CommandFailure(description: "\(pipeline) does not answer \(called)")
+            }
+            if !document.rules.isEmpty {
+                Terminal.note("note: \(document.file) answers no number, so its rules are not asked here")
+            }
+            plan = try document.plan(for: CallVariables(from: from, to: called, sid: Self.callSid), variables: [:])
+        }
         let carrierFormat = plan.transport.component.format(plan.transport.settings)
         try checkOutputRate(carrierFormat.sampleRate)
         plan.transport.component = FileTransport(inPlaceOf: carrierFormat)
@@ -86,23 +107,24 @@ struct RunCommand: AsyncParsableCommand {
         throw ValidationError("--output: the call has \(rate) Hz, which Opus has not; end the name in .wav")
     }
 
-    /// The called number's pipeline, or the only one.
-    private func plan(in set: PipelineSet) throws -> (PipelinePlan, called: String) {
-        if let number {
-            guard let route = set.route(number) else {
-                throw CommandFailure(description: "\(pipeline) does not answer \(number)")
-            }
-            return (try route.plan(for: CallVariables(from: from, to: number, sid: Self.callSid)), number)
+    /// What a rule says in place of a conversation.
+    private func show(_ words: String) {
+        switch format {
+        case .text: Terminal.result("said                  \(words)")
+        case .json: Terminal.result("{\"said\":\(VariableValue.string(words).json)}")
         }
+    }
+
+    /// A number of the only pipeline: the first that it claims, with digits in place of a star.
+    private static func number(of set: PipelineSet, _ path: String) throws -> String {
         guard let document = set.documents.first, set.documents.count == 1 else {
-            throw ValidationError("\(pipeline) holds \(set.documents.count) pipelines; name one file, or a --number")
+            throw ValidationError("\(path) holds \(set.documents.count) pipelines; name one file, or a --number")
         }
-        let called =
-            document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") } ?? "+15550100002"
-        let plan = try document.plan(
-            for: CallVariables(from: from, to: called, sid: Self.callSid),
-            variables: document.numbers.first?.variables ?? [:])
-        return (plan, called)
+        switch document.numbers.first?.pattern {
+        case .exact(let number): return number
+        case .prefix(let prefix): return prefix + String(repeating: "0", count: max(1, 12 - prefix.count))
+        case .any, nil: return "+15550100002"
+        }
     }
 
     /// The file, mono, at the rate of the call, with the silence before it.

@@ -143,15 +143,24 @@ struct Serve: AsyncParsableCommand {
 
     private static func reload(_ switchboard: Switchboard, when watch: FileWatch) async {
         var watch = watch
-        watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
+        watch.watch(also: files(of: switchboard))
         while let changes = await watch.next() {
             if changes.contains(watch.serverSettings) {
                 Terminal.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
             }
             guard changes.contains(where: watch.isPipeline) else { continue }
             await switchboard.reload(.watch)
-            watch.watch(also: switchboard.pipelineSet.documents.flatMap(\.fragments))
+            watch.watch(also: files(of: switchboard))
         }
+    }
+
+    /// The fragments in force, and the files whose mistakes keep a newer set from being so.
+    private static func files(of switchboard: Switchboard) -> Set<String> {
+        var files = Set(switchboard.pipelineSet.documents.flatMap(\.fragments))
+        for finding in switchboard.store.lastFailure?.diagnostics ?? [] where !finding.file.isEmpty {
+            files.insert(finding.file)
+        }
+        return files
     }
 
     private func makeWireLog(

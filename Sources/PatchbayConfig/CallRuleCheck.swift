@@ -5,6 +5,8 @@ struct CallRuleCheck {
     /// A document with the pipelines that its rules name.
     struct Entry {
         var linter: Linter
+        /// The pipeline, where it was named.
+        var name: String?
         var references: [CallRule.Reference]
         /// `nil` when something in it is wrong.
         var document: PipelineDocument?
@@ -18,6 +20,18 @@ struct CallRuleCheck {
     func report(names: Set<String>, isComplete: Bool) {
         if isComplete { reportUnknown(names) }
         reportMissingVariables()
+        withdrawUnreachableCases()
+    }
+
+    /// What a document's own numbers never choose may be chosen by numbers of a document that leads there.
+    private func withdrawUnreachableCases() {
+        for entry in entries {
+            guard let name = entry.name else { continue }
+            let isLedTo = entries.contains { other in
+                other.linter !== entry.linter && other.references.contains { $0.name == name }
+            }
+            if isLedTo { entry.linter.withdraw(.unreachableCase) }
+        }
     }
 
     private func reportUnknown(_ names: Set<String>) {
@@ -40,20 +54,32 @@ struct CallRuleCheck {
         let documents = Dictionary(
             entries.compactMap { entry in entry.document.map { ($0.name, $0) } },
             uniquingKeysWith: { first, _ in first })
+        let switched = Set(documents.values.flatMap(\.switchedVariables))
         for entry in entries where !entry.references.isEmpty {
             guard let document = entry.document else { continue }
-            // Numbers differ in the values of their variables, rarely in the names.
-            var samples: [Set<String>: PipelineDocument.Number] = [:]
-            for number in document.numbers.reversed() { samples[Set(number.variables.keys)] = number }
+            // Numbers differ in values; only the names count, and the values that a switch compares.
+            var samples: [[String: VariableValue?]: PipelineDocument.Number] = [:]
+            for number in document.numbers.reversed() {
+                var key: [String: VariableValue?] = [:]
+                for (name, value) in number.variables {
+                    key.updateValue(switched.contains(name) ? value : nil, forKey: name)
+                }
+                samples[key] = number
+            }
+            let numbers = samples.values.sorted { $0.pattern.description < $1.pattern.description }
             for reference in entry.references {
-                for number in samples.values.sorted(by: { $0.pattern.description < $1.pattern.description }) {
-                    guard let (target, message) = Self.fault(from: reference.name, number.variables, documents) else {
+                for number in numbers {
+                    guard let (target, error) = Self.fault(from: reference.name, number.variables, documents) else {
                         continue
                     }
+                    let isCase = error.code == .missingCase
                     entry.linter.report(
-                        .unknownVariable, reference.range, reference.path,
-                        "called by \(quoted(number.pattern.description)), pipeline \(quoted(target)) cannot answer: \(message)",
-                        .init("give the variable a default in \"variables\" of pipeline \(quoted(target))"))
+                        isCase ? .missingCase : .unknownVariable, reference.range, reference.path,
+                        "called by \(quoted(number.pattern.description)), pipeline \(quoted(target)) cannot answer: \(error.message)",
+                        .init(
+                            isCase
+                                ? "add that case or \"otherwise\" to the switch of pipeline \(quoted(target))"
+                                : "give the variable a default in \"variables\" of pipeline \(quoted(target))"))
                     break
                 }
             }
@@ -63,14 +89,12 @@ struct CallRuleCheck {
     /// What the pipelines that can be reached from one of them would miss.
     static func fault(
         from name: String, _ variables: [String: VariableValue], _ documents: [String: PipelineDocument]
-    ) -> (pipeline: String, message: String)? {
+    ) -> (pipeline: String, error: PipelineError)? {
         var waiting = [name]
         var seen: Set<String> = []
         while let next = waiting.popLast() {
-            guard seen.count < PipelineSet.maximumRuleSteps * 4, seen.insert(next).inserted,
-                let document = documents[next]
-            else { continue }
-            if let message = document.missing(variables) { return (next, message) }
+            guard seen.insert(next).inserted, let document = documents[next] else { continue }
+            if let error = document.fault(with: variables) { return (next, error) }
             for rule in document.rules {
                 if case .pipeline(let name) = rule.outcome { waiting.append(name) }
             }
@@ -81,7 +105,7 @@ struct CallRuleCheck {
 
 extension PipelineDocument {
     /// What a call with these variables would fail by.
-    fileprivate func missing(_ variables: [String: VariableValue]) -> String? {
+    fileprivate func fault(with variables: [String: VariableValue]) -> PipelineError? {
         do throws(PipelineError) {
             _ = try plan(for: CallVariables(), variables: variables)
             let scope = ReferenceScope(call: CallVariables(), variables: self.variables.merging(variables) { $1 })
@@ -90,7 +114,17 @@ extension PipelineDocument {
             }
             return nil
         } catch {
-            return error.message
+            return error
+        }
+    }
+
+    /// The variables that choose between its chains.
+    fileprivate var switchedVariables: [String] {
+        variants.flatMap(\.conditions).flatMap { condition -> [String] in
+            guard case .template(let template) = condition.on else { return [] }
+            return template.parts.compactMap { part in
+                if case .reference(.variable(let name)) = part { name } else { nil }
+            }
         }
     }
 }

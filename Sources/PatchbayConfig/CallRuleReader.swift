@@ -68,7 +68,15 @@ struct CallRuleReader {
                 linter.report(.notAllowed, say.range, path.key("say"), "\"say\" has no words")
                 return nil
             }
-            return linter.text(words, say, path.key("say")).map { (.say(words), $0) }
+            guard let text = linter.text(words, say, path.key("say")) else { return nil }
+            if case .template(let template) = text, let name = template.contextName {
+                linter.report(
+                    .unknownVariable, say.range, path.key("say"),
+                    "\"say\" holds ${context.\(name)}, and rules are asked before anything is looked up",
+                    .init("let a pipeline say it: its agent \"script\" may"))
+                return nil
+            }
+            return (.say(words), text)
         case (nil, nil):
             guard misspelt.isDisjoint(with: ["pipeline", "say"]) else { return nil }
             linter.report(

@@ -125,6 +125,8 @@ extension Diagnostic.Code {
     public static let missingParameter = Self("missing-parameter")
     /// A value that no case of a switch covers.
     public static let missingCase = Self("missing-case")
+    /// A pipeline that cannot be used although no check says why.
+    public static let unusable = Self("unusable")
     /// A case that no value leads to.
     public static let unreachableCase = Self("unreachable-case")
     /// An agent behind one that never fails.

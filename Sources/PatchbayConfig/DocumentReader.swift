@@ -25,6 +25,18 @@ struct DocumentReader {
 
     /// - Returns: `nil` when anything in it is an error.
     mutating func read(_ root: JSONNode) -> PipelineDocument? {
+        let errorsBefore = linter.errorCount
+        let document = readChecked(root)
+        // A document must never be left out silently: its numbers would be, too.
+        if document == nil, linter.errorCount == errorsBefore {
+            linter.report(
+                .unusable, root.headRange, .root, "this pipeline cannot be used, for a reason that no check names",
+                .init("simplify its stages; and report it as a fault of Patchbay, with the document"))
+        }
+        return document
+    }
+
+    private mutating func readChecked(_ root: JSONNode) -> PipelineDocument? {
         linter.checkDuplicateKeys(root)
         guard case .object(let members) = root.content else {
             linter.report(.wrongType, root.headRange, .root, "a pipeline is an object, not \(root.kind)")
@@ -41,7 +53,8 @@ struct DocumentReader {
         let summary = string(members["description"], "description")
         if let schema = members["$schema"] { _ = string(schema, "$schema") }
 
-        let variables = readVariables(members["variables"], DocumentPath.root.key("variables"))
+        let (variables, environmentTexts) = readVariables(
+            members["variables"], DocumentPath.root.key("variables"))
         let numbers = readNumbers(members["numbers"])
         let scope = VariableScope.document(DocumentVariables(own: variables, numbers: numbers))
 
@@ -79,7 +92,7 @@ struct DocumentReader {
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
             latencyBudgetMs: latencyBudget, rules: rules,
             options: options, transport: transport, variants: variants,
-            fragments: linter.sources.entries.dropFirst().map(\.source.file))
+            fragments: linter.sources.entries.dropFirst().map(\.source.file), environmentTexts: environmentTexts)
     }
 
     private func inScope<T>(_ scope: VariableScope, _ body: () -> T) -> T {
@@ -142,10 +155,14 @@ struct DocumentReader {
 
     // MARK: Numbers and variables
 
-    private func readVariables(_ node: JSONNode?, _ path: DocumentPath) -> [String: VariableValue] {
-        guard let node, let members = linter.members(node, path, "variables") else { return [:] }
+    /// The variables, and those that hold values of the environment as they are written.
+    private func readVariables(
+        _ node: JSONNode?, _ path: DocumentPath
+    ) -> (values: [String: VariableValue], environmentTexts: [String: String]) {
+        guard let node, let members = linter.members(node, path, "variables") else { return ([:], [:]) }
         return inScope(.environment) {
             var result: [String: VariableValue] = [:]
+            var written: [String: String] = [:]
             for member in linter.distinct(members) {
                 let place = path.key(member.key)
                 let isName =
@@ -160,6 +177,7 @@ struct DocumentReader {
                 }
                 switch member.value.content {
                 case .string(let string):
+                    if string.contains("${env.") { written[member.key] = string }
                     if case .literal(let text)? = linter.text(string, member.value, place) {
                         result[member.key] = .string(text)
                     }
@@ -172,7 +190,7 @@ struct DocumentReader {
                     result[member.key] = ""
                 }
             }
-            return result
+            return (result, written)
         }
     }
 
@@ -198,8 +216,10 @@ struct DocumentReader {
             for member in linter.distinct(members) {
                 let place = path.key(member.key)
                 let pattern = claim(member.key, member.keyRange, place)
-                let variables = readVariables(member.value, place)
-                if let pattern { numbers.append(.init(pattern: pattern, variables: variables)) }
+                let (variables, texts) = readVariables(member.value, place)
+                if let pattern {
+                    numbers.append(.init(pattern: pattern, variables: variables, environmentTexts: texts))
+                }
             }
         case .null, .boolean, .number, .string:
             linter.reportWrongType(

@@ -22,14 +22,22 @@ extension FormatFlow {
                 "a pipeline has one agent stage; the first is at \(findings.place(entries[first]))",
                 .init("to try one agent after another, list both in \"backends\" of one \"agent\" stage"), .error)
         }
-        for entry in entries[(first + 1)...] {
-            if case .keySwitch = entry.kind {
+        reportKeySwitches(in: entries[(first + 1)...])
+        return indices.count == 1 ? first : nil
+    }
+
+    /// Behind the agent nobody presses keys, in a side chain neither.
+    private func reportKeySwitches(in entries: some Sequence<StageEntry>) {
+        for entry in entries {
+            switch entry.kind {
+            case .keySwitch:
                 findings.report(
                     .misplacedStage, entry, "a switch on keys hears the caller; it stands before the agent", nil, .error
                 )
+            case .tee(let stages): reportKeySwitches(in: stages)
+            case .stage, .agent, .valueSwitch, .wrong: break
             }
         }
-        return indices.count == 1 ? first : nil
     }
 
     /// Agents stand in the main chain, or in a case that is chosen when the call begins.
@@ -51,7 +59,9 @@ extension FormatFlow {
     }
 
     /// Asks the stages on one side of the agent about their neighbours.
-    func checkPlaces(_ entries: [StageEntry], isBeforeAgent: Bool, around outer: StagePlace? = nil) {
+    func checkPlaces(
+        _ entries: [StageEntry], isBeforeAgent: Bool, around outer: StagePlace? = nil, isChosenByKey: Bool = false
+    ) {
         func components(_ entries: some Sequence<StageEntry>) -> [any StageComponent] {
             entries.flatMap { entry -> [any StageComponent] in
                 switch entry.kind {
@@ -68,13 +78,21 @@ extension FormatFlow {
                 later: components(entries.dropFirst(index + 1)) + (outer?.later ?? []))
             switch entry.kind {
             case .stage(let choice):
+                // Its tap hears the carrier's line from the start of the call, whichever branch runs.
+                if isChosenByKey, choice.component is any TapComponent {
+                    findings.report(
+                        .misplacedStage, entry,
+                        "\"\(entry.type)\" in a switch on keys would run in every call, whichever key is pressed",
+                        .init("put it outside of the switch, or into a pipeline of its own"), .error)
+                }
                 for problem in choice.component.problems(in: choice.settings, at: place) {
                     findings.object(problem, entry)
                 }
-            case .tee(let stages): checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place)
+            case .tee(let stages):
+                checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place, isChosenByKey: isChosenByKey)
             case .keySwitch(let cases, let otherwise):
                 for stages in cases.map(\.stages) + [otherwise] {
-                    checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place)
+                    checkPlaces(stages, isBeforeAgent: isBeforeAgent, around: place, isChosenByKey: true)
                 }
             case .agent, .valueSwitch, .wrong: break
             }

@@ -90,7 +90,9 @@ struct FormatFlow {
             switch entry.kind {
             case .stage(let choice): guard walk(choice, entry, &position) else { return false }
             case .tee(let stages):
-                guard let side = branch("side", stages, isBeforeAgent, position, wanted: nil) else { return false }
+                guard let side = branch("side", stages, of: entry, isBeforeAgent, position, wanted: nil) else {
+                    return false
+                }
                 position.planned.append(
                     PlannedStage(Structure.tee, at: position.format, giving: position.format, [side], entry.place))
             case .keySwitch(let cases, let otherwise):
@@ -156,21 +158,24 @@ struct FormatFlow {
     // MARK: Branches
 
     private func branch(
-        _ label: String, _ entries: [StageEntry], _ isBeforeAgent: Bool, _ position: Position, wanted: AudioFormat?
+        _ label: String, _ entries: [StageEntry], of owner: StageEntry, _ isBeforeAgent: Bool, _ position: Position,
+        wanted: AudioFormat?
     ) -> PlannedBranch? {
         var inner = position
         inner.planned = []
+        inner.leftOut = []
         inner.wanted = wanted
         guard walk(entries, isBeforeAgent: isBeforeAgent, &inner) else { return nil }
         if let wanted, !arrive(at: wanted, &inner) {
-            guard let last = entries.last else { return nil }
+            let (given, asked) = inner.format.told(from: wanted)
+            let subject = entries.isEmpty ? "the empty branch \(quoted(label))" : "this one"
             findings.report(
-                .formatMismatch, last,
-                "the branches of a switch end in one format, that of the first; this one gives \(inner.format), not \(wanted)",
+                .formatMismatch, entries.last ?? owner,
+                "the branches of a switch end in one format, that of the first; \(subject) gives \(given), not \(asked)",
                 nil, .error)
             return nil
         }
-        return PlannedBranch(label: label, stages: inner.planned)
+        return PlannedBranch(label: label, stages: inner.planned, leftOut: inner.leftOut)
     }
 
     /// All branches take what arrives and give what the first of them gives.
@@ -181,7 +186,9 @@ struct FormatFlow {
         var branches: [PlannedBranch] = []
         var output: AudioFormat?
         for (label, stages) in cases.map({ (String($0.key), $0.stages) }) + [("otherwise", otherwise)] {
-            guard let branch = branch(label, stages, isBeforeAgent, position, wanted: output) else { return false }
+            guard let branch = branch(label, stages, of: entry, isBeforeAgent, position, wanted: output) else {
+                return false
+            }
             output = output ?? branch.stages.last?.output ?? position.format
             branches.append(branch)
         }
@@ -198,7 +205,7 @@ struct FormatFlow {
     ///
     /// - Returns: False when the host knows none.
     private func arrive(at wanted: AudioFormat, _ position: inout Position) -> Bool {
-        guard position.format != wanted else { return true }
+        guard !position.format.passes(for: wanted) else { return true }
         guard let found = registry.findConverters(position.format, wanted) else { return false }
         var format = position.format
         var planned: [PlannedStage] = []
@@ -211,7 +218,7 @@ struct FormatFlow {
             planned.append(PlannedStage(component: component, settings: settings, input: format, output: output))
             format = output
         }
-        guard format == wanted else { return false }
+        guard format.passes(for: wanted) else { return false }
         position.planned += planned
         position.format = format
         return true
@@ -225,9 +232,10 @@ struct FormatFlow {
     }
 
     private func reportEnd(_ last: StageEntry, _ position: Position) {
+        let (given, taken) = position.format.told(from: transportFormat)
         findings.report(
             .formatMismatch, last,
-            "transport \"\(transport.component.spec.type)\" takes \(transportFormat), but \(position.giver) gives \(position.format)",
+            "transport \"\(transport.component.spec.type)\" takes \(taken), but \(position.giver) gives \(given)",
             .init(endRemedy(position.format)), .error)
     }
 
@@ -254,4 +262,27 @@ struct FormatFlow {
         }
         return "put " + words.joined(separator: ", then ") + " after it"
     }
+}
+
+extension AudioFormat {
+    /// Whether audio of this format can stand for `other`: the same, or with packets of another duration where any cut makes
+    /// a payload. What receives such audio cuts it anew.
+    fileprivate func passes(for other: AudioFormat) -> Bool {
+        guard encoding != .opus else { return self == other }
+        return withPackets(of: other) == other
+    }
+
+    /// Both formats in words that differ when the formats do.
+    fileprivate func told(from other: AudioFormat) -> (this: String, other: String) {
+        guard description == other.description, self != other else { return (description, other.description) }
+        return (descriptionWithPackets, other.descriptionWithPackets)
+    }
+
+    private func withPackets(of other: AudioFormat) -> AudioFormat {
+        var result = self
+        result.packetMicroseconds = other.packetMicroseconds
+        return result
+    }
+
+    private var descriptionWithPackets: String { "\(description) in packets of \(packetMilliseconds.plain) ms" }
 }

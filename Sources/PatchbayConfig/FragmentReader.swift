@@ -136,7 +136,8 @@ extension StageListReader {
             given, allowed: parameters.map(\.key), owner: "the fragment", path.key("with"))
         var values: [String: JSONNode] = [:]
         for parameter in parameters {
-            guard let value = given[parameter.key] else {
+            // A null gives nothing.
+            guard let value = given[parameter.key], value.kind != "null" else {
                 if case .null = parameter.value.content {
                     linter.report(
                         .missingParameter, entry.node.headRange, path,

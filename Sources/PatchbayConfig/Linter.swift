@@ -44,6 +44,8 @@ final class Linter {
     private var syntaxFault: Diagnostic?
     /// Stretches of the source that no excerpt shows.
     private(set) var hidden: [Range<Int>] = []
+    /// Whether a warning made room for an error.
+    private var hasDropped = false
     private var roots: [JSONNode] = []
     private(set) var errorCount = 0
 
@@ -54,8 +56,11 @@ final class Linter {
         self.checksEnvironment = surroundings.isChecked
     }
 
-    /// Whether so much has been found that nothing more is listed.
+    private var warningCount = 0
+    /// Whether so much has been found that no warning more is listed.
     private var isFull: Bool { findings.count >= Self.maximumFindings }
+    /// Whether so many errors have been found that nothing more is listed.
+    private var isFullOfErrors: Bool { isFull && warningCount == 0 }
 
     /// Adds a finding. Texts are made only while there is room for more, so that a hostile document costs linear time.
     func report(
@@ -64,13 +69,31 @@ final class Linter {
         severity: Diagnostic.Severity = .error
     ) {
         if severity == .error { errorCount += 1 }
-        guard !isFull else { return }
+        guard !isFull || makesRoom(for: severity) else { return }
         let entry = sources.entry(of: range.lowerBound)
         let (line, column) = entry.source.position(of: range.lowerBound - entry.base)
         let diagnostic = Diagnostic(
             file: entry.source.file, line: line, column: column, code, severity: severity, message(),
             path: path().description, includedFrom: entry.includedAt.map(place), suggestion: suggestion())
         findings.append((range, diagnostic))
+        if severity == .warning { warningCount += 1 }
+    }
+
+    /// Gives up the last warning for an error.
+    private func makesRoom(for severity: Diagnostic.Severity) -> Bool {
+        guard severity == .error, warningCount > 0,
+            let index = findings.lastIndex(where: { $0.diagnostic.severity == .warning })
+        else { return false }
+        findings.remove(at: index)
+        warningCount -= 1
+        hasDropped = true
+        return true
+    }
+
+    /// Takes findings of one kind back.
+    func withdraw(_ code: Diagnostic.Code) {
+        findings.removeAll { $0.diagnostic.code == code }
+        warningCount = findings.count { $0.diagnostic.severity == .warning }
     }
 
     /// Takes over a fault that was found before there was a document; it is the only finding then.
@@ -140,10 +163,13 @@ final class Linter {
                     diagnostic.excerpt ?? entry.source.excerpt(of: entry.local(range), hiding: secrets[index])
                 return diagnostic.withoutCredentials(of: entry.source, at: entry.local(range), secrets[index])
             }
-        if isFull {
+        if isFull || hasDropped {
+            // Warnings alone keep no document from being used, however many they are.
+            let errors = findings.count { $0.diagnostic.severity == .error }
             result.append(
                 Diagnostic(
-                    file: source.file, .limitExceeded, "only the first \(Self.maximumFindings) findings are shown"))
+                    file: source.file, .limitExceeded, severity: errorCount > errors ? .error : .warning,
+                    "only the first \(Self.maximumFindings) findings are shown"))
         }
         return result
     }
@@ -192,7 +218,7 @@ extension Linter {
         var meant: Set<String> = []
         for member in members where !known.contains(member.key) && seen.insert(member.key).inserted {
             let suggestion =
-                isFull ? nil : Diagnostic.Suggestion.among(allowed, for: member.key, label: "fields here")
+                isFullOfErrors ? nil : Diagnostic.Suggestion.among(allowed, for: member.key, label: "fields here")
             if let key = suggestion?.replacement { meant.insert(key) }
             report(
                 .unknownField, member.keyRange, path.key(member.key), "\(owner) has no field \(quoted(member.key))",

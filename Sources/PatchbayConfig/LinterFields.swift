@@ -32,17 +32,19 @@ extension Linter {
         ignoring: [String] = []
     ) -> FieldReading {
         let members = underPresentNames(members, fields, owner: owner, path)
-        var reading = FieldReading(settings: Settings(directory: source.directory), members: members)
+        var reading = FieldReading(settings: Settings(directory: directory(of: node)), members: members)
         reading.unsound = checkKeys(members, allowed: fields.map(\.name) + ignoring, owner: owner, path)
         var first: [String: JSONNode] = [:]
         for member in members where first[member.key] == nil { first[member.key] = member.value }
         for field in fields {
             let errorsBefore = errorCount
-            if let value = first[field.name] {
-                if isOpen(value) {
+            if let written = first[field.name] {
+                if isOpen(written) {
                     reading.unsound.insert(field.name)
-                } else if let value = self.value(value, field, owner: owner, path.key(field.name)) {
+                } else if let value = self.value(written, field, owner: owner, path.key(field.name)) {
                     reading.settings.set(field.name, value)
+                    // The value of a parameter was written where the fragment is included.
+                    reading.settings.setDirectory(of: field.name, directory(of: written))
                 }
             } else if !reading.unsound.contains(field.name), let value = absent(field, node, owner: owner, path) {
                 reading.settings.set(field.name, value)
@@ -51,6 +53,9 @@ extension Linter {
         }
         return reading
     }
+
+    /// The folder that paths in a value start from: that of the file in which it stands.
+    func directory(of node: JSONNode) -> String { sources.entry(of: node.range.lowerBound).source.directory }
 
     /// Whether a value is known only where the fragment is included.
     private func isOpen(_ node: JSONNode) -> Bool {

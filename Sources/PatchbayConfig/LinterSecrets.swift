@@ -80,7 +80,7 @@ extension Linter {
     private func fileSecret(
         _ file: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
     ) -> Secret? {
-        let resolved = file.hasPrefix("/") ? file : "\(source.directory)/\(file)"
+        let resolved = file.hasPrefix("/") ? file : "\(directory(of: node))/\(file)"
         switch readFile(resolved, limit: Self.maximumSecretBytes) {
         case .success(let bytes):
             let text = String(decoding: bytes, as: UTF8.self)

@@ -43,6 +43,8 @@ public struct PipelineDocument: Sendable {
     var variants: [Variant]
     /// The fragments it includes, as diagnostics name them.
     public var fragments: [String] = []
+    /// Those of ``variables`` that hold values of the environment, as they are written.
+    var environmentTexts: [String: String] = [:]
 
     /// A number, or several, with what `${name}` means for it.
     public struct Number: Sendable {
@@ -50,6 +52,11 @@ public struct PipelineDocument: Sendable {
         public var pattern: NumberPattern
         /// Its own variables, which go before the document's.
         public var variables: [String: VariableValue]
+        /// Those that hold values of the environment, as they are written.
+        var environmentTexts: [String: String] = [:]
+
+        /// Its own variables as they may be shown: secrets withheld, and values of the environment by their names.
+        public var shownVariables: [String: VariableValue] { variables.shown(writtenAs: environmentTexts) }
     }
 
     /// A component with the settings that the document gives it.
@@ -239,10 +246,13 @@ public struct PlannedBranch: Sendable {
     public var label: String
     /// The stages in order; may be empty.
     public var stages: [PlannedStage]
+    /// Stages of the document that would change nothing and are not run.
+    public var leftOut: [PlannedStage]
 
-    public init(label: String, stages: [PlannedStage]) {
+    public init(label: String, stages: [PlannedStage], leftOut: [PlannedStage] = []) {
         self.label = label
         self.stages = stages
+        self.leftOut = leftOut
     }
 }
 

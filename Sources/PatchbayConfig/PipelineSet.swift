@@ -34,6 +34,7 @@ public struct PipelineSet: Sendable {
         var document: Int
         var pattern: NumberPattern
         var variables: [String: VariableValue]
+        var environmentTexts: [String: String]
     }
 
     init(_ documents: [PipelineDocument]) {
@@ -41,7 +42,9 @@ public struct PipelineSet: Sendable {
         var table = NumberTable<Claim>()
         for (index, document) in documents.enumerated() {
             for number in document.numbers {
-                let claim = Claim(document: index, pattern: number.pattern, variables: number.variables)
+                let claim = Claim(
+                    document: index, pattern: number.pattern, variables: number.variables,
+                    environmentTexts: number.environmentTexts)
                 table.insert(claim, for: number.pattern)
             }
         }
@@ -57,7 +60,9 @@ public struct PipelineSet: Sendable {
     /// Costs at most sixteen look-ups, however many numbers there are.
     public func route(_ number: String) -> Route? {
         guard let claim = table.value(for: number) else { return nil }
-        return Route(document: documents[claim.document], numberPattern: claim.pattern, variables: claim.variables)
+        return Route(
+            document: documents[claim.document], numberPattern: claim.pattern, variables: claim.variables,
+            environmentTexts: claim.environmentTexts)
     }
 }
 
@@ -69,6 +74,8 @@ public struct Route: Sendable {
     public var numberPattern: NumberPattern
     /// The variables that the document sets for it.
     public var variables: [String: VariableValue]
+    /// Those that hold values of the environment, as they are written.
+    var environmentTexts: [String: String] = [:]
 
     /// Everything that one call needs.
     ///
@@ -141,7 +148,9 @@ extension PipelineSet {
                 let document = reader.read(root)
                 if let document { documents.append(document) }
                 crossCheck.add(reader)
-                ruleCheck.entries.append(.init(linter: linter, references: reader.references, document: document))
+                ruleCheck.entries.append(
+                    .init(
+                        linter: linter, name: reader.name?.text, references: reader.references, document: document))
             } catch {
                 linter.report(error)
             }

@@ -56,13 +56,29 @@ extension PipelineSet {
     ///   - date: When the call began.
     /// - Returns: `nil` when no pipeline has the number.
     public func decide(_ number: String, from: String = "", at date: Date) -> RouteDecision? {
-        guard var route = route(number) else { return nil }
+        decide(CallVariables(from: from, to: number), at: date)
+    }
+
+    /// The same for a call whose name is known, so that words of a rule can hold `${call.sid}`.
+    public func decide(_ call: CallVariables, at date: Date) -> RouteDecision? {
+        route(call.to).map { decide($0, call, at: date) }
+    }
+
+    /// Decides about a call that reaches a pipeline without a number of its own, beginning with that pipeline's rules.
+    ///
+    /// - Parameter call: Its called number serves only what the rules say.
+    public func decide(startingAt document: PipelineDocument, _ call: CallVariables, at date: Date) -> RouteDecision {
+        decide(Route(document: document, numberPattern: .any, variables: [:]), call, at: date)
+    }
+
+    private func decide(_ first: Route, _ call: CallVariables, at date: Date) -> RouteDecision {
+        var route = first
         var steps: [RuleStep] = []
         var asked: Set<String> = []
         while asked.count < Self.maximumRuleSteps, asked.insert(route.document.name).inserted {
-            guard let rule = route.document.firstRule(from: from, at: date, &steps) else { break }
+            guard let rule = route.document.firstRule(from: call.from, at: date, &steps) else { break }
             switch rule.outcome {
-            case .say: return .say(route.words(of: rule, CallVariables(from: from, to: number)), route, by: steps)
+            case .say: return .say(route.words(of: rule, call), route, by: steps)
             case .pipeline(let name):
                 // Loading has made sure that it is there.
                 guard let document = document(named: name) else { return .pipeline(route, by: steps) }
@@ -93,19 +109,44 @@ extension Route {
         case .literal(let text), .fromCall(let text): return text
         case .template(let template):
             let scope = ReferenceScope(call: call, variables: document.variables.merging(variables) { $1 })
-            // Loading has made sure that every variable is set.
-            return (try? template.text(in: scope)) ?? asWritten
+            // Loading has made sure that every variable is set, and that nothing is asked for that is looked up later.
+            return (try? template.text(in: scope)) ?? ""
         case nil: return asWritten
         }
     }
 
     /// The variables of a call on this route as they may be shown: the number's before the document's, secrets withheld.
+    /// Values of the environment are shown as they are written, `${env.NAME}`.
     public var shownVariables: [String: VariableValue] {
-        document.variables.merging(variables) { $1 }.withSecretsWithheld
+        let texts = document.environmentTexts.filter { variables[$0.key] == nil }
+        return document.variables.merging(variables) { $1 }
+            .shown(writtenAs: texts.merging(environmentTexts) { $1 })
+    }
+
+    /// Words of a rule as they may be shown: with ``shownVariables``.
+    func shownWords(_ asWritten: String, for call: CallVariables) -> String {
+        let values = shownVariables
+        var words = ""
+        for piece in TemplatePiece.pieces(of: asWritten) {
+            switch piece {
+            case .literal(let text): words += text
+            case .reference("call.from", _): words += call.from
+            case .reference("call.to", _): words += call.to
+            case .reference("call.sid", _): words += call.sid
+            case .reference(let name, _): words += values[name]?.description ?? "${\(name)}"
+            case .unclosed: return asWritten
+            }
+        }
+        return words
     }
 }
 
 extension [String: VariableValue] {
+    /// The same with what came from the environment as it is written, and without what is a credential.
+    func shown(writtenAs texts: [String: String]) -> Self {
+        merging(texts.mapValues { VariableValue.string($0) }) { $1 }.withSecretsWithheld
+    }
+
     /// The same without what is, by its name or its look, a credential. For everything that is shown.
     public var withSecretsWithheld: Self {
         reduce(into: [:]) { result, entry in

@@ -48,8 +48,10 @@ public struct Settings: Sendable {
     }
 
     private(set) var values: [String: Value] = [:]
-    /// The folder of the document, which relative paths start from.
+    /// The folder of the file in which they stand, which relative paths start from.
     public let directory: String
+    /// The folders of values that stand in another file: parameters of a fragment.
+    private var directories: [String: String] = [:]
     /// Whether any text in it depends on the call.
     private(set) var dependsOnCall = false
     private var watch: FieldWatch?
@@ -69,6 +71,13 @@ public struct Settings: Sendable {
             if let value = values[field.name] ?? field.defaultValue { self.values[field.name] = field.value(value) }
             if case .secret = field.kind, let secret = secrets[field.name] { self.values[field.name] = .secret(secret) }
         }
+    }
+
+    /// The folder that relative paths in one value start from.
+    public func directory(of name: String) -> String { directories[name] ?? directory }
+
+    mutating func setDirectory(of name: String, _ directory: String) {
+        if directory != self.directory { directories[name] = directory }
     }
 
     mutating func set(_ name: String, _ value: Value) {
@@ -165,6 +174,7 @@ extension Settings {
     func resolved(in scope: ReferenceScope) throws(PipelineError) -> Settings {
         guard dependsOnCall else { return self }
         var result = Settings(directory: directory)
+        result.directories = directories
         for (name, value) in values {
             if let value = try value.resolved(in: scope) { result.values[name] = value }
         }

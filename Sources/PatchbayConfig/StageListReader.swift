@@ -144,6 +144,11 @@ struct StageListReader {
         let owner = "stage \"tee\""
         linter.checkKeys(entry.members, allowed: ["type"] + Structure.tee.fields.map(\.name), owner: owner, place.path)
         guard let node = required("stages", of: entry, owner: owner, place.path) else { return .wrong }
+        if case .array(let elements) = node.content, elements.isEmpty {
+            linter.report(
+                .emptyList, node.headRange, place.path.key("stages"), "\"stages\" of a \"tee\" is empty",
+                .init("add a stage, or remove the \"tee\""))
+        }
         return branch(node, "stages", place).map { .tee($0) } ?? .wrong
     }
 
@@ -188,6 +193,13 @@ struct StageListReader {
                 "\"on\" is \(quoted(written)); it must hold a ${…} that differs from call to call, or be \"key\"")
             return .wrong
         }
+        guard cases.count <= StageVariant.limit else {
+            linter.report(
+                .limitExceeded, casesNode.headRange, place.path.key("cases"),
+                "a switch has at most \(StageVariant.limit) cases, not \(cases.count)",
+                .init("split the document, or let a setting hold the ${…}"))
+            return .wrong
+        }
         let choice = StageEntry.ValueSwitch(
             on: on, cases: stages.map { ($0.0.key, $0.1) }, otherwise: otherwise ?? nil)
         checkValues(choice, onNode, cases.map(\.label), place.path)
@@ -216,6 +228,12 @@ struct StageListReader {
         guard case .document(let scope) = linter.variables, case .template(let template) = choice.on,
             case .variable(let name)? = template.soleReference
         else {
+            // What a variable of the including document can be is known where the fragment is included.
+            if case .includer = linter.variables, case .template(let template) = choice.on,
+                case .variable? = template.soleReference
+            {
+                return
+            }
             guard choice.otherwise == nil else { return }
             linter.report(
                 .missingCase, on.range, path, "\(quoted(choice.on.asWritten)) can be anything when a call comes",
@@ -223,15 +241,16 @@ struct StageListReader {
             return
         }
         let values = scope.values(of: name)
+        let (known, named) = (Set(values), Set(choice.cases.map(\.value)))
         if choice.otherwise == nil,
-            let missing = values.first(where: { value in !choice.cases.contains { $0.value == value } })
+            let missing = values.first(where: { !named.contains($0) })
         {
             linter.report(
                 .missingCase, on.range, path,
                 "\(quoted(choice.on.asWritten)) can be \(quoted(missing)), which no case names",
                 .init("add that case, or \"otherwise\": [ … ]"))
         }
-        for label in labels where !values.contains(label.key) {
+        for label in labels where !known.contains(label.key) {
             linter.report(
                 .unreachableCase, label.keyRange, path.key("cases").key(label.key),
                 "no number of this document sets \(quoted(name)) to \(quoted(label.key))",

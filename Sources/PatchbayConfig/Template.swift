@@ -33,6 +33,12 @@ struct Template: Sendable {
         }
     }
 
+    /// The first value it holds that is looked up about the caller.
+    var contextName: String? {
+        for case .reference(.context(let name)) in parts { return name }
+        return nil
+    }
+
     /// The one reference that makes up the whole text.
     var soleReference: Reference? {
         if parts.count == 1, case .reference(let reference)? = parts.first { reference } else { nil }

@@ -29,8 +29,10 @@ public struct CallParts: Sendable {
             tapMakers.append(try component.makeTap(stage.settings))
             guard let words = component.announcement(stage.settings) else { continue }
             announcement.writeImmutableBuffer(
-                try SpeechLibrary.shared.spoken(words.speech, voice: words.voice, directory: stage.settings.directory)
-                    .audio(in: plan.agentFormat))
+                try SpeechLibrary.shared.spoken(
+                    words.speech, voice: words.voice, directory: stage.settings.directory(of: "announcement")
+                )
+                .audio(in: plan.agentFormat))
         }
         self.tapMakers = tapMakers
         self.announcement = announcement

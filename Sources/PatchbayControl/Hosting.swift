@@ -29,14 +29,11 @@ extension Switchboard {
         tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
         logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
     ) throws {
-        var rest: TwilioREST?
-        if let sid = options.twilioAccountSid, let token = options.twilioAuthToken {
-            rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
-        }
         self.init(
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
-            dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()), carrierREST: rest, logger: logger,
+            dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()),
+            carrierREST: TwilioREST(httpClient, options), logger: logger,
             observers: observers)
     }
 

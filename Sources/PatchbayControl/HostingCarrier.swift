@@ -51,12 +51,14 @@ public final class CarrierHandler: ChannelInboundHandler {
 
     /// A channel that says nothing for this long is closed.
     public static let patience = TimeAmount.seconds(5)
-    /// Bytes of messages kept while a call is being taken.
+    /// Bytes of messages kept while a call is being taken; each counts for ``messageCost`` more than it holds.
     public static let backlogLimit = 256 * 1024
+    /// What a message takes beside its bytes, so that empty ones cannot pile up.
+    static let messageCost = 64
 
     private enum State {
         case silent
-        case taking([ByteBuffer])
+        case taking([ByteBuffer], cost: Int)
         case attached(Call)
         case closed
     }
@@ -85,14 +87,15 @@ public final class CarrierHandler: ChannelInboundHandler {
         switch state {
         case .silent:
             timer?.cancel()
-            state = .taking([message])
+            state = .taking([message], cost: Self.messageCost + message.readableBytes)
             begin(message, context)
-        case .taking(var waiting):
+        case .taking(var waiting, let cost):
+            let cost = cost + Self.messageCost + message.readableBytes
+            guard cost <= Self.backlogLimit else { return refuse("the call could not be taken in time", context) }
+            // The list has one owner while it grows.
+            state = .closed
             waiting.append(message)
-            guard waiting.reduce(0, { $0 + $1.readableBytes }) <= Self.backlogLimit else {
-                return refuse("the call could not be taken in time", context)
-            }
-            state = .taking(waiting)
+            state = .taking(waiting, cost: cost)
         case .attached(let call): call.carrierReceived(message)
         case .closed: break
         }
@@ -136,7 +139,7 @@ public final class CarrierHandler: ChannelInboundHandler {
     }
 
     private func attach(_ call: Call, _ context: ChannelHandlerContext) {
-        guard case .taking(let waiting) = state else {
+        guard case .taking(let waiting, _) = state else {
             // The peer did not wait.
             Task { await call.streamLost() }
             return

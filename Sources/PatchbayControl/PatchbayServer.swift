@@ -31,13 +31,10 @@ public struct PatchbayServer: Service {
         // One media loop a process: every call is on it, so no frame ever crosses a thread.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
-        var rest: TwilioREST?
-        if let sid = options.twilioAccountSid, let token = options.twilioAuthToken {
-            rest = TwilioREST(client: httpClient, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
-        }
         switchboard = Switchboard(
             pipelines: pipelines, source: source, settings: settings, options: options,
-            mediaLoop: MediaLoop(group.next()), dialer: WebSocketAgentDialer(tls: tls), carrierREST: rest,
+            mediaLoop: MediaLoop(group.next()), dialer: WebSocketAgentDialer(tls: tls),
+            carrierREST: TwilioREST(httpClient, options),
             logger: logger, clock: clock, observers: observers)
         control = ControlServer(switchboard, group: group, started: started)
     }

@@ -64,7 +64,7 @@ extension AdminRoutes {
 }
 
 /// One finding, as `patchbay lint --format json` has it.
-struct Finding: Codable, Sendable {
+struct Finding: Encodable, Sendable {
     var file: String
     var line, column: Int
     var code, severity, message, path: String
@@ -223,7 +223,7 @@ private struct NumbersReport: Encodable {
                 numbers.append(
                     Number(
                         number: number.pattern.description, pipeline: document.name, file: document.file,
-                        variables: number.variables.withSecretsWithheld.mapValues { Value(value: $0) }))
+                        variables: number.shownVariables.mapValues { Value(value: $0) }))
             }
             start += document.numbers.count
         }

@@ -37,7 +37,9 @@ public struct PipelineSource: Sendable {
             check: { source, set in
                 var options = options
                 options.otherPipelines.formUnion(set.documents.map(\.name))
-                // A document that comes over the network may include what is included already, and read nothing else.
+                // A document that comes over the network may include what is included already, and is not told which
+                // variables are set and which files of secrets there are. Sounds that it names are opened, as components do.
+                options.checkEnvironment = false
                 options.fragments = Set(set.documents.flatMap(\.fragments)).compactMap {
                     try? SourceText.read($0).get()
                 }
@@ -154,7 +156,8 @@ public final class PipelineStore: Sendable {
         return nil
     }
 
-    /// Checks a document that is not in force, as if it stood beside those that are. Bounded by the reader's own limits.
+    /// Checks a document that is not in force, as if it stood beside those that are, or in the place of the one with its
+    /// name. Bounded by the reader's own limits.
     ///
     /// - Returns: `nil` when the host gave no means to check.
     func check(_ bytes: [UInt8]) async -> [Diagnostic]? {
@@ -163,14 +166,47 @@ public final class PipelineStore: Sendable {
         // A document that is in force under that name says where the files lie that it names; any other lies beside them.
         let folder = set.documents.first.map { $0.file.prefix(upTo: $0.file.lastIndex(of: "/") ?? $0.file.startIndex) }
         var file = folder.map { $0.isEmpty ? "document.json" : "\($0)/document.json" } ?? "document.json"
-        if let root = try? SourceText(file: file, bytes: bytes).readJSON(), case .object(let members) = root.content,
-            case .string(let name)? = members.first(where: { $0.key == "name" })?.value.content,
-            let document = set.document(named: name)
+        let root = try? SourceText(file: file, bytes: bytes).readJSON()
+        var former: PipelineDocument?
+        if case .object(let members)? = root?.content,
+            case .string(let name)? = members.first(where: { $0.key == "name" })?.value.content
         {
-            file = document.file
+            former = set.document(named: name)
         }
+        file = former?.file ?? file
         let text = SourceText(file: file, bytes: bytes)
-        return await Task(executorPreference: thread) { await source.check(text, set) }.value
+        let others = set.documents.filter { $0.name != former?.name }
+        let findings = await Task(executorPreference: thread) { await source.check(text, set) }.value
+        return findings + (root.map { Self.claimedTwice(text, $0, others) } ?? [])
+    }
+
+    /// The numbers that a document claims although one of the others has them.
+    private static func claimedTwice(
+        _ text: SourceText, _ root: JSONNode, _ others: [PipelineDocument]
+    ) -> [Diagnostic] {
+        guard case .object(let members) = root.content,
+            let numbers = members.first(where: { $0.key == "numbers" })?.value
+        else { return [] }
+        var owners: [NumberPattern: String] = [:]
+        for document in others { for number in document.numbers { owners[number.pattern] = document.name } }
+        var findings: [Diagnostic] = []
+        func check(_ number: String, _ range: Range<Int>, _ place: String) {
+            guard let pattern = NumberPattern(number), let owner = owners[pattern] else { return }
+            findings.append(
+                text.finding(
+                    .duplicateNumber, range, path: "numbers[\(place)]",
+                    "\"\(pattern)\" is claimed twice: also by pipeline \"\(owner)\", which is in force",
+                    suggestion: .init("leave it to one of them")))
+        }
+        switch numbers.content {
+        case .array(let elements):
+            for (index, element) in elements.enumerated() {
+                if case .string(let number) = element.content { check(number, element.range, "\(index)") }
+            }
+        case .object(let entries): for entry in entries { check(entry.key, entry.keyRange, "\"\(entry.key)\"") }
+        case .null, .boolean, .number, .string: break
+        }
+        return findings
     }
 
     // MARK: Changes

@@ -14,12 +14,15 @@ struct RequestOrigin: Sendable {
     var authority: String
     /// Host with port, as this request names it.
     private let host: String
+    /// Whether a page of somebody else's had a browser send it.
+    private let isCrossSite: Bool
 
     init(peer: String?, authority: String?, headers: HTTPFields, options: ServerOptions) {
         // An IPv4 peer on a dual-stack socket.
         self.peer = peer.map { $0.hasPrefix("::ffff:") ? String($0.dropFirst(7)) : $0 } ?? ""
         isForwarded = Self.forwarding.contains { headers.contains($0) }
         host = authority ?? ""
+        isCrossSite = Self.isCrossSite(headers, host: authority ?? "")
         scheme = "http"
         self.authority = authority ?? "localhost"
         if ServerOptions.isLoopback(self.peer) || options.trustedProxies.contains(self.peer) {
@@ -38,12 +41,25 @@ struct RequestOrigin: Sendable {
     }
 
     /// Only a loopback peer that speaks for itself, to a loopback name: one that forwards for somebody is not local, nor is a
-    /// browser that was tricked into resolving a stranger's name to this machine.
+    /// browser that was tricked into resolving a stranger's name to this machine, or that a stranger's page tells to ask.
     var isLocal: Bool {
         var name = host[...]
         if let port = name.lastIndex(of: ":"), !name.hasSuffix("]") { name = name[..<port] }
         let isLocalName = ServerOptions.isLoopback(String(name)) || name == "[::1]"
-        return ServerOptions.isLoopback(peer) && !isForwarded && isLocalName
+        return ServerOptions.isLoopback(peer) && !isForwarded && isLocalName && !isCrossSite
+    }
+
+    /// A POST without a body needs no leave of the server's, so a browser sends it for any page, and says for which (Fetch,
+    /// "Origin header"; Fetch Metadata, section 2.4). What is not a browser says neither.
+    private static func isCrossSite(_ headers: HTTPFields, host: String) -> Bool {
+        if let field = HTTPField.Name("Sec-Fetch-Site"), let site = headers[field],
+            site != "none", site != "same-origin"
+        {
+            return true
+        }
+        guard let field = HTTPField.Name("Origin"), let origin = headers[field] else { return false }
+        let own = host.lowercased()
+        return origin.lowercased() != "http://\(own)" && origin.lowercased() != "https://\(own)"
     }
 
     private static let forwarding = [

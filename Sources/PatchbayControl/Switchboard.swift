@@ -118,7 +118,7 @@ public final class Switchboard: Sendable {
             route.document = document
             return .pipeline(route, by: [])
         }
-        return store.current.set.decide(to, from: from, at: clock())
+        return store.current.set.decide(CallVariables(from: from, to: to, sid: callSid), at: clock())
     }
 
     /// Enters a call that a rule answered with words: it is over before it began.

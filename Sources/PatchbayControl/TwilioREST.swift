@@ -20,6 +20,12 @@ public struct TwilioREST: Sendable {
         self.authToken = authToken
     }
 
+    /// `nil` without the credentials for it.
+    init?(_ client: HTTPClient, _ options: ServerOptions) {
+        guard let sid = options.twilioAccountSid, let token = options.twilioAuthToken else { return nil }
+        self.init(client: client, baseURL: options.twilioBaseURL, accountSid: sid, authToken: token)
+    }
+
     /// Completes a call. A failure is logged and otherwise ignored: the end of the stream ends the call as well.
     func complete(callSid: String, logger: Logger) async {
         guard let sid = callSid.addingPercentEncoding(withAllowedCharacters: .alphanumerics) else { return }

@@ -36,7 +36,7 @@ public final class WireLog: Sendable {
 
     private struct State {
         var files: [WireLogFile] = []
-        var folderBytes = 0
+        var folder = WireLogFolder()
         var isScheduled = false
     }
 
@@ -58,11 +58,8 @@ public final class WireLog: Sendable {
         do {
             try files.createDirectory(
                 atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            let names = try files.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(Self.suffix) }
-            let sizes = names.compactMap { name in
-                try? files.attributesOfItem(atPath: "\(directory)/\(name)")[.size] as? Int
-            }
-            state = Mutex(State(folderBytes: sizes.reduce(0, +)))
+            _ = try files.contentsOfDirectory(atPath: directory)
+            state = Mutex(State())
         } catch {
             throw PipelineError(
                 .wireLogUnusable, "the folder of the wire log cannot be used: \(error.localizedDescription)",
@@ -115,9 +112,29 @@ public final class WireLog: Sendable {
     /// On the log's own thread only, which is why holding the lock keeps nobody waiting.
     private func work(isLast: Bool) {
         state.withLock { state in
-            for file in state.files { file.step(isLast: isLast, folderBytes: &state.folderBytes) }
+            // Counted anew for each new file: others remove old ones meanwhile.
+            if state.files.contains(where: { !$0.isOpen }) { state.folder.count(directory, limits) }
+            for file in state.files { file.step(isLast: isLast, &state.folder) }
             state.files.removeAll(where: \.isComplete)
         }
+    }
+}
+
+/// What the log knows of its folder.
+struct WireLogFolder {
+    /// What all files take.
+    var bytes = 0
+    /// Limits that were told of; a warning each is enough.
+    var reached: Set<String> = []
+
+    mutating func count(_ directory: String, _ limits: WireLog.Limits) {
+        let files = FileManager.default
+        let names = (try? files.contentsOfDirectory(atPath: directory)) ?? []
+        bytes = names.filter { $0.hasSuffix(WireLog.suffix) }.reduce(0) { sum, name in
+            sum + ((try? files.attributesOfItem(atPath: "\(directory)/\(name)")[.size] as? Int) ?? 0)
+        }
+        // There is room again: when it is used up once more, that is told once more.
+        if bytes < limits.bytesInFolder / 2 { reached.remove("bytesInFolder") }
     }
 }
 

@@ -29,19 +29,41 @@ final class WireLogFeed: WireObserver {
     private static let headerBytes = 13
     /// Room that messages leave to events.
     private static let reservedBytes = 4096
+    /// Bytes of a reason that are kept until secrets have been taken out of it; less than what is reserved.
+    static let reasonBytes = 2000
+
+    /// What met the writer.
+    private struct Aside {
+        var records = ByteBuffer()
+        /// Messages that found no room even here.
+        var dropped: Int64 = 0
+    }
 
     private struct Waiting {
         var records = ByteBuffer()
         /// Since the writer last came by.
         var dropped: Int64 = 0
+        /// Nobody writes what comes.
+        var isClosed = false
 
         mutating func add(
-            _ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, behind aside: inout ByteBuffer, room: Int
+            _ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, behind aside: inout Aside, limit: Int
         ) {
-            if aside.readableBytes > 0 {
-                records.writeBuffer(&aside)
-                aside.clear()
+            guard !isClosed else {
+                aside = Aside()
+                return
             }
+            if aside.records.readableBytes > 0 {
+                WireLogFeed.read(&aside.records) { put($0, $1, $2, limit) }
+                aside.records.clear()
+            }
+            dropped += aside.dropped
+            aside.dropped = 0
+            put(kind, nanoseconds, payload, limit)
+        }
+
+        private mutating func put(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, _ limit: Int) {
+            let room = WireLogFeed.room(for: kind, limit)
             guard records.readableBytes + WireLogFeed.headerBytes + payload.readableBytes <= room else {
                 dropped += 1
                 return
@@ -59,7 +81,7 @@ final class WireLogFeed: WireObserver {
     private let waiting = Mutex(Waiting())
     /// Records that met the writer. Only touched on the call's event loop until the log as a whole is closed, so its lock is
     /// never contended while calls run.
-    private let aside = Mutex(ByteBuffer())
+    private let aside = Mutex(Aside())
 
     init(start: MediaTime, limit: Int) {
         self.start = start
@@ -75,31 +97,44 @@ final class WireLogFeed: WireObserver {
         case .sent(.agent, let message): add(.agentSent, nanoseconds, message)
         case .dialling(let backend): add(.dialling, nanoseconds, ByteBuffer(string: backend))
         case .connected: add(.connected, nanoseconds, ByteBuffer())
-        case .unreachable(let reason): add(.unreachable, nanoseconds, ByteBuffer(string: String(reason.prefix(500))))
+        case .unreachable(let reason): add(.unreachable, nanoseconds, Self.cut(reason))
         case .closed(let peer, let code, let reason):
             var payload = ByteBuffer(integer: code ?? 0)
             payload.writeString(reason)
             add(peer == .carrier ? .carrierClosed : .agentClosed, nanoseconds, payload)
         case .ended(let reason):
-            add(.ended, nanoseconds, ByteBuffer(string: "\(reason.kind.rawValue)\n\(reason.detail.prefix(500))"))
+            add(.ended, nanoseconds, Self.cut(reason.detail, after: "\(reason.kind.rawValue)\n"))
         }
     }
 
     private func add(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) {
         aside.withLock { aside in
-            let isMessage = kind.direction != nil
-            let room = isMessage ? limit - Self.reservedBytes : limit
+            let room = Self.room(for: kind, limit)
             let size = Self.headerBytes + payload.readableBytes
             // Nothing comes after the end that could bring it along; the writer holds the lock for one exchange of buffers.
             let isTaken: Void? =
                 kind == .ended
-                ? waiting.withLock { $0.add(kind, nanoseconds, payload, behind: &aside, room: room) }
-                : waiting.withLockIfAvailable { $0.add(kind, nanoseconds, payload, behind: &aside, room: room) }
+                ? waiting.withLock { $0.add(kind, nanoseconds, payload, behind: &aside, limit: limit) }
+                : waiting.withLockIfAvailable { $0.add(kind, nanoseconds, payload, behind: &aside, limit: limit) }
             // The writer is here for an instant only, so this never grows to more than a few messages.
-            if isTaken == nil, aside.readableBytes + size <= room {
-                WireLogFeed.write(kind, nanoseconds, payload, into: &aside)
+            guard isTaken == nil else { return }
+            if aside.records.readableBytes + size <= room {
+                WireLogFeed.write(kind, nanoseconds, payload, into: &aside.records)
+            } else {
+                aside.dropped += 1
             }
         }
+    }
+
+    /// What a record may fill the queue up to.
+    private static func room(for kind: Kind, _ limit: Int) -> Int {
+        kind.direction == nil ? limit : limit - reservedBytes
+    }
+
+    private static func cut(_ reason: String, after start: String = "") -> ByteBuffer {
+        var payload = ByteBuffer(string: start)
+        payload.writeBytes(reason.utf8.prefix(reasonBytes))
+        return payload
     }
 
     private static func write(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, into records: inout ByteBuffer)
@@ -122,8 +157,22 @@ final class WireLogFeed: WireObserver {
             dropped = waiting.dropped
             waiting.dropped = 0
         }
-        if isLast { aside.withLock { _ = emptied.writeBuffer(&$0) } }
+        if isLast {
+            aside.withLock { aside in
+                emptied.writeBuffer(&aside.records)
+                dropped += aside.dropped
+                aside.dropped = 0
+            }
+        }
         return dropped
+    }
+
+    /// Keeps nothing any more: there is no file for it.
+    func close() {
+        waiting.withLock { waiting in
+            waiting.isClosed = true
+            waiting.records = ByteBuffer()
+        }
     }
 
     /// Gives every record in `records` to `body`.

@@ -30,6 +30,8 @@ struct WireLogHeader: Sendable {
 final class WireLogFile {
     /// Room kept for the last lines, which say how the call ended and that the log was cut.
     private static let reservedBytes = 1024
+    /// Characters of a reason that are written.
+    private static let reasonLength = 500
 
     private let feed: WireLogFeed
     private let header: WireLogHeader
@@ -44,7 +46,10 @@ final class WireLogFile {
     private var cutBy: String?
     private var leftOut = 0
     private var ending: String?
+    /// The time of the last record.
+    private var latest: Int64 = 0
     private(set) var isComplete = false
+    var isOpen: Bool { descriptor >= 0 }
 
     init(
         _ feed: WireLogFeed, _ header: WireLogHeader, _ redaction: WireLogRedaction, directory: String,
@@ -62,24 +67,32 @@ final class WireLogFile {
 
     /// Writes what has come since the last round.
     ///
-    /// - Parameter folderBytes: What all files of the folder take.
-    func step(isLast: Bool, folderBytes: inout Int) {
+    /// - Parameter folder: What all files of the folder take. Where there is no room, no file is made.
+    func step(isLast: Bool, _ folder: inout WireLogFolder) {
         if descriptor < 0 {
+            guard folder.bytes + header.json.utf8.count + Self.reservedBytes <= limits.bytesInFolder else {
+                cut("bytesInFolder", &folder)
+                return giveUp()
+            }
             guard open() else { return }
-            add(header.json, isMessage: false, &folderBytes)
+            add(header.json, isMessage: false, &folder)
         }
-        var dropped = feed.take(&records, isLast: isLast)
+        let lost = feed.take(&records, isLast: isLast)
+        var dropped = lost
         WireLogFeed.read(&records) { kind, nanoseconds, payload in
             if kind == .dropped { dropped += payload.getInteger(at: payload.readerIndex) ?? 0 }
-            add(line(kind, nanoseconds, payload), isMessage: kind.direction != nil, &folderBytes)
+            add(line(kind, nanoseconds, payload), isMessage: kind.direction != nil, &folder)
             if kind == .ended { ending = milliseconds(nanoseconds) }
+            latest = nanoseconds
         }
+        // Nothing has come since that found room and could say so.
+        if lost > 0 { add(line(.dropped, latest, ByteBuffer(integer: lost)), isMessage: false, &folder) }
         if dropped > 0 { Counter(label: "patchbay_wire_log_dropped_messages_total").increment(by: dropped) }
         if ending != nil || isLast {
             if let cutBy {
                 add(
                     #"{"ms":\#(ending ?? "0"),"event":"cut","limit":"\#(cutBy)","messages":\#(leftOut)}"#,
-                    isMessage: false, &folderBytes)
+                    isMessage: false, &folder)
             }
             isComplete = true
         }
@@ -100,14 +113,22 @@ final class WireLogFile {
 
     private func fail(_ what: String) {
         logger.error("the messages of a call are not written: \(path) \(what): \(String(cString: strerror(errno)))")
-        isComplete = true
+        giveUp()
     }
 
-    private func add(_ line: String, isMessage: Bool, _ folderBytes: inout Int) {
+    /// What comes from now on is not kept in memory either.
+    private func giveUp() {
+        isComplete = true
+        feed.close()
+    }
+
+    private func add(_ line: String, isMessage: Bool, _ folder: inout WireLogFolder) {
         let size = line.utf8.count + 1
         if isMessage {
-            if cutBy == nil, written + size + Self.reservedBytes > limits.bytesPerCall { cut("bytesPerCall") }
-            if cutBy == nil, folderBytes + size + Self.reservedBytes > limits.bytesInFolder { cut("bytesInFolder") }
+            if cutBy == nil, written + size + Self.reservedBytes > limits.bytesPerCall { cut("bytesPerCall", &folder) }
+            if cutBy == nil, folder.bytes + size + Self.reservedBytes > limits.bytesInFolder {
+                cut("bytesInFolder", &folder)
+            }
             guard cutBy == nil else {
                 leftOut += 1
                 return
@@ -116,12 +137,17 @@ final class WireLogFile {
         lines += line.utf8
         lines.append(UInt8(ascii: "\n"))
         written += size
-        folderBytes += size
+        folder.bytes += size
         if lines.count > 1 << 16 { flush() }
     }
 
-    private func cut(_ limit: String) {
+    private func cut(_ limit: String, _ folder: inout WireLogFolder) {
         cutBy = limit
+        if folder.reached.insert(limit).inserted {
+            logger.warning(
+                "the wire log is not complete: a limit is reached; remove old files, or log fewer calls",
+                metadata: ["limit": "\(limit)", "file": "\(path)"])
+        }
         Counter(label: "patchbay_wire_log_cut_total", dimensions: [("limit", limit)]).increment()
     }
 
@@ -153,7 +179,7 @@ final class WireLogFile {
         switch kind {
         case .dialling: return event("dialling", ("backend", quoted(payload)))
         case .connected: return event("connected")
-        case .unreachable: return event("unreachable", ("reason", quoted(payload)))
+        case .unreachable: return event("unreachable", ("reason", quoted(reason: String(buffer: payload))))
         case .carrierClosed, .agentClosed:
             let code = payload.readInteger(as: UInt16.self) ?? 0
             return event(
@@ -164,7 +190,7 @@ final class WireLogFile {
             let parts = String(buffer: payload).split(separator: "\n", maxSplits: 1)
             return event(
                 "ended", ("reason", "\"\(parts.first ?? "")\""),
-                ("detail", quoted(ByteBuffer(string: parts.dropFirst().first.map(String.init) ?? ""))))
+                ("detail", quoted(reason: parts.dropFirst().first.map(String.init) ?? "")))
         case .carrierReceived, .carrierSent, .agentReceived, .agentSent: return event("message")
         }
     }
@@ -177,6 +203,13 @@ final class WireLogFile {
 
     private func quoted(_ payload: ByteBuffer) -> String {
         VariableValue.string(redaction.text(String(buffer: payload))).json
+    }
+
+    /// Cut when secrets are out: the first part of one would be found by nobody.
+    private func quoted(reason: String) -> String {
+        let isCut = reason.utf8.count >= WireLogFeed.reasonBytes
+        let text = isCut ? redaction.text(cut: reason) : redaction.text(reason)
+        return VariableValue.string(String(text.prefix(Self.reasonLength))).json
     }
 
     /// With three places, as a JSON number.

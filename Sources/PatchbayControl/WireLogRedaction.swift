@@ -32,6 +32,21 @@ struct WireLogRedaction: Sendable {
         secrets.reduce(text) { $0.contains($1) ? $0.replacingOccurrences(of: $1, with: Self.mask) : $0 }
     }
 
+    /// The same of a text whose end was cut off, without the beginning of a secret that the cut went through.
+    func text(cut text: String) -> String {
+        var bytes = Array(text.utf8)
+        // Half a character has become a replacement character.
+        while bytes.suffix(3) == [0xEF, 0xBF, 0xBD] { bytes.removeLast(3) }
+        var tail = 0
+        for secret in secrets {
+            let secret = Array(secret.utf8)
+            var length = min(secret.count, bytes.count)
+            while length > tail, bytes.suffix(length) != secret.prefix(length) { length -= 1 }
+            tail = max(tail, length)
+        }
+        return self.text(String(decoding: bytes.dropLast(tail), as: UTF8.self))
+    }
+
     /// A message as JSON, on one line; `nil` when it is none.
     func json(_ message: ByteBuffer) -> String? {
         let source = SourceText(file: "", bytes: Array(message.readableBytesView))

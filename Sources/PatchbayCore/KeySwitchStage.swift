@@ -8,7 +8,8 @@
 /// What the other branches give out is dropped: at system frames, at their deadlines, and late results of an ``AsyncStage`` in
 /// one that is no longer chosen. So are their requests, except that ``Frame/interruptible(_:)`` holds as soon as they are
 /// chosen. What a branch has begun is ended for it when another is chosen: speech and the caller's turn that its stages marked, a
-/// barge-in that is undecided.
+/// barge-in that is undecided. Chosen again, its stages go on where they stopped: speech and a turn that they still take for open
+/// begin anew.
 ///
 /// Costs nothing per packet beyond the stages of the chosen branch; allocates nothing once it is warm.
 public struct KeySwitchStage: Processor {
@@ -67,7 +68,7 @@ public struct KeySwitchStage: Processor {
         }
         for index in branches.indices where index != chosen {
             try branches[index].send(frame, at: now)
-            forget(index)
+            forget(index, after: frame)
         }
         try branches[chosen].send(frame, at: now)
         giveOut(after: frame, into: &output)
@@ -79,7 +80,7 @@ public struct KeySwitchStage: Processor {
         self.now = now
         for index in branches.indices {
             try branches[index].deadlineReached(at: now)
-            if index == chosen { giveOut(after: nil, into: &output) } else { forget(index) }
+            if index == chosen { giveOut(after: nil, into: &output) } else { forget(index, after: nil) }
         }
     }
 
@@ -93,6 +94,7 @@ public struct KeySwitchStage: Processor {
         let isInterruptible = states[chosen].isInterruptible
         states[chosen].end(into: &output)
         chosen = next
+        states[next].begin(into: &output)
         if states[next].isInterruptible != isInterruptible {
             output.emitUpstream(.interruptible(states[next].isInterruptible))
         }
@@ -113,8 +115,9 @@ public struct KeySwitchStage: Processor {
         }
     }
 
-    private mutating func forget(_ index: Int) {
-        branches[index].takeExits { _ in }
+    private mutating func forget(_ index: Int, after frame: Frame?) {
+        // Its deadlines may end what it has open.
+        branches[index].takeExits { states[index].note($0, after: frame) }
         branches[index].takeRequests { states[index].note(request: $0) }
     }
 }
@@ -146,13 +149,17 @@ private struct BranchState {
         }
     }
 
-    /// The branch is heard no longer.
+    /// The branch is heard no longer. Its stages are not told, and go on where they stopped when it is chosen again.
     mutating func end(into output: inout FrameOutput) {
         if isSpeechOpen { output.emit(.speechStopped) }
         if isTurnOpen { output.emit(.userTurnEnded(TurnEnd(.silence))) }
         if isBargeInOpen { output.emitUpstream(.bargeIn(.dismissed)) }
-        isSpeechOpen = false
-        isTurnOpen = false
         isBargeInOpen = false
+    }
+
+    /// The branch is heard from now on: what its stages take for open is open again, so that its end has a beginning.
+    func begin(into output: inout FrameOutput) {
+        if isSpeechOpen { output.emit(.speechStarted) }
+        if isTurnOpen { output.emit(.userTurnStarted) }
     }
 }

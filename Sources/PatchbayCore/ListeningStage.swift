@@ -23,7 +23,17 @@ public struct ListeningStage: Processor {
 
     public var marksSpeech: Bool { listener.marksSpeech }
     public var deadline: MediaTime? { listener.deadline }
-    public mutating func attach(_ mailbox: StageMailbox) { listener.attach(mailbox) }
+
+    /// What comes late is freed of the copy as well: the audio itself has passed.
+    public mutating func attach(_ mailbox: StageMailbox) {
+        listener.attach(
+            StageMailbox { frames in
+                let findings = frames.filter { if case .audio = $0 { false } else { true } }
+                if !findings.isEmpty { mailbox.deliver(findings) }
+            } fail: { error in
+                mailbox.fail(error)
+            })
+    }
 
     public mutating func receive(
         _ frame: Frame, at now: MediaTime, into output: inout FrameOutput

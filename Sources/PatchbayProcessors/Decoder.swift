@@ -21,7 +21,9 @@ public struct Decoder: StageComponent {
         guard encoding == nil || encoding == input.encoding.rawValue else {
             throw FormatMismatch(
                 "takes \(encoding ?? "")",
-                remedy: "write \"encoding\": \"\(input.encoding.rawValue)\", or leave it out")
+                remedy: input.encoding == .pcm16
+                    ? "remove this decoder, or its \"encoding\""
+                    : "write \"encoding\": \"\(input.encoding.rawValue)\", or leave it out")
         }
         return input.decoded
     }

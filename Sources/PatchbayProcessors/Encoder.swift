@@ -49,7 +49,7 @@ public struct Encoder: StageComponent {
     ) throws(FormatMismatch) -> AudioFormat {
         guard input.encoding == .pcm16 else {
             // There is nothing left to do where the encoding is there already.
-            if input.encoding == encoding(settings, wanted) { return input }
+            if input.encoding == encoding(settings, wanted), isMet(settings, by: input) { return input }
             throw FormatMismatch(
                 "takes pcm16", remedy: "remove this encoder, or put a decoder before it",
                 wanted: input.decoded.nearest(takenBy: encoding(settings, wanted)))
@@ -67,7 +67,7 @@ public struct Encoder: StageComponent {
         case .g722: try input.checkRate("G.722", [16_000], channelCounts: 1...1)
         case .opus:
             try input.checkRate("Opus", AudioFormat.opusSampleRates, channelCounts: 1...2)
-            let given = settings.string("packetMs").flatMap { Double($0) }.map { Int($0 * 1000) }
+            let given = packetMicroseconds(settings)
             let following = wanted?.encoding == .opus ? wanted?.packetMicroseconds : nil
             let possible = [given, following, input.packetMicroseconds].compactMap { $0 }
             output.packetMicroseconds = possible.first(where: AudioFormat.opusPacketMicroseconds.contains) ?? 20_000
@@ -75,7 +75,19 @@ public struct Encoder: StageComponent {
         return output
     }
 
-    public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { input.encoding != .pcm16 }
+    public func isIdentity(for input: AudioFormat, settings: Settings) -> Bool {
+        input.encoding != .pcm16 && isMet(settings, by: input)
+    }
+
+    /// Whether coded audio is already all that the settings ask for. How it was coded cannot be told from it.
+    private func isMet(_ settings: Settings, by input: AudioFormat) -> Bool {
+        if let packet = packetMicroseconds(settings), packet != input.packetMicroseconds { return false }
+        return !spec.fields.contains { !["encoding", "packetMs"].contains($0.name) && settings.has($0.name) }
+    }
+
+    private func packetMicroseconds(_ settings: Settings) -> Int? {
+        settings.string("packetMs").flatMap { Double($0) }.map { Int($0 * 1000) }
+    }
 
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let encoding = encoding(settings, nil)

@@ -68,7 +68,7 @@ public struct Mixer: StageComponent {
     }
 
     private func path(_ settings: Settings) -> String? {
-        settings.string("sound").map { $0.hasPrefix("/") ? $0 : "\(settings.directory)/\($0)" }
+        settings.string("sound").map { $0.hasPrefix("/") ? $0 : "\(settings.directory(of: "sound"))/\($0)" }
     }
 }
 

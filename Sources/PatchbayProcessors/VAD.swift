@@ -216,7 +216,7 @@ public struct VAD: StageComponent {
 
     private func modelPath(_ settings: Settings) -> String {
         guard let path = settings.string("model") else { return SileroModel.defaultPath }
-        return path.hasPrefix("/") ? path : "\(settings.directory)/\(path)"
+        return path.hasPrefix("/") ? path : "\(settings.directory(of: "model"))/\(path)"
     }
 }
 

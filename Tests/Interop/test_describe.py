@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import wave
 import xml.etree.ElementTree
 
 import pytest
@@ -56,6 +57,12 @@ def test_a_sound_that_is_needed_is_provided(tmp_path):
     (["schema", "--for", "nothing"], "--for"),
     (["route", "+15550100002", "--at", "yesterday"], "2026-12-24T18:00"),
     (["graph", "--format", "png"], "--format"),
+    (["create", "--name", "bad name!"], "1 to 64 letters"),
+    (["create", "echo", "--output", "b.test.json"], "no name for a pipeline"),
+    (["create", "echo", "--output", "x.fragment.json"], "no name for a pipeline"),
+    (["create", "echo", "--output", "server.json"], "no name for a pipeline"),
+    (["create", "echo", "--output", ".json"], "ends in .json"),
+    (["create", "test", "--output", "b.json"], "ends in .test.json"),
 ])
 def test_what_is_unknown_is_a_usage_error(arguments, words):
     result = run(*arguments)
@@ -96,6 +103,36 @@ def test_rules_decide_about_a_dry_run(tmp_path):
     assert hidden["say"].startswith("Please call again")
     opened = json.loads(run(*route, "--at", "2026-12-21T10:00+01:00").stdout)
     assert opened["stages"] and len(opened["rules"]) == 2
+
+
+def test_a_dry_run_does_without_the_environment(tmp_path):
+    (tmp_path / "a.json").write_text(
+        '{"name": "a", "numbers": ["+15550100001"], "transport": "twilio", "stages": '
+        '[{"type": "elevenlabs", "agentId": "x", "apiKey": {"env": "NO_SUCH_KEY"}}]}')
+    result = run("route", "+15550100001", "--pipelines", tmp_path)
+    assert result.returncode == 0 and "elevenlabs" in result.stdout, result
+
+
+def test_a_run_asks_the_rules(tmp_path):
+    with wave.open(str(tmp_path / "in.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000))
+    (tmp_path / "c.json").write_text(
+        '{"name": "c", "numbers": ["+4930*"], "transport": "twilio", "stages": ["echo"], "when": ['
+        '{"callers": ["+1666*"], "say": "No."}, '
+        '{"outside": {"timeZone": "UTC", "wednesday": ["09:00-17:00"]}, "say": "Closed."}]}')
+    command = ["run", tmp_path / "c.json", "--input", tmp_path / "in.wav"]
+    for more in (["--at", "2026-12-23T20:00+00:00"], ["--number", "+493012345", "--at", "2026-12-23T20:00+00:00"]):
+        result = run(*command, *more)
+        assert result.returncode == 0 and "Closed." in result.stdout and "c when[1] holds" in result.stderr, result
+    result = run(*command, "--from", "+16661234567", "--format", "json")
+    assert json.loads(result.stdout) == {"said": "No."}
+    result = run(*command, "--at", "2026-12-23T10:00+00:00")
+    assert result.returncode == 0 and "Closed." not in result.stdout, result
+    (tmp_path / "c.json").write_text((tmp_path / "c.json").read_text().replace('"numbers": ["+4930*"], ', ""))
+    assert "its rules are not asked" in run(*command).stderr
 
 
 def test_pages_and_lists_are_json_too():

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 
-from conftest import BINARY
+from conftest import BINARY, Process
 from phone import call, webhook
 
 
@@ -149,6 +149,48 @@ def test_watching_follows_the_fragments_that_are_included(serve, tmp_path):
     wait("its end", lambda: "lastError" in pipelines(server))
 
 
+def test_watching_sees_the_repair_of_a_fragment_that_was_never_in_force(serve, tmp_path):
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "part.json").write_text('{"stages": ["dekoder"]}')
+    server = serve(echo("one"), arguments=["--watch"])
+    replace(tmp_path / "0.json", echo("two").replace(
+        '["echo"]', '[{"type": "include", "file": "%s"}, "echo", "encoder"]' % (elsewhere / "part.json")))
+    wait("the refusal", lambda: "lastError" in pipelines(server))
+    replace(elsewhere / "part.json", '{"stages": ["decoder"]}')
+    wait("the repair", lambda: pipelines(server)["revision"] == 2)
+    assert description(server) == "two" and "lastError" not in pipelines(server)
+
+
+def test_watching_follows_a_folder_that_is_a_link(serve, tmp_path):
+    common = tmp_path.parent / f"{tmp_path.name}-common"
+    common.mkdir()
+    (common / "part.json").write_text('{"stages": ["decoder"]}')
+    (tmp_path / "shared").symlink_to(common)
+    server = serve(echo("one").replace(
+        '["echo"]', '[{"type": "include", "file": "shared/part.json"}, "echo", "encoder"]'), arguments=["--watch"])
+    replace(common / "part.json", '{"stages": ["decoder", "vad"]}')
+    wait("the fragment", lambda: pipelines(server)["revision"] == 2)
+
+
+def test_watching_a_file_of_this_folder_follows_fragments_with_whole_paths(tmp_path, monkeypatch):
+    common = tmp_path / "common"
+    folder = tmp_path / "here"
+    for each in (common, folder):
+        each.mkdir()
+    (common / "part.json").write_text('{"stages": ["decoder"]}')
+    (folder / "a.json").write_text(echo("one").replace(
+        '["echo"]', '[{"type": "include", "file": "%s"}, "echo", "encoder"]' % (common / "part.json")))
+    monkeypatch.setattr("conftest.BINARY", os.path.abspath(BINARY))
+    monkeypatch.chdir(folder)
+    server = Process(["serve", "a.json", "--port", "0", "--drain-timeout", "1", "--watch"])
+    try:
+        replace(common / "part.json", '{"stages": ["decoder", "vad"]}')
+        wait("the fragment", lambda: pipelines(server)["revision"] == 2)
+    finally:
+        server.stop()
+
+
 def test_the_command_reloads_and_goes_back(serve, tmp_path):
     server = serve(echo("one"))
     result = reload(server)
@@ -180,6 +222,10 @@ def test_the_command_says_what_is_in_its_way(serve, tmp_path):
         [BINARY, "reload", "--server", "http://127.0.0.1:9"], capture_output=True, text=True, timeout=30)
     assert nobody.returncode == 1 and "could not be asked" in nobody.stderr
     assert subprocess.run([BINARY, "reload", "--server", "127.0.0.1"], capture_output=True, timeout=30).returncode == 64
+    for command in (["reload"], ["lint"], ["call", "--to", "+15550100002"]):
+        result = subprocess.run(
+            [BINARY, *command, "--env-file", "/nowhere/settings"], capture_output=True, text=True, timeout=30)
+        assert result.returncode == 64 and "/nowhere/settings" in result.stderr, (command, result)
     # As a proxy would ask for somebody else.
     for token, status in ((None, 401), ("wrong", 401), ("letmein-0123456789", 200)):
         headers = {"X-Forwarded-For": "203.0.113.9"}

@@ -44,6 +44,22 @@ def test_exit_codes(tmp_path):
     assert wrong.returncode == 78 and "echo.test.json:1:51: error[not-allowed]" in wrong.stderr
     assert patchbay("test", "--output", "x.test.json").returncode == 64
     assert patchbay("test", tmp_path / "nowhere").returncode == 78
+    (tmp_path / "empty").mkdir()
+    assert patchbay("test", tmp_path / "empty").returncode == 1
+    assert patchbay("test", tmp_path, "--filter", "nosuch").returncode == 78
+    test.write_text('{"tests": [{"name": "fine", "expect": [{"backend": "echo"}]}]}')
+    assert patchbay("test", test).returncode == 0
+    assert patchbay("test", test, "--filter", "nosuch").returncode == 1
+
+
+def test_findings_of_a_folder_are_told_once(tmp_path):
+    (tmp_path / "echo.json").write_text(
+        '{"name": "echo", "numbers": ["*"], "transport": "twilio", "stages": ["echo", "nosuch"]}')
+    for name in ["echo", "other"]:
+        (tmp_path / f"{name}.test.json").write_text(
+            '{"pipeline": "echo.json", "tests": [{"name": "one", "expect": [{"backend": "echo"}]}]}')
+    found = patchbay("test", tmp_path)
+    assert found.returncode == 78 and found.stderr.count("error[unknown-type]") == 1, found.stderr
 
 
 def test_a_real_call_becomes_a_test(simulator, serve, tmp_path):
@@ -67,6 +83,19 @@ def test_a_real_call_becomes_a_test(simulator, serve, tmp_path):
     assert recorded.returncode == 0, recorded.stdout + recorded.stderr
     again = patchbay("test", tmp_path)
     assert again.returncode == 0 and "✓ goes as the recorded call did" in again.stdout
+
+    # Nothing that somebody may have worked on is replaced unasked.
+    written = sorted(tmp_path.glob("recorded.*"))
+    assert len(written) == 3
+    for kept in written:
+        for file in written:
+            file.unlink(missing_ok=True)
+        kept.write_text("by hand")
+        refused = patchbay("test", "--record", log, "--output", tmp_path / "recorded.test.json")
+        assert refused.returncode == 1 and "--force" in refused.stderr and kept.read_text() == "by hand"
+        assert sorted(tmp_path.glob("recorded.*")) == [kept]
+    forced = patchbay("test", "--record", log, "--output", tmp_path / "recorded.test.json", "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
 
     # The pipeline is another now: nobody hears the agent any more.
     (tmp_path / "0.json").write_text(DESK.format(more=', {"type": "gain", "gainDb": -50}'))

@@ -128,10 +128,10 @@ def test_golden_documents(stem, kind, text, codes):
         assert not errors, [f"{error.json_path}: {error.message}" for error in errors]
 
 
-@pytest.mark.parametrize("path", sorted(pathlib.Path("Pipelines").glob("*.json")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(path for path in pathlib.Path("Pipelines").glob("*.json") if not path.name.endswith(".test.json")),
+    ids=str)
 def test_shipped_documents_are_accepted(path):
-    if path.name.endswith(".test.json"):
-        return
     kind = "server" if path.name == "server.json" else "fragment" if path.name.endswith(".fragment.json") else "pipeline"
     Draft202012Validator(printed(kind)).validate(json.loads(path.read_text()))
 

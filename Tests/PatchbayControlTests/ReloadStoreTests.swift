@@ -193,6 +193,17 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
         #expect(niceness.withLock { $0 } == [10, 10])
     }
 
+    @Test func aDocumentOfAStrangerIsNotToldWhatTheMachineHas() async throws {
+        let source = PipelineSource.files([], registry: try .standard()) { [:] }
+        let set = try ShelfOfDocuments(echo("a")).set()
+        for secret in [#"{"file": "/etc/passwd"}"#, #"{"file": "/nowhere/at-all"}"#, #"{"env": "NOT_SET"}"#] {
+            let agent = #"{"type": "elevenlabs", "agentId": "a", "apiKey": \#(secret)}"#
+            let document = echo("b", number: "+15550100002").replacing(#""echo""#, with: agent)
+            let findings = await source.check(SourceText(file: "b.json", document), set)
+            #expect(findings.isEmpty, "\(findings.rendered())")
+        }
+    }
+
     @Test func filesAreReadWithTheEnvironmentOfThatMoment() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("patchbay-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -171,8 +171,13 @@ import Testing
                 let findings = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [[String: Any]]
                 return try #require(findings).map { "\($0["file"] ?? "") \($0["code"] ?? "")" }
             }
-            #expect(try await lint(echo("new")) == [])
-            let rule = echo("new").replacing(#""transport""#, with: #""when": [{"pipeline": "night"}], "transport""#)
+            let free = echo("new", number: "+15550100003")
+            #expect(try await lint(free) == [])
+            #expect(try await lint(echo("new")) == ["Pipelines/document.json duplicate-number"], "desk has it")
+            #expect(try await lint(echo("desk")) == [], "it would take its own place")
+            let keyed = free.replacing(#"["+15550100003"]"#, with: #"{"+15550100003": {}, "+15550100002": {}}"#)
+            #expect(try await lint(keyed) == ["Pipelines/document.json duplicate-number"], "night has it")
+            let rule = free.replacing(#""transport""#, with: #""when": [{"pipeline": "night"}], "transport""#)
             #expect(try await lint(rule) == [], "the pipelines in force can be led to")
             #expect(
                 try await lint(rule.replacing("night", with: "nigth")) == ["Pipelines/document.json unknown-pipeline"])
@@ -181,7 +186,7 @@ import Testing
             #expect(try await lint("") == ["Pipelines/document.json syntax"])
             let key = #"{"type": "elevenlabs", "agentId": "a", "apiKey": "sk-live-0123456789"}"#
             #expect(
-                try await lint(echo("new").replacing(#""echo""#, with: key)) == ["Pipelines/document.json plain-secret"]
+                try await lint(free.replacing(#""echo""#, with: key)) == ["Pipelines/document.json plain-secret"]
             )
             let deep = String(repeating: "[", count: 100_000)
             #expect(try await lint(deep) == ["Pipelines/document.json limit-exceeded"])
@@ -208,6 +213,29 @@ import Testing
             #expect(try await server.get("/numbers", headers: forwarded).status == 200, "it was made public")
             let token = forwarded + [("Authorization", "Bearer letmein")]
             #expect(try await server.post("/admin/pipelines/reload", headers: token).json["revision"] as? Int == 2)
+        }
+    }
+
+    @Test func aPageOfAnotherOriginMovesNothing() async throws {
+        let shelf = ShelfOfDocuments(echo("desk", "two"))
+        try await TestServer.run(echo("desk", "one"), source: shelf.source) { (server: TestServer) async throws in
+            _ = try await server.webhook("/twilio/voice", form("CA1"))
+            let paths = ["/pipelines/reload", "/pipelines/rollback", "/calls/CA1/hangup"]
+            let strangers = [
+                ("Origin", "http://evil.example"), ("Origin", "null"), ("Origin", "http://127.0.0.1:1"),
+                ("Origin", "\(server.origin).evil.example"), ("Sec-Fetch-Site", "cross-site"),
+                ("Sec-Fetch-Site", "same-site"),
+            ]
+            for path in paths {
+                for header in strangers {
+                    #expect(try await server.post(path, headers: [header]).status == 403, "\(path) \(header)")
+                }
+            }
+            #expect(try await server.get("/pipelines").json["revision"] as? Int == 1)
+            #expect(try await server.get("/calls").json["active"] as? Int == 1)
+            let own = [("Origin", server.origin), ("Sec-Fetch-Site", "same-origin")]
+            for path in paths { #expect(try await server.post(path, headers: own).status == 200, "\(path)") }
+            #expect(try await server.get("/pipelines", headers: [("Sec-Fetch-Site", "none")]).status == 200)
         }
     }
 

@@ -164,6 +164,16 @@ import Testing
         #expect(harness.takeUpstream().words == ["dismissed"])
     }
 
+    @Test func whatABranchStillTakesForOpenBeginsAgain() throws {
+        var harness = harness(["1": [Marker()], "2": []])
+        _ = try harness.push(.dtmf("1"))
+        for words in ["speech", "turn"] { _ = try harness.push(text(words)) }
+        #expect(try harness.push(.dtmf("2")).words == ["silence", "turn over", "key 2"])
+        #expect(try harness.push(.dtmf("1")).words == ["speech", "turn", "key 1"])
+        #expect(try harness.push(text("silence")).words.contains("silence"), "its end has a beginning")
+        #expect(try harness.push(.dtmf("2")).words == ["turn over", "key 2"])
+    }
+
     @Test func whatOthersBeganIsTheirs() throws {
         var harness = harness(["1": []], otherwise: [Marker()])
         _ = try harness.push(.speechStarted)

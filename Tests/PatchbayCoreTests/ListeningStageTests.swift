@@ -52,6 +52,30 @@ struct ListeningStageTests {
         #expect(silence.count == 1)
     }
 
+    /// Gives its results later.
+    struct Late: Processor {
+        let door: Patient.Door
+        mutating func attach(_ mailbox: StageMailbox) { door.open(mailbox) }
+        mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) {}
+    }
+
+    @Test("What comes later holds no copy of the audio, and errors come through")
+    func late() throws {
+        let door = Patient.Door(), notes = Notes()
+        var stage = try ListeningStage(Late(door: door), hearing: .pcm(16_000), of: .telephony)
+        stage.attach(
+            StageMailbox { frames in
+                for frame in frames { if case .audio = frame { notes.add("audio") } else { notes.add("finding") } }
+            } fail: {
+                notes.add("\($0.message)")
+            })
+        let copy = Frame.audio(AudioFrame(ByteBuffer(repeating: 0, count: 640), format: .pcm(16_000)))
+        door.deliver([copy])
+        door.deliver([.speechStarted, copy])
+        door.fail(PipelineError(.stageFailed, "gone"))
+        #expect(notes.lines == ["finding", "gone"])
+    }
+
     @Test("Other frames go through the listener, and so do its requests")
     func others() throws {
         var stage = ProcessorHarness(try ListeningStage(Listener(), hearing: .pcm(16_000), of: .telephony))

@@ -70,6 +70,29 @@ import Testing
             (first.processor.delay + second.processor.delay).nanoseconds == Int64(delay) * 1_000_000_000 / Int64(rate))
     }
 
+    @Test func anEncoderWithMoreToDoThanTheEncodingIsNoIdentity() throws {
+        let opus = AudioFormat(.opus, sampleRate: 16_000)
+        for (values, isIdentity) in [
+            ([:], true), (["packetMs": "20"], true), (["packetMs": "40"], false), (["bitrate": 6000], false),
+            (["dtx": true], false),
+        ] as [([String: VariableValue], Bool)] {
+            let settings = settings(Encoder(), values.merging(["encoding": "opus"]) { $1 })
+            #expect(Encoder().isIdentity(for: opus, settings: settings) == isIdentity, "\(values)")
+            do {
+                #expect(try Encoder().output(for: opus, settings: settings) == opus && isIdentity, "\(values)")
+            } catch {
+                #expect(!isIdentity && error.wanted == .pcm(16_000), "\(values)")
+            }
+        }
+    }
+
+    @Test func aDecoderAdvisesOnlyWhatItTakes() {
+        let error = #expect(throws: FormatMismatch.self) {
+            try Decoder().output(for: .pcm(8000), settings: settings(Decoder(), ["encoding": "mulaw"]))
+        }
+        #expect(error?.remedy.contains("pcm16") == false)
+    }
+
     @Test func opusPacketsFillAcrossFrames() throws {
         let values: [String: VariableValue] = [
             "encoding": "opus", "packetMs": "60", "bitrate": 16_000, "complexity": 0,

@@ -11,6 +11,8 @@ import Testing
         let stages: [String: String] = [
             "keys": #"{"type": "recorder", "path": "${call.sid}.wav", "pauseKey": "*", "resumeKey": "*"}"#,
             "recorder": #"{"type": "recorder", "path": "${call.sid}.wav"}"#,
+            "branch":
+                #"{"type": "switch", "on": "key", "cases": {"1": [{"type": "recorder", "path": "${call.sid}.wav"}]}}"#,
             "detect": #""dtmf""#, "generate": #"{"type": "dtmf", "mode": "generate"}"#,
             "mute": #"{"type": "mute", "muteKey": "*", "unmuteKey": "*"}"#, "silence": #""mute""#,
             "mixer": #"{"type": "mixer", "sound": "${context.sound}"}"#, "|": #""echo""#,
@@ -38,7 +40,8 @@ import Testing
     @Test(arguments: [
         ("turns |", "error misplaced-stage"), ("turns vad |", "error misplaced-stage"),
         ("| vad turns", "error misplaced-stage"), ("keys detect |", "warning misplaced-stage"),
-        ("| keys", "error misplaced-stage"), ("| detect", "error misplaced-stage"),
+        ("| keys", "error misplaced-stage"), ("branch |", "error misplaced-stage"),
+        ("| detect", "error misplaced-stage"),
         ("generate |", "error misplaced-stage"), ("| mute", "warning misplaced-stage"),
         ("mixer |", "error misplaced-stage"),
         // One mistake, one finding: the stage that is not known may well be the one that is needed.

@@ -93,6 +93,80 @@ struct RecordedCallTests {
         #expect(changed.text().split(separator: "\n").contains { $0.contains("expect 2") && $0.contains("[") })
     }
 
+    private static let dialling = "{\"ms\": 1, \"event\": \"dialling\", \"backend\": \"elevenlabs\"}"
+
+    /// Lines that nobody but a damaged disk or an attacker writes.
+    @Test(arguments: [
+        #"{"ms": 1e30, "event": "ended"}"#, #"{"ms": 9223372036854, "event": "ended"}"#,
+        #"{"ms": -1, "event": "ended"}"#, #"{"ms": "5", "event": "ended"}"#,
+        #"{"ms": 86400001, "direction": "agent>"}"#,
+        #"{"ms": 2, "event": "closed", "peer": "agent", "code": 1e30}"#,
+        #"{"ms": 2, "event": "closed", "peer": "agent", "code": -1}"#,
+        #"{"ms": 2, "event": "dropped", "messages": 1e300}"#,
+    ])
+    func numbersOutOfBoundsAreRefusedWithTheirLine(line: String) throws {
+        let folder = try ScenarioFolder()
+        try folder.write("{\"wireLog\": 1}\n\(Self.dialling)\n\(line)\n", to: "x.wire.jsonl")
+        let fault = #expect(throws: Diagnostic.self) { try RecordedCall(path: "\(folder.path)/x.wire.jsonl") }
+        #expect(fault?.line == 3 && fault?.code == .outOfRange, "\(fault?.description ?? "")")
+    }
+
+    private func log(_ folder: ScenarioFolder, _ lines: [String]) throws -> RecordedCall {
+        let start = """
+            {"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1",\
+            "streamSid":"MZ1","callSid":"CA1",\
+            "tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}
+            """
+        let all = ["{\"wireLog\": 1}", "{\"ms\": 10, \"direction\": \"carrier>\", \"message\": \(start)}"] + lines
+        try folder.write(all.joined(separator: "\n") + "\n", to: "x.wire.jsonl")
+        return try RecordedCall(path: "\(folder.path)/x.wire.jsonl")
+    }
+
+    @Test func aTimeThatTheCallNeverReachedMakesNoSilenceOfItsLength() throws {
+        let folder = try ScenarioFolder()
+        let payload = Data(repeating: 0xFF, count: 160).base64EncodedString()
+        let call = try log(
+            folder,
+            ["0", "20", "86400000", "9000000000000000000", "-5", "60"].enumerated().map { index, timestamp in
+                """
+                {"ms": \(30 + 20 * index), "direction": "carrier>", "message": {"event":"media","sequenceNumber":"2",\
+                "streamSid":"MZ1","media":{"track":"inbound","chunk":"1","timestamp":"\(timestamp)","payload":"\(payload)"}}}
+                """
+            })
+        _ = try ScenarioRecorder(call).write(to: "\(folder.path)/desk.test.json", pipeline: "\(folder.path)/desk.json")
+        let sound = try WAVFile(path: "\(folder.path)/desk.caller.wav")
+        #expect((480...960).contains(sound.samples().count), "\(sound.samples().count) samples")
+    }
+
+    @Test func aCallOfMoreThanAnHourIsNoTest() throws {
+        let call = try log(try ScenarioFolder(), [#"{"ms": 4000000, "event": "ended", "reason": "callerHungUp"}"#])
+        let fault = #expect(throws: Diagnostic.self) { try ScenarioRecorder(call) }
+        #expect(fault?.code == .outOfRange)
+    }
+
+    @Test func nothingIsReplacedUnasked() throws {
+        let folder = try ScenarioFolder()
+        let recorder = try ScenarioRecorder(
+            try log(
+                folder,
+                [Self.dialling, #"{"ms": 20, "direction": "agent>", "text": "no object"}"#]))
+        let names = ["desk.test.json", "desk.caller.wav", "desk.agent.jsonl"]
+        func write(overwrites: Bool = false) throws -> [String] {
+            try recorder.write(
+                to: "\(folder.path)/desk.test.json", pipeline: "\(folder.path)/desk.json", overwrites: overwrites)
+        }
+        for kept in names {
+            try folder.write("by hand", to: kept)
+            let fault = #expect(throws: Diagnostic.self) { try write() }
+            #expect(fault?.file == "\(folder.path)/\(kept)")
+            #expect(try Set(folder.files()).intersection(names) == [kept])
+            #expect(try String(contentsOfFile: "\(folder.path)/\(kept)", encoding: .utf8) == "by hand")
+            try FileManager.default.removeItem(atPath: "\(folder.path)/\(kept)")
+        }
+        #expect(try write().count == 3)
+        #expect(try write(overwrites: true).count == 3)
+    }
+
     @Test func whatIsNoLogIsRefusedWithItsLine() throws {
         let folder = try ScenarioFolder()
         for (text, line, code) in [

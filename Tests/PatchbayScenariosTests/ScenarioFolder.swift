@@ -47,7 +47,8 @@ final class ScenarioFolder {
     /// Runs what is in the folder.
     func runAll(filter: String = "") throws -> [ScenarioResult] {
         let (file, diagnostics) = ScenarioFile.load(path: "\(path)/desk.test.json")
-        let (results, faults) = ScenarioRunner(registry: registry).run(
+        var runner = ScenarioRunner(registry: registry)
+        let (results, faults) = runner.run(
             try #require(file, "\(diagnostics.rendered())"), filter: filter)
         #expect(faults.isEmpty, "\(faults.rendered())")
         return results

@@ -1,3 +1,4 @@
+import Foundation
 import Patchbay
 import PatchbayScenarios
 import Testing
@@ -122,5 +123,84 @@ struct ScenarioRunTests {
             #"\#(open), "from": "+49301234", "expect": [{"said": "Not you"}, {"ends": "answeredByRule"}, {"pipeline": "desk"}]"#
         )
         #expect(said.met == [true, true, false] && said.seen(2) == #"a rule said "Not you.""#, "\(said.text())")
+    }
+
+    @Test func withoutANumberTheCallGoesTheWayOfTheFirstClaim() throws {
+        let folder = try ScenarioFolder(
+            """
+            {"name": "desk", "numbers": {"+4930*": {"greet": "Berlin"}}, "variables": {"greet": "nobody"},
+             "transport": "twilio", "stages": ["echo"], "when": [{"callers": ["+1555*"], "say": "Not you, ${greet}."}]}
+            """)
+        // The digits that are tried first belong to another pipeline.
+        try folder.write(
+            #"{"name": "other", "numbers": ["+49309*", "*"], "transport": "twilio", "stages": ["echo"]}"#,
+            to: "other.json")
+        let said = try folder.run(#""from": "+15550100009", "expect": [{"said": "Not you, Berlin."}]"#)
+        #expect(said.isPassed, "\(said.text())")
+        #expect(try folder.run(#""from": "+445550100", "expect": [{"pipeline": "desk"}]"#).isPassed)
+    }
+
+    @Test func aPipelineWithoutNumbersIsAskedForItsRules() throws {
+        let folder = try ScenarioFolder(
+            """
+            {"name": "desk", "transport": "twilio", "stages": ["echo"],
+             "when": [{"callers": ["+1555*"], "say": "Closed now."}]}
+            """)
+        try folder.write(
+            #"{"name": "other", "numbers": ["*"], "transport": "twilio", "stages": ["echo"]}"#, to: "other.json")
+        let said = try folder.run(#""from": "+15550100009", "expect": [{"said": "Closed now."}]"#)
+        #expect(said.isPassed, "\(said.text())")
+        #expect(
+            try folder.run(#""from": "+445550100", "expect": [{"pipeline": "desk"}, {"backend": "echo"}]"#).isPassed)
+    }
+
+    @Test func aWindowInWhichNothingCouldHappenIsAFailure() throws {
+        let result = try ScenarioFolder().run(
+            """
+            "caller": [{"atMs": 400, "as": "first", "tone": {"frequencyHz": 440, "durationMs": 300}},
+                       {"atMs": 1600, "as": "second", "tone": {"frequencyHz": 440, "durationMs": 300}}],
+            "expect": [
+              {"agent": "silent", "after": "second begins", "before": "agent stops"},
+              {"agent": "speaks", "times": 0, "after": "second begins", "before": "agent stops"},
+              {"agent": "silent", "after": "second begins", "before": "agent stops 1"},
+              {"toneHz": 880, "times": 0, "after": "second begins", "before": "agent stops 1"},
+              {"agent": "silent", "after": "second ends", "fromMs": 100, "before": "agent speaks"},
+              {"agent": "silent", "fromMs": 600000, "withinMs": 700000},
+              {"toneHz": 880, "times": 0, "after": "call ends"},
+              {"agent": "silent", "after": "first ends", "fromMs": 100, "before": "agent speaks"},
+              {"ends": "callerHungUp", "after": "call ends"}]
+            """)
+        #expect(result.met == [Bool](repeating: false, count: 7) + [true, true], "\(result.text())")
+        #expect(result.seen(0).hasPrefix("heard from 1.62 s"))
+        #expect(result.seen(2).hasPrefix(#"the window is empty: it begins at 1.60 s, "agent stops 1" was at"#))
+        #expect(result.seen(4).hasPrefix(#""agent speaks" never happened after 2.00 s"#))
+        #expect(result.seen(5).hasPrefix("the window is empty: it begins at 600.00 s, the call ended at"))
+    }
+
+    @Test func theBeginningAndTheEndOfANamedStepCanBeWaitedFor() throws {
+        let result = try ScenarioFolder().run(
+            """
+            "limitMs": 6000, "caller": [
+              {"atMs": 200, "as": "a", "tone": {"frequencyHz": 440, "durationMs": 2000}},
+              {"after": "a begins", "plusMs": 300, "as": "b", "tone": {"frequencyHz": 880, "durationMs": 200}},
+              {"after": "b ends", "plusMs": 100, "press": "1"}, {"after": "a ends", "plusMs": 1000, "hangUp": true}],
+            "expect": [{"toneHz": 880, "fromMs": 500, "withinMs": 640}, {"toneHz": 440, "fromMs": 700, "times": 0},
+              {"ends": "callerHungUp", "fromMs": 1480, "withinMs": 1540}]
+            """)
+        #expect(result.isPassed, "\(result.text())")
+        let pressed = result.trace.entries.first { $0.event == .keyPressed }?.time.milliseconds ?? 0
+        #expect((800...820).contains(pressed), "pressed at \(pressed) ms")
+    }
+
+    @Test func aFolderIsReadOnceForAllItsTests() throws {
+        let folder = try ScenarioFolder()
+        try folder.write(#"{"tests": [{"name": "one", "expect": [{"backend": "echo"}]}]}"#, to: "desk.test.json")
+        let file = try #require(ScenarioFile.load(path: "\(folder.path)/desk.test.json").file)
+        var runner = ScenarioRunner(registry: try .standard())
+        #expect(runner.run(file).results.count == 1)
+        try FileManager.default.removeItem(atPath: "\(folder.path)/desk.json")
+        #expect(runner.run(file).results.count == 1)
+        var another = ScenarioRunner(registry: try .standard())
+        #expect(another.run(file).diagnostics.hasErrors)
     }
 }

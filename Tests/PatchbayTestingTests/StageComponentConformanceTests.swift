@@ -1,3 +1,4 @@
+import NIOCore
 import PatchbayAudio
 import PatchbayConfig
 import PatchbayCore
@@ -23,9 +24,12 @@ import Testing
         var marksSpeech = false
         var saidDelay = TimeSpan.zero
         var cannotBeMade = false
+        var onlyListens = false
+        var silences = false
         var problem: SettingsProblem?
 
         func problems(in settings: Settings) -> [SettingsProblem] { problem.map { [$0] } ?? [] }
+        func listensOnly(_ settings: Settings) -> Bool { onlyListens }
         func isIdentity(for input: AudioFormat, settings: Settings) -> Bool { isSaidToBeIdentity }
         func delay(taking input: AudioFormat, giving output: AudioFormat, settings: Settings) -> TimeSpan { saidDelay }
 
@@ -36,14 +40,19 @@ import Testing
 
         func makeProcessor(taking input: AudioFormat, settings: Settings) throws(PipelineError) -> any Processor {
             if cannotBeMade { throw PipelineError(.stageFailed, "out of order") }
-            return Relabel(format: processorGives ?? gives)
+            return Relabel(format: processorGives ?? gives, silences: silences)
         }
 
         private struct Relabel: Processor {
             let format: AudioFormat?
+            let silences: Bool
             mutating func receive(
                 _ frame: Frame, at now: MediaTime, into output: inout FrameOutput
             ) throws(PipelineError) {
+                if silences, case .audio(var audio) = frame {
+                    audio.payload = ByteBuffer(repeating: 0, count: audio.payload.readableBytes)
+                    return output.emit(.audio(audio))
+                }
                 guard case .audio(var audio) = frame, let format else { return output.emit(frame) }
                 audio.format = format
                 output.emit(.audio(audio))
@@ -77,6 +86,11 @@ import Testing
                 $0.gives = AudioFormat(.mulaw, sampleRate: 11025)
                 $0.isSaidToBeIdentity = false
             } == [])
+        #expect(rules { $0.onlyListens = true } == [])
+        #expect(
+            rules {
+                ($0.onlyListens, $0.silences, $0.isSaidToBeIdentity) = (true, true, false)
+            } == [.listening])
         #expect(rules { $0.problem = SettingsProblem(.outOfRange, "no") } == [.settings])
     }
 

@@ -23,7 +23,12 @@ import Testing
             dtmf: { key in message { $0.dtmf(key, into: &$1) } },
             // Twilio sends marks back as they came.
             mark: { $0 },
-            stop: message { $0.stop(into: &$1) })
+            stop: message { $0.stop(into: &$1) },
+            heard: { message in
+                var payload = ByteBuffer()
+                _ = try? TwilioCommandDecoder(streamSid: "MZ1").decode(message, payload: &payload)
+                return payload
+            })
     }
 
     @Test func twilioConforms() {
@@ -35,12 +40,13 @@ import Testing
     struct Broken: CarrierSerializer {
         enum Fault: CaseIterable, Sendable {
             case missesStart, losesNames, shortensMedia, losesTime, missesKeys, changesMarks, writesNoMarks, missesStop
-            case writesNothing, neverClears, takesAnything, throwsOthers, isOffended
+            case writesNothing, writesTheFirst, writesOthers, neverClears, takesAnything, throwsOthers, isOffended
         }
 
         let fault: Fault
         private var serializer = TwilioSerializer()
         private var isOffended = false
+        private var first: ByteBuffer?
 
         init(_ fault: Fault) { self.fault = fault }
 
@@ -72,7 +78,14 @@ import Testing
         }
 
         mutating func audio(_ payload: ByteBuffer, into batch: inout MessageBatch) {
-            if fault != .writesNothing { serializer.audio(payload, into: &batch) }
+            switch fault {
+            case .writesNothing: break
+            case .writesTheFirst:
+                first = first ?? payload
+                serializer.audio(first ?? payload, into: &batch)
+            case .writesOthers: serializer.audio(ByteBuffer(bytes: payload.readableBytesView.map(~)), into: &batch)
+            default: serializer.audio(payload, into: &batch)
+            }
         }
 
         mutating func mark(_ mark: PlaybackMark, into batch: inout MessageBatch) {
@@ -92,7 +105,7 @@ import Testing
             case .missesKeys: .dtmf
             case .changesMarks, .writesNoMarks: .mark
             case .missesStop: .stop
-            case .writesNothing, .neverClears: .writes
+            case .writesNothing, .writesTheFirst, .writesOthers, .neverClears: .writes
             case .takesAnything, .throwsOthers, .isOffended: .malformed
             }
         let failures = TransportConformance.check(Self.twilio) { Broken(fault) }

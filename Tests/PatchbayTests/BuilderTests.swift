@@ -243,6 +243,20 @@ import Testing
             try #require(invalid).findings.allSatisfy { $0.place.hasPrefix("when[0]") }, "\(invalid?.findings ?? [])")
     }
 
+    @Test func limitsAndMessagesAreCheckedAsInDocuments() throws {
+        func made(_ limits: CallLimits, _ messages: Messages = Messages()) throws -> PipelineDocument {
+            try PipelineDocument("a", transport: TwilioTransport(), messages: messages, limits: limits) { EchoAgent() }
+        }
+        var limits = CallLimits()
+        limits.lead = .milliseconds(450)
+        limits.agentReady = .milliseconds(500)
+        #expect(try made(limits).limits.agentReady == .milliseconds(500))
+        #expect(try made(limits, Messages([.busy: "Later."])).messages[.busy] == "Later.")
+        limits.lead = .seconds(10)
+        let invalid = #expect(throws: InvalidPipeline.self) { try made(limits) }
+        #expect(invalid?.findings.map(\.code.description) == ["out-of-range"])
+    }
+
     @Test func aWholeCallRunsOnTheVirtualClock() throws {
         let document = try PipelineDocument("soft", numbers: ["*"], transport: FileTransport()) {
             EchoAgent()

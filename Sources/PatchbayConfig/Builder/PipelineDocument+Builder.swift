@@ -43,6 +43,7 @@ extension PipelineDocument {
             ("variables", variables.isEmpty ? nil : variables.settingValue),
             ("when", rules.isEmpty ? nil : .list(rules)),
             (Self.latencyBudget.name, latencyBudgetMs.map { .integer($0) }),
+            ("messages", messages.settingValue), ("limits", limits.settingValue),
         ])
         writer.write(transport)
         writer.end(try stages())
@@ -63,7 +64,7 @@ extension PipelineDocument {
             throw InvalidPipeline(name, linter.finish().filter { $0.severity == .error }.map { writer.error($0) })
         }
         document.file = file
-        document.messages = messages
+        // A document writes whole units, and not all of them.
         document.limits = limits
         self = document
     }
@@ -157,8 +158,8 @@ extension PipelineSet {
             if let (number, fault) = faults.first {
                 findings.append(
                     PipelineError(
-                        .missingVariable,
-                        "called by \"\(number.pattern)\", pipeline \(quoted(fault.pipeline)) cannot answer: \(fault.message)",
+                        fault.error.code,
+                        "called by \"\(number.pattern)\", pipeline \(quoted(fault.pipeline)) cannot answer: \(fault.error.message)",
                         place: place))
             }
         }
@@ -177,5 +178,37 @@ extension ComponentRegistry {
         try ComponentRegistry(
             transports: self.transports + transports, stages: self.stages + stages, agents: self.agents + agents,
             documentFields: self.documentFields + documentFields, findConverters: findConverters)
+    }
+}
+
+extension Messages {
+    /// As a document has them; `nil` when none is set.
+    fileprivate var settingValue: SettingValue? {
+        let members = Key.allCases.compactMap { key in
+            self[key].map { (key: key.rawValue, value: SettingValue.string($0)) }
+        }
+        return members.isEmpty ? nil : .object(members)
+    }
+}
+
+extension CallLimits {
+    /// Those that a document may set and that are not the usual ones, in whole units, so that their ranges are checked.
+    fileprivate var settingValue: SettingValue? {
+        let usual = CallLimits()
+        func whole(_ span: TimeSpan, of unit: TimeSpan) -> SettingValue {
+            let (units, rest) = span.nanoseconds.quotientAndRemainder(dividingBy: unit.nanoseconds)
+            return .integer(Int(units) + (rest > 0 ? 1 : 0))
+        }
+        var members: [(key: String, value: SettingValue)] = []
+        let spans: [(name: String, span: TimeSpan, usual: TimeSpan, unit: TimeSpan)] = [
+            ("maximumCallSeconds", maximumDuration, usual.maximumDuration, .seconds(1)),
+            ("idleSeconds", idle, usual.idle, .seconds(1)),
+            ("agentReadySeconds", agentReady, usual.agentReady, .seconds(1)),
+            ("leadMs", lead, usual.lead, .milliseconds(1)),
+        ]
+        for limit in spans where limit.span != limit.usual {
+            members.append((limit.name, whole(limit.span, of: limit.unit)))
+        }
+        return members.isEmpty ? nil : .object(members)
     }
 }

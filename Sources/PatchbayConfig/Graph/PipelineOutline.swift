@@ -151,7 +151,8 @@ extension PipelineOutline.Stage {
             hears: stage.hears, delay: mark == .leftOut ? .zero : stage.delay,
             settings: stage.settings.shown(stage.component.spec.fields),
             branches: stage.branches.map { branch in
-                PipelineOutline.Branch(label: branch.label, stages: branch.stages.map { Self($0) })
+                PipelineOutline.Branch(
+                    label: branch.label, stages: Self.merged(branch.stages, leftOut: branch.leftOut))
             })
     }
 

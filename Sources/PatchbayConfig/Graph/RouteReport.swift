@@ -22,13 +22,23 @@ public struct RouteReport: Sendable {
         self.number = number
         steps = decision.steps.map(\.description)
         let route: Route
+        let call = CallVariables(from: from, to: number, sid: "CA0")
         switch decision {
-        case .pipeline(let taken, _): (route, words) = (taken, nil)
-        case .say(let text, let taken, _): (route, words) = (taken, text)
+        case .pipeline(let taken, _):
+            (route, words) = (taken, nil)
+            outline = PipelineOutline(try taken.plan(for: call), of: taken.document)
+        case .say(let text, let taken, let steps):
+            route = taken
+            // The words themselves may hold values of the environment.
+            if case .say(let asWritten)? = steps.last?.outcome {
+                words = taken.shownWords(asWritten, for: call)
+            } else {
+                words = text
+            }
+            // No stage runs, so none has to be planned.
+            outline = PipelineOutline(taken.document)
         }
-        let plan = try route.plan(for: CallVariables(from: from, to: number, sid: "CA0"))
-        outline = PipelineOutline(plan, of: route.document)
-        variables = plan.variables.withSecretsWithheld
+        variables = route.shownVariables
     }
 
     private var chain: PipelineOutline.Chain? { words == nil ? outline.chains.first : nil }

@@ -101,8 +101,8 @@ public struct Recorder: TapComponent {
     /// Relative folders start from the document's.
     private func folder(_ settings: Settings) -> String {
         guard let directory = settings.string("directory") else { return settings.directory }
-        return directory.hasPrefix("/") || settings.directory.isEmpty
-            ? directory : "\(settings.directory)/\(directory)"
+        let folder = settings.directory(of: "directory")
+        return directory.hasPrefix("/") || folder.isEmpty ? directory : "\(folder)/\(directory)"
     }
 }
 
@@ -151,7 +151,7 @@ extension Recorder {
         }
         if let announcement = announcement(settings), !"\(announcement.text)\(announcement.voice)".contains("${") {
             do throws(PipelineError) {
-                try check(announcement, settings.directory)
+                try check(announcement, settings.directory(of: "announcement"))
             } catch {
                 problems.append(
                     SettingsProblem(field: "announcement", Diagnostic.Code("not-speakable"), error.message))

@@ -42,7 +42,13 @@ extension ExpectationCheck {
             seen = "\"\(event)\" never happened"
             return
         }
-        let window = Self.window(of: expectation, trace)
+        let window: ClosedRange<TimeSpan>
+        switch Self.window(of: expectation, trace) {
+        case .success(let found): window = found
+        case .failure(let fault):
+            seen = fault.description
+            return
+        }
         self.window = window
         switch expectation.subject {
         case .ledger(let played, let unplayed): check(played, unplayed, at: window.lowerBound, trace)
@@ -55,14 +61,40 @@ extension ExpectationCheck {
         }
     }
 
-    private static func window(of expectation: Expectation, _ trace: ScenarioTrace) -> ClosedRange<TimeSpan> {
+    /// Why there is no time in which the expectation could fail, or be met.
+    private struct NoWindow: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    private static func window(
+        of expectation: Expectation, _ trace: ScenarioTrace
+    ) -> Result<ClosedRange<TimeSpan>, NoWindow> {
         let base = expectation.after.flatMap { trace.time(of: $0) } ?? .zero
         // Before the stream something can happen too: the agent is dialled while the phone rings.
         let isOpen = expectation.after == nil && expectation.from == nil
         let start = isOpen ? min(.zero, trace.entries.first?.time ?? .zero) : base + (expectation.from ?? .zero)
         var end = expectation.within.map { base + $0 } ?? trace.duration
-        if let before = expectation.before.flatMap({ trace.time(of: $0) }) { end = min(end, before) }
-        return start...max(start, end)
+        // What happens at the very end of the call may be looked for there; that nothing happens is sure behind it.
+        let isBehind = start > trace.duration || start == trace.duration && start > .zero && expectation.isOfAbsence
+        guard !isBehind else {
+            return .failure(
+                NoWindow(
+                    description: "the window is empty: it begins at \(start.inSeconds), "
+                        + "the call ended at \(trace.duration.inSeconds)"))
+        }
+        if let before = expectation.before {
+            guard let time = trace.time(of: before, behind: start) else {
+                return .failure(NoWindow(description: "\"\(before)\" never happened after \(start.inSeconds)"))
+            }
+            guard time >= start else {
+                return .failure(
+                    NoWindow(
+                        description: "the window is empty: it begins at \(start.inSeconds), "
+                            + "\"\(before)\" was at \(time.inSeconds)"))
+            }
+            end = min(end, time)
+        }
+        return .success(start...max(start, end))
     }
 
     // MARK: Points in time

@@ -50,6 +50,11 @@ public struct Expectation: Sendable {
     public var place: StepPlace
 }
 
+extension Expectation {
+    /// Whether it is met by something not happening.
+    var isOfAbsence: Bool { if case .agentSilent = subject { true } else { times == 0 } }
+}
+
 extension Expectation: CustomStringConvertible {
     /// The expectation in words, without its bounds.
     public var description: String {

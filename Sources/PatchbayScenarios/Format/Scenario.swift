@@ -58,7 +58,8 @@ public enum StepTime: Sendable, Equatable {
 public struct EventName: Sendable, Hashable, CustomStringConvertible {
     /// For instance `agent speaks`, or `question ends` of a step that is called `question`.
     public var name: String
-    /// Which one of the call, from 1. `nil`: the next one for a step, the first one for an expectation.
+    /// Which one of the call, from 1. `nil`: the next one for a step, the first one for an expectation. A step's beginning
+    /// and end happen once, whenever that was.
     public var number: Int?
 
     public init(_ name: String, number: Int? = nil) {
@@ -90,6 +91,9 @@ extension EventName {
         streamStarted, agentConnected, agentReady, agentClosed, agentSpeaks, agentStops, callerSpeaks, callerStops,
         keyPressed, interrupted, playbackPaused, playbackResumed, turnHeard, ended,
     ]
+
+    /// Whether it is a step's beginning or end.
+    var isOfAStep: Bool { !Self.all.contains { $0.name == name } }
 
     /// The name of a step's beginning and end.
     static func begin(of step: String) -> EventName { EventName("\(step) begins") }

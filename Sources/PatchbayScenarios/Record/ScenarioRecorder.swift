@@ -14,12 +14,18 @@ public struct ScenarioRecorder {
     static let inlineBytes = 400
     /// The test's own file ends the call so much later than the recorded one did, should nobody else.
     private static let surplus = TimeSpan.seconds(30)
+    /// As long as a call of a test may be.
+    private static let maximumLength = TimeSpan.seconds(3600)
+    /// A packet's timestamp may be so much past the end of the call: clocks differ.
+    private static let lateness = TimeSpan.seconds(5)
 
     private let call: RecordedCall
     /// When the carrier's stream began, since the call was made.
     private let start: TimeSpan
+    /// From the beginning of the stream to the end of the call.
+    private let length: TimeSpan
 
-    /// - Throws: When the call never had a stream.
+    /// - Throws: When the call never had a stream, or lasted for more than an hour.
     public init(_ call: RecordedCall) throws(Diagnostic) {
         self.call = call
         guard let start = call.messages.first(where: { $0.way == .fromCarrier && $0.decoded.isStart }) else {
@@ -28,6 +34,14 @@ public struct ScenarioRecorder {
                 "the log holds no \"start\" of a media stream; there is nothing to make a test of")
         }
         self.start = start.time
+        let end = call.messages.map(\.time).max() ?? start.time
+        length = max(.zero, max(end, call.ended?.time ?? end) - start.time)
+        guard length <= Self.maximumLength else {
+            throw Diagnostic(
+                file: "", .outOfRange,
+                "the call in the log lasts \(length.inSeconds); a test is at most an hour of call",
+                suggestion: .init("take out the lines behind what you look for"))
+        }
     }
 
     /// Writes the test and the files that it needs beside it.
@@ -35,20 +49,23 @@ public struct ScenarioRecorder {
     /// - Parameters:
     ///   - path: Ends in `.test.json`.
     ///   - pipeline: The pipeline's file; the one that the log names without.
+    ///   - overwrites: Whether files that are there already are replaced.
+    /// - Throws: ``Diagnostic`` before anything is written, when one of the files is there already.
     /// - Returns: The files that were written, the test first.
-    public func write(to path: String, pipeline: String?) throws -> [String] {
+    public func write(to path: String, pipeline: String?, overwrites: Bool = false) throws -> [String] {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let name = URL(fileURLWithPath: path).lastPathComponent
         let stem = name.hasSuffix(ScenarioFile.suffix) ? String(name.dropLast(ScenarioFile.suffix.count)) : name
-        var files = [path]
+        let (soundFile, messageFile) = ("\(folder)/\(stem).caller.wav", "\(folder)/\(stem).agent.jsonl")
         let (sound, caller) = callerSteps(soundFile: "\(stem).caller.wav")
-        try WAVFile(samples: sound, sampleRate: SoundTrack.sampleRate).write(to: "\(folder)/\(stem).caller.wav")
-        files.append("\(folder)/\(stem).caller.wav")
         let (agents, lines) = agentScripts(messageFile: "\(stem).agent.jsonl")
+        let files = [path, soundFile] + (lines.isEmpty ? [] : [messageFile])
+        if !overwrites, let file = files.first(where: { FileManager.default.fileExists(atPath: $0) }) {
+            throw Diagnostic(file: file, .notAllowed, "the file is there already, and would be replaced")
+        }
+        try WAVFile(samples: sound, sampleRate: SoundTrack.sampleRate).write(to: soundFile)
         if !lines.isEmpty {
-            let file = "\(folder)/\(stem).agent.jsonl"
-            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: file))
-            files.append(file)
+            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: messageFile))
         }
         let reference = relative(pipeline ?? call.header["file"] ?? "", to: folder)
         try Data(text(reference, caller, agents).utf8).write(to: URL(fileURLWithPath: path))
@@ -63,8 +80,8 @@ public struct ScenarioRecorder {
         if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
         if let time = call.header["startedAt"] { test.append("\"at\": \(quoted(time))") }
         test.append("\"ringMs\": \(min(120_000, start.milliseconds))")
-        let length = (call.ended?.time ?? call.messages.last?.time ?? start) - start + Self.surplus
-        test.append("\"limitMs\": \(min(3_600_000, max(1000, length.milliseconds)))")
+        let limit = min(length + Self.surplus, Self.maximumLength)
+        test.append("\"limitMs\": \(max(1000, limit.milliseconds))")
         test.append("\"caller\": " + list(caller, 3))
         if !agents.isEmpty { test.append("\"agents\": " + list(agents.map { "{ \($0.joined(separator: ", ")) }" }, 3)) }
         test.append("\"expect\": " + list(RecordedExpectations(call, start: start).lines, 3))
@@ -96,10 +113,14 @@ public struct ScenarioRecorder {
         var sound: [Int16] = []
         var steps = ["{ \"atMs\": 0, \"say\": \(quoted(soundFile)) }"]
         var hasStopped = false
+        let lastTimestamp = Int((length + Self.lateness).milliseconds)
         for message in call.messages where message.way == .fromCarrier {
             switch message.decoded.event {
             case .media(let media) where media.track == .inbound:
-                let position = min(max(0, media.timestamp ?? 0), 86_400_000) * SoundTrack.sampleRate / 1000
+                // A time that the call never reached is damage, not silence: the packet goes behind the last one.
+                let isInCall = media.timestamp.map { (0...lastTimestamp).contains($0) } ?? false
+                let position =
+                    isInCall ? (media.timestamp ?? 0) * SoundTrack.sampleRate / 1000 : sound.count
                 let samples = message.decoded.payload.readableBytesView.map { G711.decodeMulaw($0) }
                 if sound.count < position { sound += [Int16](repeating: 0, count: position - sound.count) }
                 // A packet that came twice, or late, is where it belongs.

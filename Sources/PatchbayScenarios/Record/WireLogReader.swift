@@ -45,6 +45,8 @@ public struct RecordedCall: Sendable {
 extension RecordedCall {
     /// Longest log that is read, in bytes.
     public static let maximumBytes = 256 << 20
+    /// Latest time of a line, in milliseconds since the call was made: a day.
+    public static let maximumMilliseconds = 86_400_000
 
     /// Reads a file of a wire log.
     ///
@@ -64,7 +66,15 @@ extension RecordedCall {
         }
         for (key, node) in first { if case .string(let text) = node.content { header[key] = text } }
         for (index, line) in lines.enumerated().dropFirst() where !line.isEmpty {
-            try read(try Self.object(line, path, index + 1), line)
+            let members = try Self.object(line, path, index + 1)
+            do throws(OutOfBounds) {
+                try read(members, line)
+            } catch {
+                throw Diagnostic(
+                    file: path, line: index + 1, column: 1, .outOfRange,
+                    "\(quoted(error.name)) of the line is no number from 0 to \(error.limit)",
+                    suggestion: .init("the line is damaged; take it out, or record the call again"))
+            }
         }
     }
 
@@ -83,8 +93,27 @@ extension RecordedCall {
         }
     }
 
-    private mutating func read(_ line: [String: JSONNode], _ text: Substring) throws(Diagnostic) {
-        let time = TimeSpan(nanoseconds: Int64((line["ms"]?.number ?? 0) * 1e6))
+    /// A number of a line that no log of ours holds.
+    private struct OutOfBounds: Error {
+        var name: String
+        var limit: Int
+    }
+
+    /// A number of a line, which anybody may have written.
+    private static func number(
+        _ name: String, _ line: [String: JSONNode], in range: ClosedRange<Int>, default missing: Double = 0
+    ) throws(OutOfBounds) -> Double {
+        guard let node = line[name] else { return missing }
+        // What is not finite is in no range.
+        guard case .number(let text) = node.content, let value = Double(text),
+            (Double(range.lowerBound)...Double(range.upperBound)).contains(value)
+        else { throw OutOfBounds(name: name, limit: range.upperBound) }
+        return value
+    }
+
+    private mutating func read(_ line: [String: JSONNode], _ text: Substring) throws(OutOfBounds) {
+        let milliseconds = try Self.number("ms", line, in: 0...Self.maximumMilliseconds)
+        let time = TimeSpan(nanoseconds: Int64(milliseconds * 1e6))
         if let way = line["direction"]?.text.flatMap(Way.init) {
             if let message = line["message"] {
                 add(way, time, String(decoding: Array(text.utf8)[message.range], as: UTF8.self))
@@ -100,10 +129,13 @@ extension RecordedCall {
         case "connected": change { $0.connected = time }
         case "unreachable": change { $0.refusal = (time, line["reason"]?.text ?? "") }
         case "closed" where line["peer"]?.text == "agent":
-            change { $0.close = (time, Int(line["code"]?.number ?? 1006), line["reason"]?.text ?? "") }
+            let code = Int(try Self.number("code", line, in: 0...65_535, default: 1006))
+            change { $0.close = (time, code, line["reason"]?.text ?? "") }
         case "closed": carrierClosed = time
         case "ended": ended = (time, line["reason"]?.text ?? "")
-        case "dropped": gaps.append("\(Int(line["messages"]?.number ?? 0)) messages were dropped at \(time.inSeconds)")
+        case "dropped":
+            let count = Int(try Self.number("messages", line, in: 0...Int(Int32.max)))
+            gaps.append("\(count) messages were dropped at \(time.inSeconds)")
         case "cut": gaps.append("the log was cut by its limit \"\(line["limit"]?.text ?? "")\"")
         default: break
         }
@@ -120,5 +152,4 @@ extension RecordedCall {
 
 extension JSONNode {
     fileprivate var text: String? { if case .string(let text) = content { text } else { nil } }
-    fileprivate var number: Double? { if case .number(let text) = content { Double(text) } else { nil } }
 }

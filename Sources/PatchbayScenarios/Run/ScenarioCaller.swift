@@ -33,6 +33,8 @@ struct ScenarioCaller {
     private var cursor = 0
     private var packets = 0
     private var isPreviousDone = true
+    /// Name of the step that began last.
+    private var previousName: String?
     private var queue = CircularBuffer<UInt8>()
     private var received = 0
     private var played = 0
@@ -205,9 +207,10 @@ struct ScenarioCaller {
         case .at(let time): return now >= time
         case .after(nil, let plus): return isPreviousDone && now >= busyUntil + plus
         case .after(let event?, let plus):
-            guard isPreviousDone || event.number != nil, let time = trace.time(of: event, after: cursor) else {
-                return false
-            }
+            let isOwnBeginning = previousName.map { event == .begin(of: $0) } ?? false
+            guard isPreviousDone || event.number != nil || isOwnBeginning,
+                let time = trace.time(of: event, after: event.isOfAStep ? 0 : cursor)
+            else { return false }
             return now >= time + plus
         }
     }
@@ -217,6 +220,7 @@ struct ScenarioCaller {
         into batch: inout MessageBatch
     ) {
         if let name = step.name { trace.note(.begin(of: name), at: now) }
+        previousName = step.name
         isPreviousDone = false
         switch step.action {
         case .say, .tone, .silence:

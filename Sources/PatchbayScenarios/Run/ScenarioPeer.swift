@@ -114,7 +114,8 @@ struct ScenarioPeer {
         switch step.time {
         case .at(let time): time
         case .after(nil, let plus): previousEnd + plus
-        case .after(let event?, let plus): trace.time(of: event, after: cursor).map { max($0 + plus, previousEnd) }
+        case .after(let event?, let plus):
+            trace.time(of: event, after: event.isOfAStep ? 0 : cursor).map { max($0 + plus, previousEnd) }
         }
     }
 

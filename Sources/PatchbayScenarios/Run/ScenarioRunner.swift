@@ -6,18 +6,22 @@ import PatchbayProcessors
 import PatchbayTransports
 
 /// Runs tests of files, one after another.
+///
+/// Reads a folder of pipelines once for all files that test them in the same environment.
 public struct ScenarioRunner: Sendable {
     private let registry: ComponentRegistry
+    private var loads: [PipelineLoad.Key: PipelineLoad] = [:]
 
     public init(registry: ComponentRegistry) { self.registry = registry }
 
     /// Runs the tests of a file whose names contain `filter`.
     ///
-    /// - Returns: One result for each, or none and the findings when the pipeline has errors.
-    public func run(
+    /// - Returns: One result for each, or none and the findings when the pipeline has errors. Findings are those of all
+    ///   pipelines of the folder, for each file the same.
+    public mutating func run(
         _ file: ScenarioFile, filter: String = ""
     ) -> (results: [ScenarioResult], diagnostics: [Diagnostic]) {
-        let (pipelines, diagnostics) = ScenarioPipelines.load(file, registry)
+        let (pipelines, diagnostics) = ScenarioPipelines.load(file, registry, &loads)
         guard let pipelines else { return ([], diagnostics) }
         let scenarios = file.scenarios.filter { filter.isEmpty || $0.name.localizedCaseInsensitiveContains(filter) }
         return (scenarios.map { run($0, of: file, pipelines) }, diagnostics)
@@ -70,13 +74,24 @@ public struct ScenarioRunner: Sendable {
     }
 }
 
+/// Pipelines as they were read from one place.
+private struct PipelineLoad: Sendable {
+    struct Key: Hashable {
+        var place: String
+        var environment: [String: String]
+    }
+
+    var set: PipelineSet?
+    var diagnostics: [Diagnostic]
+}
+
 /// The pipelines that the calls of a file may reach: those of its pipeline's folder, as a server has them.
-struct ScenarioPipelines {
+private struct ScenarioPipelines {
     private let set: PipelineSet
     private let document: PipelineDocument
 
     static func load(
-        _ file: ScenarioFile, _ registry: ComponentRegistry
+        _ file: ScenarioFile, _ registry: ComponentRegistry, _ loads: inout [PipelineLoad.Key: PipelineLoad]
     ) -> (pipelines: ScenarioPipelines?, diagnostics: [Diagnostic]) {
         var environment = file.environment
         for spec in registry.agents.map(\.spec) {
@@ -87,22 +102,27 @@ struct ScenarioPipelines {
                 }
             }
         }
-        func load(_ path: String) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
-            PipelineSet.load(
+        func load(_ path: String) -> PipelineLoad {
+            let key = PipelineLoad.Key(place: path, environment: environment)
+            if let known = loads[key] { return known }
+            let (set, diagnostics) = PipelineSet.load(
                 path, registry: registry, environment: environment, options: LoadOptions(checkEnvironment: false))
+            let load = PipelineLoad(set: set, diagnostics: diagnostics)
+            loads[key] = load
+            return load
         }
         let folder = file.pipeline.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             .joined(separator: "/")
         let path = { (path: String) in URL(fileURLWithPath: path).standardizedFileURL.path }
         // The folder first: rules may lead from one of its pipelines to another.
         for place in [folder.isEmpty ? "." : folder, file.pipeline] {
-            let (set, diagnostics) = load(place)
-            guard let set else {
-                if place == file.pipeline { return (nil, diagnostics) }
+            let load = load(place)
+            guard let set = load.set else {
+                if place == file.pipeline { return (nil, load.diagnostics) }
                 continue
             }
             if let document = set.documents.first(where: { path($0.file) == path(file.pipeline) }) {
-                return (ScenarioPipelines(set: set, document: document), diagnostics)
+                return (ScenarioPipelines(set: set, document: document), load.diagnostics)
             }
         }
         return (nil, [Diagnostic(file: file.pipeline, .unreadableFile, "the file holds no pipeline")])
@@ -117,26 +137,46 @@ struct ScenarioPipelines {
     }
 
     func answer(to scenario: Scenario, callSid: String) throws(PipelineError) -> Answer {
-        let called =
-            scenario.number ?? document.numbers.lazy.map(\.pattern.description).first { !$0.hasSuffix("*") }
-            ?? "+15550100002"
-        let variables = CallVariables(
-            from: scenario.from, to: called, sid: callSid, context: scenario.context)
-        guard let route = set.route(called), let decision = set.decide(called, from: scenario.from, at: scenario.at)
-        else {
-            guard scenario.number == nil else {
-                throw PipelineError(.stageFailed, "no pipeline answers \(called)", place: document.file)
-            }
-            return .plan(try document.plan(for: variables), called: called)
+        let called = scenario.number ?? callableNumber ?? Self.anyNumber
+        let call = CallVariables(from: scenario.from, to: called, sid: callSid, context: scenario.context)
+        switch try decide(scenario, call) {
+        case .pipeline(let route, _): return .plan(try route.plan(for: call), called: called)
+        case .say(let words, _, let steps): return .said(words, rule: steps.last?.description ?? "")
         }
+    }
+
+    private func decide(_ scenario: Scenario, _ call: CallVariables) throws(PipelineError) -> RouteDecision {
+        if scenario.number == nil, callableNumber == nil {
+            // Only rules lead here. The call begins as if one had.
+            return set.decide(startingAt: document, call, at: scenario.at)
+        }
+        guard let route = set.route(call.to), let decision = set.decide(call, at: scenario.at)
+        else { throw PipelineError(.stageFailed, "no pipeline answers \(call.to)", place: document.file) }
         guard route.document.name == document.name else {
             throw PipelineError(
-                .stageFailed, "\(called) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
+                .stageFailed, "\(call.to) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
                 place: document.file)
         }
-        switch decision {
-        case .pipeline(let route, _): return .plan(try route.plan(for: variables), called: called)
-        case .say(let words, _, let steps): return .said(words, rule: steps.last?.description ?? "")
+        return decision
+    }
+
+    /// The first number of the pipeline's own that leads to it, digits in place of a star.
+    private var callableNumber: String? {
+        document.numbers.lazy.flatMap { Self.numbers(of: $0.pattern) }.first {
+            set.route($0)?.document.name == document.name
+        }
+    }
+
+    private static let anyNumber = "+15550100002"
+
+    /// Some numbers of a pattern: one may belong to a pipeline that names more of its digits.
+    private static func numbers(of pattern: NumberPattern) -> [String] {
+        let digits = (0...9).reversed().map(String.init)
+        return switch pattern {
+        case .exact(let number): [number]
+        case .prefix(let prefix):
+            digits.map { prefix + String(repeating: $0, count: max(1, 12 - prefix.utf8.count)) }
+        case .any: [anyNumber] + digits.dropLast().map { "+" + String(repeating: $0, count: 11) }
         }
     }
 }

@@ -68,5 +68,11 @@ public struct ScenarioTrace: Sendable {
         return entries.lazy.filter { $0.event.name == event.name }.dropFirst(number - 1).first?.time
     }
 
+    /// When the event happened: the numbered one, or the first behind `start`.
+    func time(of event: EventName, behind start: TimeSpan) -> TimeSpan? {
+        guard event.number == nil else { return time(of: event) }
+        return entries.lazy.filter { $0.event.name == event.name && $0.time > start }.map(\.time).min()
+    }
+
     func times(of event: EventName) -> [Entry] { entries.filter { $0.event.name == event.name } }
 }

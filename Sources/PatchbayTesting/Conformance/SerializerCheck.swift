@@ -88,6 +88,16 @@ struct SerializerCheck {
                 messages.count >= count && messages.allSatisfy { $0.readableBytes > 0 }, .writes,
                 "\(count) packets became \(messages.count) messages")
         }
+        guard let heard = carrier.heard else { return }
+        // Packets that differ, so that one written twice is not taken for two.
+        let packets = (0..<3).map { number in
+            ByteBuffer(bytes: packet.readableBytesView.map { $0 &+ UInt8(number) })
+        }
+        let messages = written { batch in for packet in packets { serializer.audio(packet, into: &batch) } }
+        let sounds = messages.compactMap(heard).flatMap { Array($0.readableBytesView) }
+        findings.expect(
+            sounds == packets.flatMap { Array($0.readableBytesView) }, .writes,
+            "the sound of three packets is not what the carrier reads: \(sounds.count) bytes")
     }
 
     /// Every beginning of every message, and copies with some bytes changed, left out or put in.

@@ -60,6 +60,8 @@ extension ConformanceFailure.Rule {
     public static let announced = Self("gives-what-it-announces")
     /// `isIdentity(for:settings:)` holds only where every byte passes unchanged.
     public static let identity = Self("identity-changes-nothing")
+    /// `listensOnly(_:)` holds only where the sound passes unchanged and at once.
+    public static let listening = Self("listening-changes-nothing")
     /// The component says of its stages what they say themselves: delay and marks of speech.
     public static let agreement = Self("agrees-with-its-stage")
 }
@@ -127,6 +129,14 @@ private struct ComponentCheck {
             findings.add(failure.rule == .format ? .announced : failure.rule, failure.seen)
         }
         if run.spoken.isEmpty, !run.isDead { findings.add(.announced, "\(taking): no sound came out of it") }
+        // A host may give a listener a copy, and forget what becomes of it.
+        if component.listensOnly(settings) {
+            findings.expect(
+                giving == taking, .listening, "it says that it only listens, and gives \(giving) for \(taking)")
+            findings.expect(
+                run.spoken.map(\.payload) == payloads, .listening,
+                "it says that it only listens, and changes or delays \(taking)")
+        }
         guard component.isIdentity(for: taking, settings: settings) else { return }
         findings.expect(
             giving == taking, .identity, "it says that it changes nothing, and gives \(giving) for \(taking)")

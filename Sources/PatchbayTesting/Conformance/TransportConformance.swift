@@ -23,11 +23,14 @@ public enum TransportConformance {
         public var noticesTruncation: Bool
         /// Whether the carrier can be told to forget what it has not played.
         public var canClear: Bool
+        /// The sound in a message that the serializer wrote, as the carrier would play it; without it what is written is only
+        /// counted.
+        public var heard: ((_ written: ByteBuffer) -> ByteBuffer?)?
 
         public init(
             start: ByteBuffer, format: AudioFormat, media: @escaping (ByteBuffer, Int64) -> ByteBuffer,
             dtmf: ((Character) -> ByteBuffer)?, mark: ((ByteBuffer) -> ByteBuffer)?, stop: ByteBuffer?,
-            noticesTruncation: Bool = true, canClear: Bool = true
+            noticesTruncation: Bool = true, canClear: Bool = true, heard: ((ByteBuffer) -> ByteBuffer?)? = nil
         ) {
             self.start = start
             self.format = format
@@ -37,6 +40,7 @@ public enum TransportConformance {
             self.stop = stop
             self.noticesTruncation = noticesTruncation
             self.canClear = canClear
+            self.heard = heard
         }
     }
 
@@ -68,7 +72,7 @@ extension ConformanceFailure.Rule {
     public static let mark = Self("marks-return")
     /// The end of a stream is read.
     public static let stop = Self("reads-stop")
-    /// Sound, marks and clears become messages.
+    /// Sound, marks and clears become messages, and the sound in them is what was given.
     public static let writes = Self("writes")
     /// What cannot be read is refused with an error of the serializer's own, and the stream goes on.
     public static let malformed = Self("refuses-the-malformed")

@@ -45,7 +45,7 @@ public struct ScriptAgent: AgentComponent {
         speeches += settings.speeches(byName: "keys").values.map { ("keys", $0) }
         for case (let field, let speech?) in speeches where !speech.text.contains("${") {
             do {
-                _ = try spoken(speech, settings)
+                _ = try spoken(speech, field, settings)
             } catch {
                 problems.append(SettingsProblem(field: field, .notSpeakable, error.message))
                 break
@@ -60,21 +60,22 @@ public struct ScriptAgent: AgentComponent {
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         var keys: [Character: SpokenText] = [:]
         for (key, speech) in settings.speeches(byName: "keys") {
-            if let digit = key.first { keys[digit] = try spoken(speech, settings) }
+            if let digit = key.first { keys[digit] = try spoken(speech, "keys", settings) }
         }
         var replies: [SpokenText] = []
-        for reply in settings.speeches("replies") { replies.append(try spoken(reply, settings)) }
+        for reply in settings.speeches("replies") { replies.append(try spoken(reply, "replies", settings)) }
         var goodbye: SpokenText?
-        if let speech = settings.speech("goodbye") { goodbye = try spoken(speech, settings) }
+        if let speech = settings.speech("goodbye") { goodbye = try spoken(speech, "goodbye", settings) }
         return Backend(
             script: Script(
-                greeting: try spoken(settings.speech("say") ?? .words(""), settings), replies: replies, keys: keys,
+                greeting: try spoken(settings.speech("say") ?? .words(""), "say", settings), replies: replies,
+                keys: keys,
                 goodbye: goodbye, goodbyeKey: settings.string("goodbyeKey")?.first ?? "#",
                 silence: .seconds(Int64(settings.integer("silenceSeconds") ?? 10))))
     }
 
-    private func spoken(_ words: Speech, _ settings: Settings) throws(PipelineError) -> SpokenText {
-        try speech.spoken(words, voice: settings.string("voice") ?? "en", directory: settings.directory)
+    private func spoken(_ words: Speech, _ field: String, _ settings: Settings) throws(PipelineError) -> SpokenText {
+        try speech.spoken(words, voice: settings.string("voice") ?? "en", directory: settings.directory(of: field))
     }
 
     private struct Backend: AgentBackend {

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import Patchbay
+import Synchronization
 import Testing
 
 /// What is written down of calls, and what is not.
@@ -21,11 +22,10 @@ struct WireLogTests {
         id: "call-1", callSid: "CA1", from: "+15550100009", to: "+15550100001", pipeline: "desk", version: "v1")
 
     private func log(
-        _ folder: Folder, secrets: [Secret] = [], _ limits: WireLog.Limits = .init()
+        _ folder: Folder, secrets: [Secret] = [], _ limits: WireLog.Limits = .init(),
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) throws -> WireLog {
-        try WireLog(
-            directory: folder.path, secrets: secrets, limits: limits,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try WireLog(directory: folder.path, secrets: secrets, limits: limits, logger: logger)
     }
 
     private func plan(_ environment: [String: String] = [:]) throws -> PipelinePlan {
@@ -118,6 +118,76 @@ struct WireLogTests {
         let written = lines.filter { $0.contains("direction") }.count
         #expect(lines.last?.contains(#""event":"cut","limit":"\#(limit)","messages":\#(20 - written)}"#) == true)
         #expect(written > 2 && lines.contains { $0.contains(#""event":"ended""#) })
+    }
+
+    /// Counts the warnings of a logger.
+    private struct Warnings: LogHandler {
+        final class Count: Sendable {
+            private let count = Mutex(0)
+            var value: Int { count.withLock { $0 } }
+            func raise() { count.withLock { $0 += 1 } }
+        }
+
+        let count: Count
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.warning
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) { count.raise() }
+    }
+
+    @Test func aFolderWithoutRoomGetsNoFileUntilThereIsRoomAgain() throws {
+        let folder = Folder()
+        var limits = WireLog.Limits()
+        limits.bytesInFolder = 3000
+        let count = Warnings.Count()
+        let log = try log(folder, limits, logger: Logger(label: "test") { _ in Warnings(count: count) })
+        func call(_ id: String, messages: Int) throws {
+            var info = info
+            info.id = id
+            let observer = log.observer(for: info, try plan(["ANY_NAME": "0123456789"]))
+            let text = #"{"text":"\#(String(repeating: "x", count: 200))"}"#
+            for _ in 0..<messages { observer.observe(.sent(.agent, message(text)), time: .now()) }
+            observer.observe(.ended(EndReason(.callerHungUp)), time: .now())
+            log.finish()
+        }
+        func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
+        try call("full", messages: 30)
+        let full = try folder.text().utf8.count
+        #expect(full <= 3000 && full > 1500)
+        for index in 0..<5 { try call("later-\(index)", messages: 3) }
+        #expect(try names().count == 1, "a full folder does not grow")
+        #expect(try folder.text().utf8.count == full)
+        #expect(count.value == 1, "one warning is enough")
+        try FileManager.default.removeItem(atPath: "\(folder.path)/\(try #require(try names().first))")
+        try call("again", messages: 3)
+        #expect(try names().count == 1)
+        #expect(try folder.lines().filter { $0.contains("direction") }.count == 3)
+        #expect(!(try folder.text().contains(#""event":"cut""#)))
+    }
+
+    @Test func aSecretAcrossTheEndOfAReasonIsNotWrittenInPart() throws {
+        let folder = Folder()
+        let secret = "plantedsecret" + String(repeating: "0123456789", count: 3)
+        let log = try log(folder, secrets: [Secret(secret)])
+        let observer = log.observer(for: info, try plan(["ANY_NAME": "9876543210"]))
+        // Where texts are cut: at 500 characters of what is written, and at 2000 bytes of what is kept.
+        for length in [480, 495, 499, 1980, 1990, 1999] {
+            let reason = String(repeating: "é ", count: length / 3) + String(repeating: "y", count: length % 3) + secret
+            observer.observe(.unreachable(reason: reason), time: .now())
+            // Secrets become shorter, so that what was behind 500 characters comes to stand before.
+            let many = String(repeating: secret, count: length / 43) + String(repeating: "y", count: length % 43)
+            observer.observe(.unreachable(reason: many + secret), time: .now())
+            observer.observe(.unreachable(reason: String(repeating: "y", count: length) + secret + "."), time: .now())
+        }
+        observer.observe(.ended(EndReason(.failure, String(repeating: "z", count: 495) + secret)), time: .now())
+        log.finish()
+        let text = try folder.text()
+        #expect(try folder.lines().count == 20)
+        #expect(!text.contains("plan") && !text.contains("yp\"") && !text.contains("zp\""), "\(text)")
+        #expect(text.contains("zz[secr\""))
     }
 
     @Test func aFullQueueDropsCountsAndKeepsTheEnd() throws {
