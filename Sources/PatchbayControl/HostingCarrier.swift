@@ -169,7 +169,8 @@ public final class CarrierHandler: ChannelInboundHandler {
         task = nil
         let former = state
         state = .closed
-        if case .attached(let call) = former { call.carrierClosed() }
+        // Later, because a write of the call's own can find that the peer is gone: the call must not be entered from itself.
+        if case .attached(let call) = former { call.loop.execute { call.carrierClosed() } }
     }
 }
 

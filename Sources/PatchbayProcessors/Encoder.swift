@@ -47,18 +47,20 @@ public struct Encoder: StageComponent {
     public func output(
         for input: AudioFormat, wanted: AudioFormat?, settings: Settings
     ) throws(FormatMismatch) -> AudioFormat {
+        // What is to leave at another rate is better resampled before it is encoded than decoded again behind it.
+        var rate = input.sampleRate
+        if let wanted, wanted.encoding == encoding(settings, wanted) { rate = wanted.sampleRate }
         guard input.encoding == .pcm16 else {
             // There is nothing left to do where the encoding is there already.
             if input.encoding == encoding(settings, wanted), isMet(settings, by: input) { return input }
             throw FormatMismatch(
                 "takes pcm16", remedy: "remove this encoder, or put a decoder before it",
-                wanted: input.decoded.nearest(takenBy: encoding(settings, wanted)))
+                wanted: input.decoded.resampled(to: rate).nearest(takenBy: encoding(settings, wanted)))
         }
-        // What is to leave at another rate is better resampled before it is encoded than decoded again behind it.
-        if let wanted, wanted.encoding == encoding(settings, wanted), wanted.sampleRate != input.sampleRate {
+        guard input.sampleRate == rate else {
             throw FormatMismatch(
-                "would give \(input.sampleRate) Hz", remedy: "put \"resampler\" with \"rateHz\": \(wanted.sampleRate) before it",
-                wanted: .pcm(wanted.sampleRate))
+                "would give \(input.sampleRate) Hz",
+                remedy: "put \"resampler\" with \"rateHz\": \(rate) before it", wanted: .pcm(rate))
         }
         var output = input
         output.encoding = encoding(settings, wanted)
@@ -149,6 +151,12 @@ struct PassThrough: Processor {
 }
 
 extension AudioFormat {
+    fileprivate func resampled(to rate: Int) -> AudioFormat {
+        var format = self
+        format.sampleRate = rate
+        return format
+    }
+
     /// The same at the nearest rate above, or the highest, that an encoder for `encoding` takes.
     fileprivate func nearest(takenBy encoding: Encoding) -> AudioFormat {
         let rates: [Int]

@@ -40,7 +40,8 @@ import Testing
             }
         }.bind(host: "127.0.0.1", port: 0).get()
         let client = try await ClientBootstrap(group: loop).connect(to: try #require(server.localAddress)).get()
-        try await client.writeAndFlush(ByteBuffer(string: "x"))
+        // The server may close before the write is reported.
+        try? await client.writeAndFlush(ByteBuffer(string: "x"))
         #expect(try await isOpen.futureResult.get() == stays)
         end.finish()
         try? await client.close()

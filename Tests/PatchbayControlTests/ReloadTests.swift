@@ -148,7 +148,7 @@ import Testing
             let variables = try #require(numbers.first?["variables"] as? [String: Any])
             #expect(variables["agentId"] as? String == "agent_1" && variables["chairs"] as? Int == 4)
             #expect(variables["isOpen"] as? Bool == true)
-            #expect(variables["apiKey"] as? String == "[withheld]" && variables["note"] as? String == "[withheld]")
+            #expect(variables["apiKey"] as? String == "[withheld]" && variables["note"] as? String == "${env.KEY}")
             let page = try await server.get("/numbers?offset=1&limit=1").json
             #expect(page["count"] as? Int == 3)
             #expect((page["numbers"] as? [[String: Any]])?.map { $0["number"] as? String } == ["+4930*"])
