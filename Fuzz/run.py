@@ -64,7 +64,8 @@ def run(binary, target, texts, words, seconds):
     print(f"{target}: {stats.get('number_of_executed_units', '?')} executions in {seconds} s, {cover} edges covered, "
           f"at most {stats.get('peak_rss_mb', '?')} MiB, {'sound' if result.returncode == 0 else 'FAILED'}", flush=True)
     if result.returncode != 0:
-        print("\n".join(line for line in lines if re.search(r"Fatal error|ERROR:|SUMMARY|Test unit written", line)))
+        telling = [line for line in lines if re.search(r"Fatal error|ERROR:|SUMMARY|Test unit written", line)]
+        print("\n".join(telling or lines[-5:]))
     return result.returncode == 0
 
 
