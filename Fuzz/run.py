@@ -1,9 +1,9 @@
 """Fuzzes the readers of documents: python3 Fuzz/run.py SECONDS [TARGET ...]
 
-Builds the package beside this file with libFuzzer, collects seeds from the shipped pipelines, the golden diagnostics and the
-Markdown files, and a dictionary of the words in them, and runs every target for its share of the time, one process at
-the lowest priority. What was found is kept in .build/fuzz/corpus and goes on from there. The exit code is 1 when an input made
-a reader crash, hang, or break one of its promises; the input is then in .build/fuzz/found.
+Builds the package beside this file with libFuzzer, collects seeds from the shipped pipelines, the golden diagnostics
+and the Markdown files, and a dictionary of the words in them, and runs every target for its share of the time, one
+process at the lowest priority. What was found is kept in .build/fuzz/corpus and goes on from there. The exit code is 1
+when an input made a reader crash, hang, or break one of its promises; the input is then in .build/fuzz/found.
 """
 
 import os
@@ -20,8 +20,9 @@ LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
 
 
 def build():
-    command = ["swift", "build", "--package-path", str(ROOT / "Fuzz"), "--scratch-path", str(WORK / "build"), "-c", "release",
-               "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer", "-Xswiftc", "-enable-testing"]
+    command = ["swift", "build", "--package-path", str(ROOT / "Fuzz"), "--scratch-path", str(WORK / "build"),
+               "-c", "release", "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer",
+               "-Xswiftc", "-enable-testing"]
     subprocess.run(command, check=True)
     return WORK / "build" / "release" / "PatchbayFuzz"
 
@@ -29,11 +30,13 @@ def build():
 def seeds():
     """The texts that each target begins with."""
     goldens = sorted((ROOT / "Tests/PatchbayConfigTests/Fixtures").glob("*.golden"))
-    texts = [re.split(r"^----.*$", path.read_text(errors="surrogateescape"), maxsplit=1, flags=re.M)[0] for path in goldens]
+    texts = [path.read_text(errors="surrogateescape") for path in goldens]
+    texts = [re.split(r"^----.*$", text, maxsplit=1, flags=re.M)[0] for text in texts]
     texts += [path.read_text() for path in sorted((ROOT / "Pipelines").glob("**/*.json"))]
     pages = [*ROOT.glob("*.md"), *(ROOT / "Sources/Patchbay/Patchbay.docc").glob("*.md")]
     markdown = [path.read_text() for path in sorted(pages)]
-    return {"documents": texts, "json": texts, "settings": texts, "markdown": markdown + texts, "structure": ["0123456789"]}
+    return {"documents": texts, "json": texts, "settings": texts, "markdown": markdown + texts,
+            "structure": ["0123456789"]}
 
 
 def dictionary(texts):
@@ -51,8 +54,8 @@ def run(binary, target, texts, words, seconds):
     for index, text in enumerate(texts):
         (seed / str(index)).write_bytes(text.encode(errors="surrogateescape"))
     environment = {**os.environ, "PATCHBAY_FUZZ": target, "SWIFT_BACKTRACE": "enable=no"}
-    command = ["nice", "-n", "19", str(binary), *LIMITS, f"-dict={words}", f"-max_total_time={seconds}", "-print_final_stats=1",
-               f"-artifact_prefix={found}/{target}-", str(corpus), str(seed)]
+    command = ["nice", "-n", "19", str(binary), *LIMITS, f"-dict={words}", f"-max_total_time={seconds}",
+               "-print_final_stats=1", f"-artifact_prefix={found}/{target}-", str(corpus), str(seed)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
     lines = result.stderr.splitlines()
     coverage = [line for line in lines if " cov: " in line]
@@ -61,7 +64,8 @@ def run(binary, target, texts, words, seconds):
     print(f"{target}: {stats.get('number_of_executed_units', '?')} executions in {seconds} s, {cover} edges covered, "
           f"at most {stats.get('peak_rss_mb', '?')} MiB, {'sound' if result.returncode == 0 else 'FAILED'}", flush=True)
     if result.returncode != 0:
-        print("\n".join(line for line in lines if re.search(r"Fatal error|ERROR:|SUMMARY|Test unit written", line)))
+        telling = [line for line in lines if re.search(r"Fatal error|ERROR:|SUMMARY|Test unit written", line)]
+        print("\n".join(telling or lines[-5:]))
     return result.returncode == 0
 
 
