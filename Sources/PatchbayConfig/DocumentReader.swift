@@ -158,6 +158,7 @@ struct DocumentReader {
                             + "not beginning with call., context. or env.")
                     continue
                 }
+                linter.declare(member.key, member.keyRange, place)
                 switch member.value.content {
                 case .string(let string):
                     if case .literal(let text)? = linter.text(string, member.value, place) {

@@ -154,6 +154,8 @@ extension StageListReader {
                     expected: parameter.value.kind == "null" ? "a string, a number or a boolean" : parameter.value.kind)
             }
             values[parameter.key] = value
+            // A value that is handed on to a fragment within keeps the place where it was written.
+            linter.givenValues[value.range] = linter.givenValues[value.range] ?? path.key("with").key(parameter.key)
         }
         return linter.errorCount == errors ? ParameterValues(values: values) : nil
     }

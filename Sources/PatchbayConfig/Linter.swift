@@ -45,6 +45,13 @@ final class Linter {
     /// Stretches of the source that no excerpt shows.
     private(set) var hidden: [Range<Int>] = []
     private var roots: [JSONNode] = []
+    /// Where each variable of the document is first set.
+    private(set) var declaredVariables: [(name: String, range: Range<Int>, path: DocumentPath)] = []
+    private var declaredNames: Set<String> = []
+    /// The variables that its texts refer to.
+    var usedVariables: Set<String> = []
+    /// Where values stand that are checked at another place: those that an `include` gives to its fragment.
+    var givenValues: [Range<Int>: DocumentPath] = [:]
     private(set) var errorCount = 0
 
     init(_ source: SourceText, _ surroundings: Surroundings) {
@@ -69,7 +76,8 @@ final class Linter {
         let (line, column) = entry.source.position(of: range.lowerBound - entry.base)
         let diagnostic = Diagnostic(
             file: entry.source.file, line: line, column: column, code, severity: severity, message(),
-            path: path().description, includedFrom: entry.includedAt.map(place), suggestion: suggestion())
+            path: (givenValues[range] ?? path()).description, includedFrom: entry.includedAt.map(place),
+            suggestion: suggestion())
         findings.append((range, diagnostic))
     }
 
@@ -96,6 +104,11 @@ final class Linter {
         var fault = fault
         fault.includedFrom = sources.entry(of: base).includedAt.map(place)
         findings.append((base..<(base + 1), fault))
+    }
+
+    /// Notes that the document sets a variable.
+    func declare(_ variable: String, _ range: Range<Int>, _ path: DocumentPath) {
+        if declaredNames.insert(variable).inserted { declaredVariables.append((variable, range, path)) }
     }
 
     /// Keeps a stretch of the source out of every excerpt.

@@ -126,6 +126,7 @@ extension Linter {
         if name.hasPrefix("context."), isVariableName(name.dropFirst(8)) {
             return .part(.reference(.context(String(name.dropFirst(8)))))
         }
+        usedVariables.insert(name)
         guard let scope else { return .part(.reference(.variable(name))) }
         switch scope.lookUp(name) {
         case .set: return .part(.reference(.variable(name)))

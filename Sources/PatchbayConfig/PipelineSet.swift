@@ -149,6 +149,8 @@ extension PipelineSet {
         ruleCheck.report(
             names: crossCheck.pipelines.union(options.otherPipelines),
             isComplete: crossCheck.pipelines.count == sources.count)
+        // An override keeps the backends, and what they refer to, from being read.
+        if override == nil { ruleCheck.reportUnusedVariables() }
         // A fragment's mistake is one mistake, however many documents include it.
         var seen: Set<Diagnostic> = []
         for diagnostic in linters.flatMap({ $0.finish() }) {

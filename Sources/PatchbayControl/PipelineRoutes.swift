@@ -223,7 +223,8 @@ private struct NumbersReport: Encodable {
                 numbers.append(
                     Number(
                         number: number.pattern.description, pipeline: document.name, file: document.file,
-                        variables: number.variables.withSecretsWithheld.mapValues { Value(value: $0) }))
+                        variables: document.variables.merging(number.variables) { $1 }.withSecretsWithheld
+                            .mapValues { Value(value: $0) }))
             }
             start += document.numbers.count
         }
