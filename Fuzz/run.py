@@ -14,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / ".build" / "fuzz"
-TARGETS = ["documents", "structure", "json", "markdown", "settings"]
+TARGETS = ["documents", "structure", "json", "markdown", "settings", "tests", "wirelog"]
 # Longest input in bytes; memory in MiB; seconds for one input.
 LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
 

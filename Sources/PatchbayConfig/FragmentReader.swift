@@ -96,7 +96,7 @@ extension StageListReader {
         case .failure(let fault):
             linter.report(
                 fault.code, node.range, path, "the fragment \(quoted(file)): \(fault.message)",
-                .init("relative paths start from the folder of the file that says so"))
+                .init("relative paths start from the folder of the file that says so"), needing: file)
             return nil
         }
     }
@@ -155,6 +155,8 @@ extension StageListReader {
                     expected: parameter.value.kind == "null" ? "a string, a number or a boolean" : parameter.value.kind)
             }
             values[parameter.key] = value
+            // A value that is handed on to a fragment within keeps the place where it was written.
+            linter.givenValues[value.range] = linter.givenValues[value.range] ?? path.key("with").key(parameter.key)
         }
         return linter.errorCount == errors ? ParameterValues(values: values) : nil
     }
@@ -226,7 +228,8 @@ extension PipelineSet {
         options: LoadOptions = LoadOptions()
     ) -> [Diagnostic] {
         let surroundings = Surroundings(
-            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments,
+            fileFolders: options.fileFolders)
         let linter = Linter(source, surroundings)
         linter.variables = .includer
         do {

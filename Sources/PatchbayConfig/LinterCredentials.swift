@@ -13,7 +13,9 @@ extension Linter {
     private func checkClearText(_ node: JSONNode, key: String, _ path: DocumentPath, _ known: Set<Int>) {
         switch node.content {
         case .string(let text):
-            guard text.utf8.count >= 8, !known.contains(node.range.lowerBound) else { return }
+            guard text.utf8.count >= 8, !known.contains(node.range.lowerBound), Self.namedVariable(text) == nil else {
+                return
+            }
             reportClearText(text, key: key, node.range, path)
         case .array(let elements):
             for (index, element) in elements.enumerated() {

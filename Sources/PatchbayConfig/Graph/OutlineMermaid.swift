@@ -43,24 +43,25 @@ private struct MermaidChart {
         let agents = chain.agents.enumerated().map { index, agent in
             (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type
         }
-        var last = caller
+        var ends = [End(caller)]
         var format = outline.carrierFormat
-        add(chain.before, &last, &format)
+        add(chain.before, &ends, &format)
         let agent = node(agents.joined(separator: "\n"), "{{", "}}")
-        edge(last, agent, format.short)
-        last = agent
+        lead(ends, to: agent, format)
+        ends = [End(agent)]
         format = chain.joint
-        add(chain.after, &last, &format)
-        edge(last, caller, format.short)
+        add(chain.after, &ends, &format)
+        lead(ends, to: caller, format)
         if !isOne { lines.append("  end") }
     }
 
     mutating func add(_ rules: [PipelineOutline.Rule], of outline: PipelineOutline) {
         guard !rules.isEmpty else { return }
-        var last = node("call of \(outline.name)", "([", "])")
+        let call = node("call of \(outline.name)", "([", "])")
+        var last = call
         for rule in rules {
             let choice = node(rule.condition, "{", "}")
-            edge(last, choice, "")
+            edge(last, choice, last == call ? "" : "no")
             edge(choice, node(rule.outcome.words, "[", "]"), "yes")
             last = choice
         }
@@ -84,22 +85,46 @@ private struct MermaidChart {
         }
     }
 
-    private mutating func add(_ stages: [PipelineOutline.Stage], _ last: inout String, _ format: inout AudioFormat) {
+    private mutating func add(_ stages: [PipelineOutline.Stage], _ ends: inout [End], _ format: inout AudioFormat) {
         for stage in stages {
             let words = ([stage.type] + stage.settings + [stage.delay.label]).filter { !$0.isEmpty }
             let next = node(words.joined(separator: "\n"), "[", "]")
             if stage.mark != .written { edges.append("  class \(next) \(stage.mark.rawValue)") }
-            edge(last, next, format.short)
+            lead(ends, to: next, format)
+            ends = [End(next)]
+            let joins = stage.type == Structure.switch.type
+            if joins, !stage.branches.isEmpty { ends = [] }
             for branch in stage.branches {
-                guard !branch.stages.isEmpty else { continue }
+                guard !branch.stages.isEmpty else {
+                    if joins { ends.append(End(next, branch.title)) }
+                    continue
+                }
                 lines.append("  subgraph \(newName())[\(Self.label(branch.title))]")
-                var side = next
+                var side = [End(next)]
                 var sideFormat = stage.takes
                 add(branch.stages, &side, &sideFormat)
                 lines.append("  end")
+                if joins { ends += side }
             }
-            last = next
             format = stage.gives
+        }
+    }
+
+    /// Where the sound comes from: one node, or the ends of all branches of a switch.
+    private struct End {
+        var node: String
+        /// The branch that has no stages of its own.
+        var branch: String?
+
+        init(_ node: String, _ branch: String? = nil) {
+            self.node = node
+            self.branch = branch
+        }
+    }
+
+    private mutating func lead(_ ends: [End], to next: String, _ format: AudioFormat) {
+        for end in ends {
+            edge(end.node, next, end.branch.map { "\($0)\n\(format.short)" } ?? format.short)
         }
     }
 

@@ -158,13 +158,3 @@ extension ExpectationCheck {
         seen = "at \(time.inSeconds) \(playback.played) ms were played and \(playback.unplayed) ms waited"
     }
 }
-
-extension TimeSpan {
-    /// For people: `3.42 s`.
-    var inSeconds: String {
-        let milliseconds = abs(self.milliseconds)
-        let hundredths = String(milliseconds % 1000 / 10)
-        return
-            "\(nanoseconds < 0 && milliseconds >= 10 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
-    }
-}

@@ -56,20 +56,40 @@ public struct ScenarioRecorder {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let name = URL(fileURLWithPath: path).lastPathComponent
         let stem = name.hasSuffix(ScenarioFile.suffix) ? String(name.dropLast(ScenarioFile.suffix.count)) : name
-        let (soundFile, messageFile) = ("\(folder)/\(stem).caller.wav", "\(folder)/\(stem).agent.jsonl")
-        let (sound, caller) = callerSteps(soundFile: "\(stem).caller.wav")
-        let (agents, lines) = agentScripts(messageFile: "\(stem).agent.jsonl")
-        let files = [path, soundFile] + (lines.isEmpty ? [] : [messageFile])
+        let made = make(stem: stem, pipeline: relative(pipeline ?? call.header["file"] ?? "", to: folder))
+        let (soundFile, messageFile) = ("\(folder)/\(made.soundFile)", "\(folder)/\(made.messageFile)")
+        let files = [path, soundFile] + (made.messages.isEmpty ? [] : [messageFile])
         if !overwrites, let file = files.first(where: { FileManager.default.fileExists(atPath: $0) }) {
             throw Diagnostic(file: file, .notAllowed, "the file is there already, and would be replaced")
         }
-        try WAVFile(samples: sound, sampleRate: SoundTrack.sampleRate).write(to: soundFile)
-        if !lines.isEmpty {
-            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: messageFile))
+        try WAVFile(samples: made.sound, sampleRate: SoundTrack.sampleRate).write(to: soundFile)
+        if !made.messages.isEmpty {
+            try Data((made.messages.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: messageFile))
         }
-        let reference = relative(pipeline ?? call.header["file"] ?? "", to: folder)
-        try Data(text(reference, caller, agents).utf8).write(to: URL(fileURLWithPath: path))
+        try Data(made.test.utf8).write(to: URL(fileURLWithPath: path))
         return files
+    }
+
+    /// A test with what it needs beside it.
+    struct Made {
+        var test: String
+        var soundFile, messageFile: String
+        /// What the caller says.
+        var sound: [Int16]
+        /// The agent's messages that are too long for the test itself.
+        var messages: [String]
+    }
+
+    /// - Parameters:
+    ///   - stem: What the names of the files beside it begin with.
+    ///   - pipeline: The pipeline's file, from the folder of the test.
+    func make(stem: String, pipeline: String) -> Made {
+        let (soundFile, messageFile) = ("\(stem).caller.wav", "\(stem).agent.jsonl")
+        let (sound, caller) = callerSteps(soundFile: soundFile)
+        let (agents, messages) = agentScripts(messageFile: messageFile)
+        return Made(
+            test: text(pipeline, caller, agents), soundFile: soundFile, messageFile: messageFile, sound: sound,
+            messages: messages)
     }
 
     private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]]) -> String {
