@@ -76,6 +76,23 @@ final class CallLog: CallObserver {
         case .agentFailed(let error):
             logger.error("agent failed", metadata: ["error": "\(error)"])
             enter("agent failed", "\(error)", time)
+        case .agentReconnecting(let backend, let cause):
+            logger.info("agent reconnecting", metadata: ["backend": "\(backend)", "cause": "\(cause)"])
+            enter("agent reconnecting", "\(backend): \(cause)", time)
+        case .toolCalled(let call):
+            logger.info("tool called", metadata: ["tool": "\(call.name)"])
+            enter("tool called", "\(call.name) \(call.arguments)", time)
+        case .toolAnswered(let result, let span):
+            logger.info(
+                "tool answered",
+                metadata: [
+                    "tool": "\(result.name)", "ms": "\(span.milliseconds)",
+                    "outcome": "\(result.isError ? "error" : "ok")",
+                ])
+            enter("tool answered", "\(result.name) after \(span.milliseconds) ms: \(result.output)", time)
+        case .transferring(let number):
+            logger.notice("transferring", metadata: ["to": "\(number)"])
+            enter("transferring", number, time)
         case .stageFailed(let error):
             if isNew("\(error)") {
                 logger.error("stage failed", metadata: ["error": "\(error)"])

@@ -52,6 +52,18 @@ struct AgentStage {
         conversation.received(message, at: now, into: &output)
     }
 
+    mutating func received(binary message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {
+        conversation.received(binary: message, at: now, into: &output)
+    }
+
+    mutating func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput) {
+        conversation.toolAnswered(result, at: now, into: &output)
+    }
+
+    mutating func contextAdded(_ text: String, at now: MediaTime, into output: inout AgentOutput) {
+        conversation.contextAdded(text, at: now, into: &output)
+    }
+
     mutating func closed(code: UInt16, reason: String, at now: MediaTime, into output: inout AgentOutput) {
         conversation.closed(code: code, reason: reason, at: now, into: &output)
     }

@@ -21,6 +21,8 @@ public actor Call {
     private var agent: (any MessageSocket)?
     private var agentLink = 0
     private var resolving: Task<Void, Never>?
+    private var tools: (any ToolRunner)?
+    private var runningTools: [String: Task<Void, Never>] = [:]
     /// Why the call is to end although its chain does not stand yet.
     private var endBeforeStart: EndReason?
     /// How it stood when it ended; the chain itself is given back then.
@@ -53,13 +55,16 @@ public actor Call {
 
     /// Builds the chain and begins to connect the agent.
     ///
-    /// - Parameter wire: Watches the messages of both sockets.
+    /// - Parameters:
+    ///   - tools: Runs what the agent calls. The plan tells the agent of them.
+    ///   - wire: Watches the messages of both sockets.
     /// - Throws: When a stage cannot be made or no backend can be opened; nothing was dialled then.
     public func start(
-        observers: [any CallObserver], wire: (any WireObserver)? = nil,
+        observers: [any CallObserver], tools: (any ToolRunner)? = nil, wire: (any WireObserver)? = nil,
         _ makePlan: @Sendable () throws(PipelineError) -> CallPlan
     ) throws(PipelineError) {
         self.wire = wire
+        self.tools = tools
         var plan = try makePlan()
         plan.attach { joint in mailbox(behind: joint) }
         core = try CallCore(plan, at: .now(), observers: observers, into: &output)
@@ -105,6 +110,15 @@ public actor Call {
         assumeIsolated { call in
             if link == call.agentLink { call.wire?.observe(.received(.agent, message), time: .now()) }
             call.core?.agentReceived(message, link: link, at: .now(), into: &call.output)
+            call.perform()
+        }
+    }
+
+    /// A binary message of the agent on socket number `link`. On the loop only.
+    public nonisolated func agentReceived(binary message: ByteBuffer, link: Int) {
+        assumeIsolated { call in
+            if link == call.agentLink { call.wire?.observe(.received(.agent, message), time: .now()) }
+            call.core?.agentReceived(binary: message, link: link, at: .now(), into: &call.output)
             call.perform()
         }
     }
@@ -167,6 +181,14 @@ public actor Call {
         return true
     }
 
+    /// Tells the agent something that it should know and not answer at once.
+    ///
+    /// - Returns: False when no agent is ready for it.
+    public func addContext(_ text: String) -> Bool {
+        defer { perform() }
+        return core?.addContext(text, at: .now(), into: &output) ?? false
+    }
+
     /// How the call stands.
     public var status: CallStatus? {
         core.map { CallStatus($0, at: .now()) } ?? last
@@ -180,7 +202,15 @@ public actor Call {
         guard !output.actions.isEmpty else { return }
         for action in output.takeActions() {
             switch action {
-            case .dialAgent(let link, let resolve): dial(link: link, resolve)
+            case .dialAgent(let link, let resolve):
+                agentLink = link
+                dial(link: link, resolve)
+            case .redialAgent(let link, let resolve):
+                dial(link: link, resolve)
+            case .runTool(let call, let link):
+                run(call, link: link)
+            case .cancelTools(let ids):
+                for id in ids { runningTools.removeValue(forKey: id)?.cancel() }
             case .closeAgent(let code, let reason):
                 resolving?.cancel()
                 resolving = nil
@@ -190,6 +220,8 @@ public actor Call {
                 closeCarrier(code: code, reason: reason, core?.state)
             case .finished(let reason):
                 mediaLoop.remove(self)
+                for task in runningTools.values { task.cancel() }
+                runningTools = [:]
                 if let core {
                     CallMetrics.record(core, reason)
                     last = CallStatus(core, at: .now())
@@ -231,7 +263,6 @@ public actor Call {
     }
 
     private func dial(link: Int, _ resolve: @escaping @Sendable () async throws -> AgentTarget) {
-        agentLink = link
         wire?.observe(.dialling(backend: core?.backend ?? ""), time: .now())
         resolving = Task {
             do {
@@ -247,11 +278,15 @@ public actor Call {
     }
 
     private func connected(_ socket: any AgentConnection, link: Int) {
-        guard link == agentLink, let core, core.wantsAgent else {
+        guard let core, core.wants(link: link) else {
             socket.close(code: 1000, reason: "")
             return
         }
         resolving = nil
+        if agentLink != link {
+            agentLink = link
+            agent?.close(code: 1000, reason: "")
+        }
         agent = socket
         wire?.observe(.connected, time: .now())
         self.core?.agentConnected(link: link, at: .now(), into: &output)
@@ -264,6 +299,23 @@ public actor Call {
     private func unreachable(_ error: PipelineError, link: Int) {
         wire?.observe(.unreachable(reason: error.description), time: .now())
         core?.agentUnreachable(error, link: link, at: .now(), into: &output)
+        perform()
+    }
+
+    private func run(_ call: ToolCall, link: Int) {
+        let tools = tools, info = info
+        runningTools[call.id] = Task {
+            let result =
+                await tools?.run(call, for: info)
+                ?? ToolResult(call, output: "There is no tool \"\(call.name)\" on this line.", isError: true)
+            guard !Task.isCancelled else { return }
+            answered(result, link: link)
+        }
+    }
+
+    private func answered(_ result: ToolResult, link: Int) {
+        runningTools[result.id] = nil
+        core?.toolAnswered(result, link: link, at: .now(), into: &output)
         perform()
     }
 

@@ -5,7 +5,12 @@ import PatchbayAudio
 extension CallCore {
     /// The agent's socket is open.
     public mutating func agentConnected(link: Int, at now: MediaTime, into output: inout CallOutput) {
-        guard link == self.link, wantsAgent else { return }
+        guard wantsAgent else { return }
+        if link == nextLink {
+            nextLink = nil
+            self.link = link
+        }
+        guard link == self.link else { return }
         agentOpened(at: now, into: &output)
     }
 
@@ -19,7 +24,7 @@ extension CallCore {
     public mutating func agentUnreachable(
         _ error: PipelineError, link: Int, at now: MediaTime, into output: inout CallOutput
     ) {
-        guard link == self.link, wantsAgent else { return }
+        guard wantsAgent, link == self.link || link == nextLink else { return }
         agentFailed(error, at: now, into: &output)
     }
 
@@ -32,11 +37,21 @@ extension CallCore {
         handleAgentEvents(at: now, into: &output)
     }
 
+    /// A binary message of the agent has come.
+    public mutating func agentReceived(
+        binary message: ByteBuffer, link: Int, at now: MediaTime, into output: inout CallOutput
+    ) {
+        guard link == self.link, wantsAgent else { return }
+        agent.received(binary: message, at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+    }
+
     /// The agent's socket is gone.
     public mutating func agentClosed(
         code: UInt16, reason: String, link: Int, at now: MediaTime, into output: inout CallOutput
     ) {
-        guard link == self.link, wantsAgent else { return }
+        // A socket whose successor is being dialled may go.
+        guard link == self.link, nextLink == nil, wantsAgent else { return }
         agent.closed(code: code, reason: reason, at: now, into: &output.agent)
         handleAgentEvents(at: now, into: &output)
     }
@@ -49,14 +64,17 @@ extension CallCore {
             }
             let session: AgentSession
             do {
-                session = try backends[backendIndex].open(for: info, joint: agent.joint)
+                session = try backends[backendIndex].open(
+                    AgentRequest(call: info, joint: agent.joint, tools: tools))
             } catch {
                 note(.agentFailed(error), at: now)
                 guard backendIndex + 1 < backends.count else { throw error }
                 backendIndex += 1
                 continue
             }
-            link += 1
+            changeLink()
+            forgetTools(into: &output)
+            endpoint = session.endpoint
             agent.replace(session.conversation)
             // In mid-call somebody is waiting on the line.
             agentDeadline =
@@ -69,6 +87,22 @@ extension CallCore {
             }
             return
         }
+    }
+
+    private mutating func changeLink() {
+        lastLink += 1
+        link = lastLink
+        nextLink = nil
+    }
+
+    /// Dials the agent again for the conversation that runs; the audio that waits is kept.
+    private mutating func reconnect(_ cause: String, at now: MediaTime, into output: inout CallOutput) {
+        guard wantsAgent, nextLink == nil, case .webSocket(let resolve) = endpoint else { return }
+        note(.agentReconnecting(backend: backend, cause: cause), at: now)
+        lastLink += 1
+        nextLink = lastLink
+        agentDeadline = now + limits.agentReady
+        output.actions.append(.redialAgent(link: lastLink, resolve: resolve))
     }
 
     /// The current backend is of no more use: the next one takes over, or the call ends with the failure.
@@ -90,7 +124,8 @@ extension CallCore {
             }
         }
         // Nobody is left: what was said is played, then the call ends.
-        link += 1
+        changeLink()
+        forgetTools(into: &output)
         agent.queue.append(.hangup(EndReason(.failure, "\(failure)")))
         pump(at: now, into: &output)
     }
@@ -149,6 +184,8 @@ extension CallCore {
             for key in keys { sendToCaller(.dtmf(key), at: now, into: &output) }
         case .ready(let input, let format):
             agentDeadline = nil
+            // After a reconnection the converters go on where they are.
+            if let formats = agent.formats, formats == (input, format) { return }
             do {
                 try agent.ready(input: input, output: format, at: now, into: &output.agent)
                 counters.agentReadyAt = now
@@ -167,6 +204,15 @@ extension CallCore {
             }
         case .hangup(let reason):
             agent.queue.append(.hangup(reason))
+        case .transfer(let number):
+            note(.transferring(to: number), at: now)
+            agent.queue.append(.hangup(EndReason(.transferred, number)))
+        case .toolCall(let call):
+            runTool(call, at: now, into: &output)
+        case .toolCallsCancelled(let ids):
+            cancelTools(ids, into: &output)
+        case .reconnect(let cause):
+            reconnect(cause, at: now, into: &output)
         case .fault(let message):
             counters.agentFaults += 1
             note(.fault(peer: "agent", message: message), at: now)

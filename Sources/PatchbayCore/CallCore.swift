@@ -5,7 +5,14 @@ public import PatchbayAudio
 public enum CallAction: Sendable {
     /// Find the agent's address and dial it; report under this link number.
     case dialAgent(link: Int, resolve: @Sendable () async throws -> AgentTarget)
+    /// Dial the same agent once more while its former socket, if it still stands, goes on serving; report under this link
+    /// number. Once the new socket is open the former one is closed.
+    case redialAgent(link: Int, resolve: @Sendable () async throws -> AgentTarget)
     case closeAgent(code: UInt16, reason: String)
+    /// Run a tool and hand the answer to ``CallCore/toolAnswered(_:link:at:into:)``.
+    case runTool(ToolCall, link: Int)
+    /// The answers of these calls are not wanted any more; of all where there are none named.
+    case cancelTools(ids: [String])
     case closeCarrier(code: UInt16, reason: String)
     /// The call is over; nothing follows.
     case finished(EndReason)
@@ -41,6 +48,8 @@ public struct CallPlan {
     /// The backends in the order they are tried; at least one.
     public var backends: [any AgentBackend]
     public var toCaller: Chain
+    /// What agents are told of; their calls leave as ``CallAction/runTool(_:link:)``.
+    public var tools: [ToolDefinition]
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
     /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
@@ -49,7 +58,7 @@ public struct CallPlan {
     public init(
         info: CallInfo, limits: CallLimits = CallLimits(), carrier: any CarrierSerializer, carrierFormat: AudioFormat,
         toAgent: Chain, joint: AudioFormat, backends: [any AgentBackend], toCaller: Chain,
-        taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer()
+        tools: [ToolDefinition] = [], taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer()
     ) {
         self.info = info
         self.limits = limits
@@ -59,6 +68,7 @@ public struct CallPlan {
         self.joint = joint
         self.backends = backends
         self.toCaller = toCaller
+        self.tools = tools
         self.taps = taps
         self.announcement = announcement
     }
@@ -94,9 +104,18 @@ public struct CallCore {
     var toCaller: Chain
     var agent: AgentStage
     let backends: [any AgentBackend]
+    let tools: [ToolDefinition]
+    /// Tools whose answers are awaited, by the vendor's id of the call, with the time of the call.
+    var pendingTools: [String: MediaTime] = [:]
     var backendIndex = 0
     /// Counts the agents dialled, so that a late word of an abandoned one is not taken for its successor's.
     var link = 0
+    /// Counts the links; the newest is the highest.
+    var lastLink = 0
+    /// The link that will take the place of the current one once its socket is open.
+    var nextLink: Int?
+    /// Where the current agent is reached, for dialling it again.
+    var endpoint = AgentEndpoint.local
     public internal(set) var state = State.ringing
     public internal(set) var ledger = PlaybackLedger()
     var packetizer: Packetizer
@@ -154,6 +173,7 @@ public struct CallCore {
         toAgent = plan.toAgent
         toCaller = plan.toCaller
         backends = plan.backends
+        tools = plan.tools
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
         announcement = plan.announcement
@@ -179,6 +199,9 @@ public struct CallCore {
         case .draining, .ended: false
         }
     }
+
+    /// Whether an agent's socket of this number is still of use.
+    func wants(link: Int) -> Bool { wantsAgent && (link == self.link || link == nextLink) }
 
     /// The backend that runs now.
     public var backend: String { backendIndex < backends.count ? backends[backendIndex].type : "" }

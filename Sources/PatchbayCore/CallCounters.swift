@@ -27,6 +27,9 @@ public struct CallCounters: Sendable {
     public internal(set) var carrierFaults = 0
     public internal(set) var agentFaults = 0
     public internal(set) var agentFailures = 0
+    /// Tools that agents called, and calls among them that were answered with an error.
+    public internal(set) var toolCalls = 0
+    public internal(set) var toolFailures = 0
     /// Final marks that never came.
     public internal(set) var marksMissed = 0
     /// What the caller had heard of the agent when the call ended.

@@ -59,6 +59,8 @@ public struct CallLimits: Sendable {
     public var concealment = TimeSpan.milliseconds(200)
     /// The longest that a barge-in may stay undecided; then playback resumes.
     public var bargeIn = TimeSpan.seconds(20)
+    /// Tools that an agent may await at once; further calls are dropped and counted.
+    public var pendingTools = 32
     /// Unusable carrier messages after which the call is given up.
     public var carrierFaults = 500
 
@@ -86,6 +88,13 @@ public enum CallEvent: Sendable {
     /// A turn has been sent completely.
     case utteranceSent
     case agentFailed(PipelineError)
+    /// The same conversation goes on over a new socket.
+    case agentReconnecting(backend: String, cause: String)
+    /// The agent called a tool.
+    case toolCalled(ToolCall)
+    case toolAnswered(ToolResult, after: TimeSpan)
+    /// The agent hands the caller to a person.
+    case transferring(to: String)
     /// A stage failed in a way that the call survives, for instance one of a side chain.
     case stageFailed(PipelineError)
     /// A message of a peer was dropped.

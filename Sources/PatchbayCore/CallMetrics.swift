@@ -20,6 +20,8 @@ public enum CallMetrics {
     public static let faults = "patchbay_message_faults_total"
     /// Agents that failed, at connect or in mid-call.
     public static let agentFailures = "patchbay_agent_failures_total"
+    /// Tools that agents called, by `outcome`: `ok` or `error`.
+    public static let toolCalls = "patchbay_tool_calls_total"
     /// Final marks that carriers never confirmed.
     public static let marksMissed = "patchbay_marks_missed_total"
     /// Audio given up because a bounded queue was full, in bytes, by `queue`: `caller` or `agent`.
@@ -41,6 +43,9 @@ public enum CallMetrics {
         Counter(label: faults, dimensions: [("peer", "carrier")]).increment(by: counters.carrierFaults)
         Counter(label: faults, dimensions: [("peer", "agent")]).increment(by: counters.agentFaults)
         Counter(label: agentFailures).increment(by: counters.agentFailures)
+        Counter(label: toolCalls, dimensions: [("outcome", "ok")]).increment(
+            by: counters.toolCalls - counters.toolFailures)
+        Counter(label: toolCalls, dimensions: [("outcome", "error")]).increment(by: counters.toolFailures)
         Counter(label: marksMissed).increment(by: counters.marksMissed)
         Counter(label: dropped, dimensions: [("queue", "caller")]).increment(by: core.agent.backlogDroppedBytes)
         Counter(label: dropped, dimensions: [("queue", "agent")]).increment(by: core.agent.queue.droppedBytes)

@@ -15,6 +15,14 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
         public static let agentTimeout = Code("agent-timeout")
         /// An agent ended the conversation with an error.
         public static let agentFailed = Code("agent-failed")
+        /// An agent's vendor did not accept the key, or it lacks a permission.
+        public static let agentUnauthorized = Code("agent-unauthorized")
+        /// There is no such agent or model at the vendor.
+        public static let agentUnknown = Code("agent-unknown")
+        /// The vendor's account has no quota left, or too many conversations at once.
+        public static let agentQuota = Code("agent-quota")
+        /// The vendor refused a setting of the conversation: a format, an override.
+        public static let agentSettingRefused = Code("agent-setting-refused")
         /// An agent needs a setting that is missing, such as the agent's id.
         public static let agentNotConfigured = Code("agent-not-configured")
         /// A peer broke the rules of its protocol.
@@ -60,6 +68,8 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
         case streamLost
         /// The agent said goodbye.
         case agentHungUp
+        /// The caller was handed to the number that the detail names.
+        case transferred
         /// An operator ended it over the control plane.
         case operatorHungUp
         /// No audio or no speech for too long.
@@ -91,7 +101,7 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
     public var isOrderly: Bool {
         switch kind {
         case .agentHungUp, .operatorHungUp, .idle, .maximumDuration, .answeredByRule: true
-        case .callerHungUp, .streamLost, .shutdown, .noStream, .failure: false
+        case .callerHungUp, .transferred, .streamLost, .shutdown, .noStream, .failure: false
         }
     }
 

@@ -113,6 +113,12 @@ public final class CallTranscript: CallObserver {
         case .recording(let command): enter(.call, "recording: \(command.rawValue)", time)
         case .utteranceSent: enter(.agent, "has been sent", time)
         case .agentFailed(let error): enter(.agent, "fails: \(error)", time)
+        case .agentReconnecting(let backend, let cause): enter(.agent, "\(backend) is dialled again: \(cause)", time)
+        case .toolCalled(let call): enter(.agent, "calls \(call.name) \(call.arguments)", time)
+        case .toolAnswered(let result, let span):
+            let outcome = result.isError ? "fails" : "answers"
+            enter(.call, "\(result.name) \(outcome) after \(span.milliseconds) ms: \(result.output)", time)
+        case .transferring(let number): enter(.agent, "hands the caller to \(number)", time)
         case .stageFailed(let error): enter(.call, "a stage fails: \(error)", time)
         case .fault(let peer, let message): enter(.call, "drops a message of the \(peer): \(message)", time)
         case .hangingUp(let reason): enter(.call, "hangs up: \(reason)", time)

@@ -226,7 +226,7 @@ private struct Reader: AgentBackend {
     let type = "reader"
     let audio: ByteBuffer
 
-    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+    func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         AgentSession(Conversation(audio: audio), endpoint: .local)
     }
 
@@ -249,7 +249,7 @@ private struct Reader: AgentBackend {
 private struct KeyPresser: AgentBackend {
     let type = "keys"
 
-    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+    func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         AgentSession(Conversation(), endpoint: .local)
     }
 

@@ -13,7 +13,7 @@ struct LateFormatsTests {
         var type: String { "recorder" }
         var format: AudioFormat
 
-        func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+        func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
             AgentSession(Conversation(format: format), endpoint: .webSocket { AgentTarget(url: "ws://recorder") })
         }
 

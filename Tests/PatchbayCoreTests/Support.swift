@@ -57,7 +57,7 @@ struct PuppetAgent: AgentBackend {
         self.refuses = refuses
     }
 
-    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+    func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         if refuses { throw PipelineError(.agentUnreachable, "refused", place: type) }
         return AgentSession(Conversation(format: format), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
     }

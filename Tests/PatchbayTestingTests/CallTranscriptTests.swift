@@ -26,8 +26,8 @@ import Testing
     private struct Clerk: AgentBackend {
         let type = "clerk"
 
-        func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
-            AgentSession(Conversation(joint: joint), endpoint: .local)
+        func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
+            AgentSession(Conversation(joint: request.joint), endpoint: .local)
         }
 
         private struct Conversation: AgentConversation {

@@ -120,7 +120,11 @@ struct ScenarioCall {
 
     private mutating func perform(_ action: CallAction) {
         switch action {
-        case .dialAgent(let link, _): dial(link)
+        case .dialAgent(let link, _), .redialAgent(let link, _): dial(link)
+        case .runTool(let tool, let link):
+            let result = ToolResult(tool, output: "There are no tools in a test.", isError: true)
+            call.toolAnswered(result, link: link, at: now, into: &output)
+        case .cancelTools: break
         case .closeAgent:
             if let last = peers.indices.last { peers[last].close(at: time, &trace) }
         case .closeCarrier: break
@@ -170,7 +174,8 @@ struct ScenarioCall {
         case .playbackResumed: trace.note(.playbackResumed, at: time)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
         case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
-            .agentFailed, .stageFailed, .fault, .hangingUp:
+            .agentFailed, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
+            .hangingUp:
             break
         }
     }

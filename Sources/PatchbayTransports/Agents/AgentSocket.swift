@@ -43,6 +43,10 @@ private final class AgentSocket: WebSocketDelegate {
         call.agentReceived(text, link: link)
     }
 
+    func webSocketDidReceive(binary: ByteBuffer, from connection: WebSocketConnection) {
+        call.agentReceived(binary: binary, link: link)
+    }
+
     func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
         call.agentClosed(code: close.code, reason: close.reason, link: link)
     }

@@ -17,8 +17,8 @@ public struct EchoAgent: AgentComponent {
     private struct Backend: AgentBackend {
         let type = "echo"
 
-        func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
-            AgentSession(Conversation(format: joint), endpoint: .local)
+        func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
+            AgentSession(Conversation(format: request.joint), endpoint: .local)
         }
     }
 

@@ -110,7 +110,7 @@ private struct ElevenLabsBackend: AgentBackend {
     let initiation: ElevenLabsInitiation
     let patience: TimeSpan
 
-    func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+    func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         AgentSession(
             ElevenLabsConversation(initiation, patience: patience),
             endpoint: .webSocket { AgentTarget(url: try await address()) })

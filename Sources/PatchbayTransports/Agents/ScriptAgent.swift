@@ -94,9 +94,9 @@ public struct ScriptAgent: AgentComponent {
         let type = "script"
         let script: Script
 
-        func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
+        func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
             AgentSession(
-                ScriptConversation(script, inputRate: joint.sampleRate, hearsForItself: !call.marksSpeech),
+                ScriptConversation(script, inputRate: request.joint.sampleRate, hearsForItself: !request.call.marksSpeech),
                 endpoint: .local)
         }
     }

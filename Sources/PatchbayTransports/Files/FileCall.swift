@@ -15,7 +15,7 @@ public struct FileCall {
     /// Whether all of a plan's agents can be run on a clock of its own.
     public static func isPossible(_ plan: CallPlan) -> Bool {
         plan.backends.allSatisfy { backend in
-            guard let session = try? backend.open(for: plan.info, joint: plan.joint) else { return true }
+            guard let session = try? backend.open(AgentRequest(call: plan.info, joint: plan.joint)) else { return true }
             if case .local = session.endpoint { return true }
             return false
         }
@@ -54,9 +54,15 @@ public struct FileCall {
             toCall.clear()
             for message in messages { call.carrierReceived(message, at: now, into: &output) }
             for action in output.takeActions() {
-                guard case .dialAgent(let link, _) = action else { continue }
-                let error = PipelineError(.agentUnreachable, "this agent is elsewhere; run the call in real time")
-                call.agentUnreachable(error, link: link, at: now, into: &output)
+                switch action {
+                case .dialAgent(let link, _), .redialAgent(let link, _):
+                    let error = PipelineError(.agentUnreachable, "this agent is elsewhere; run the call in real time")
+                    call.agentUnreachable(error, link: link, at: now, into: &output)
+                case .runTool(let tool, let link):
+                    let result = ToolResult(tool, output: "Tools are elsewhere; run the call in real time.", isError: true)
+                    call.toolAnswered(result, link: link, at: now, into: &output)
+                case .closeAgent, .cancelTools, .closeCarrier, .finished: break
+                }
             }
             output.agent.messages.clear()
             let answers = output.carrier.messages.indices.map { output.carrier.message(at: $0) }

@@ -27,8 +27,8 @@ struct ConciergeAgent: AgentComponent {
         let answers: [String: SpokenText]
         let sorry: SpokenText
 
-        func open(for call: CallInfo, joint: AudioFormat) throws(PipelineError) -> AgentSession {
-            AgentSession(Conversation(backend: self, joint: joint), endpoint: .local)
+        func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
+            AgentSession(Conversation(backend: self, joint: request.joint), endpoint: .local)
         }
     }
 

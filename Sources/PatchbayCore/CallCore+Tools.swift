@@ -1,0 +1,50 @@
+/// What agents call, and what they are told between the caller's words.
+extension CallCore {
+    /// The agent calls a tool: it is run beside the media path.
+    mutating func runTool(_ call: ToolCall, at now: MediaTime, into output: inout CallOutput) {
+        guard pendingTools.count < limits.pendingTools, pendingTools[call.id] == nil else {
+            counters.agentFaults += 1
+            let message = "a call of the tool \"\(call.name)\" beyond \(limits.pendingTools) at once, or with a used id"
+            note(.fault(peer: "agent", message: message), at: now)
+            return
+        }
+        pendingTools[call.id] = now
+        counters.toolCalls += 1
+        note(.toolCalled(call), at: now)
+        output.actions.append(.runTool(call, link: link))
+    }
+
+    /// A tool has answered, or failed to.
+    public mutating func toolAnswered(
+        _ result: ToolResult, link: Int, at now: MediaTime, into output: inout CallOutput
+    ) {
+        // After a reconnection the same conversation goes on under another number; ids tell the calls apart.
+        guard wantsAgent, let called = pendingTools.removeValue(forKey: result.id) else { return }
+        if result.isError { counters.toolFailures += 1 }
+        note(.toolAnswered(result, after: now - called), at: now)
+        agent.toolAnswered(result, at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+    }
+
+    /// Tells the agent something that it should know and not answer at once.
+    ///
+    /// - Returns: False when no agent is ready for it.
+    @discardableResult
+    public mutating func addContext(_ text: String, at now: MediaTime, into output: inout CallOutput) -> Bool {
+        guard wantsAgent, agent.isReady else { return false }
+        agent.contextAdded(text, at: now, into: &output.agent)
+        handleAgentEvents(at: now, into: &output)
+        return true
+    }
+
+    /// The agent does not want these answers any more.
+    mutating func cancelTools(_ ids: [String], into output: inout CallOutput) {
+        let known = ids.filter { pendingTools.removeValue(forKey: $0) != nil }
+        if !known.isEmpty { output.actions.append(.cancelTools(ids: known)) }
+    }
+
+    /// The agent that called them is gone.
+    mutating func forgetTools(into output: inout CallOutput) {
+        cancelTools(Array(pendingTools.keys), into: &output)
+    }
+}
