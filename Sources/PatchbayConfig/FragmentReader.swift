@@ -53,6 +53,13 @@ extension StageListReader {
             linter.report(.wrongType, root.headRange, .root, "a fragment is an object, not \(root.kind)")
             return nil
         }
+        // One word instead of an error for each key.
+        if members["transport"] != nil {
+            linter.report(
+                .notAllowed, root.headRange, .root, "this is a pipeline, and only fragments can be included",
+                .init("put the stages that several pipelines share into a file of their own, with \"stages\" alone"))
+            return nil
+        }
         let meant = linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
         for key in ["$schema", "description"] {
             guard let node = members[key] else { continue }

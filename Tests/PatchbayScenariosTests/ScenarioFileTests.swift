@@ -119,6 +119,23 @@ struct ScenarioFileTests {
         #expect(found == expected)
     }
 
+    @Test func aPipelineIsNoFileOfTests() throws {
+        let pipeline = #"{"name": "desk", "transport": "twilio", "stages": ["echo"]}"#
+        #expect(try findings(pipeline) == ["1:40 missing-field stages"])
+        let (_, diagnostics) = ScenarioFile.load(SourceText(file: "p/desk.json", pipeline))
+        #expect(diagnostics.first?.suggestion?.text == "its tests would be in p/desk.test.json")
+    }
+
+    @Test(arguments: [
+        ("2026-12-24T18:00", "2026-12-24T18:00:00Z"), ("2026-12-24T18:00:05", "2026-12-24T18:00:05Z"),
+        ("tomorrow", "for instance"),
+    ])
+    func aTimeWithoutItsZoneGetsOne(time: String, remedy: String) {
+        let text = test(#""at": "\#(time)", \#(fine)"#)
+        let (_, diagnostics) = ScenarioFile.load(SourceText(file: "p/desk.test.json", text))
+        #expect(diagnostics.first?.suggestion?.text.contains(remedy) == true, "\(diagnostics.rendered())")
+    }
+
     @Test func aMisspeltEventGetsAProposal() throws {
         let folder = try ScenarioFolder()
         let text = test(

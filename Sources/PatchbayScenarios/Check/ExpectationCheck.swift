@@ -108,7 +108,11 @@ extension ExpectationCheck {
             seen = Self.list(inside)
             if !isMet, let times = expectation.times { seen = "\(inside.count) times instead of \(times): " + seen }
         } else if all.isEmpty {
-            seen = "never in the call"
+            if case .ended = expectation.subject, let end = trace.end {
+                seen = "\(end) at \(trace.duration.inSeconds)"
+            } else {
+                seen = "never in the call"
+            }
         } else {
             let nearest = all.min { Self.distance($0.time, window) < Self.distance($1.time, window) }
             if let nearest {

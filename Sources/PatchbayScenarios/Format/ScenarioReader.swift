@@ -10,6 +10,7 @@ extension ScenarioFile {
     ///
     /// - Returns: The tests, or `nil` when there is any error, with all findings in the order of the text.
     public static func load(_ source: SourceText) -> (file: ScenarioFile?, diagnostics: [Diagnostic]) {
+        if let kind = source.kindOfOther { return (nil, [kind]) }
         var (settings, diagnostics) = source.settings(
             ScenarioFields.document, owner: "a test file", checkEnvironment: false, keepingSoundParts: true)
         guard let settings, let root = try? source.readJSON() else { return (nil, diagnostics) }
@@ -50,6 +51,22 @@ extension ScenarioFile {
             files += names.filter { $0.hasSuffix(suffix) && !$0.hasPrefix(".") }.sorted().map { "\(folder)/\($0)" }
         }
         return (files, diagnostics)
+    }
+}
+
+extension SourceText {
+    /// What is wrong with a file that is a pipeline or a fragment instead of a test: one word instead of an error for each key.
+    fileprivate var kindOfOther: Diagnostic? {
+        guard case .object(let members)? = try? readJSON().content, !members.contains(where: { $0.key == "tests" }),
+            let stages = members.first(where: { $0.key == "stages" })
+        else { return nil }
+        let suggestion =
+            file.hasSuffix(ScenarioFile.suffix) || !file.hasSuffix(".json")
+            ? nil : "its tests would be in \(file.dropLast(5))\(ScenarioFile.suffix)"
+        return finding(
+            .missingField, stages.keyRange, path: "stages",
+            "this is no file of tests: it has \"stages\" and no \"tests\"",
+            suggestion: suggestion.map { .init($0) })
     }
 }
 
@@ -154,7 +171,12 @@ struct ScenarioReader {
         if let date = try? Date(text, strategy: .iso8601) { return date }
         report(
             .notAllowed, path + ["at"], "\"at\" is \"\(text)\"; a time is written as in RFC 3339",
-            .init("for instance 2026-12-24T10:30:00+01:00"))
+            // `patchbay route --at` takes a time of this machine; a test must say the same everywhere.
+            .init(
+                (try? Date(text + "Z", strategy: .iso8601)) == nil
+                    && (try? Date(text + ":00Z", strategy: .iso8601)) == nil
+                    ? "for instance 2026-12-24T10:30:00+01:00"
+                    : "a test has to name the zone: \(text)\(text.utf8.count == 16 ? ":00" : "")Z, or with its offset"))
         return Date(timeIntervalSince1970: 0)
     }
 

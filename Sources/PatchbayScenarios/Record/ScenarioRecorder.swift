@@ -56,7 +56,9 @@ public struct ScenarioRecorder {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let name = URL(fileURLWithPath: path).lastPathComponent
         let stem = name.hasSuffix(ScenarioFile.suffix) ? String(name.dropLast(ScenarioFile.suffix.count)) : name
-        let made = make(stem: stem, pipeline: relative(pipeline ?? call.header["file"] ?? "", to: folder))
+        let made = make(
+            stem: stem, pipeline: relative(pipeline ?? call.header["file"] ?? "", to: folder),
+            isAnother: pipeline != nil)
         let (soundFile, messageFile) = ("\(folder)/\(made.soundFile)", "\(folder)/\(made.messageFile)")
         let files = [path, soundFile] + (made.messages.isEmpty ? [] : [messageFile])
         if !overwrites, let file = files.first(where: { FileManager.default.fileExists(atPath: $0) }) {
@@ -83,22 +85,26 @@ public struct ScenarioRecorder {
     /// - Parameters:
     ///   - stem: What the names of the files beside it begin with.
     ///   - pipeline: The pipeline's file, from the folder of the test.
-    func make(stem: String, pipeline: String) -> Made {
+    ///   - isAnother: Whether it may be another one than that of the call, to which the called number need not lead.
+    func make(stem: String, pipeline: String, isAnother: Bool = false) -> Made {
         let (soundFile, messageFile) = ("\(stem).caller.wav", "\(stem).agent.jsonl")
         let (sound, caller) = callerSteps(soundFile: soundFile)
         let (agents, messages) = agentScripts(messageFile: messageFile)
         return Made(
-            test: text(pipeline, caller, agents), soundFile: soundFile, messageFile: messageFile, sound: sound,
+            test: text(pipeline, caller, agents, isAnother), soundFile: soundFile, messageFile: messageFile,
+            sound: sound,
             messages: messages)
     }
 
-    private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]]) -> String {
+    private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]], _ isAnother: Bool) -> String {
         var test: [String] = ["\"name\": \"goes as the recorded call did\""]
-        if let number = call.header["number"], NumberPattern(number) != nil {
+        if !isAnother, let number = call.header["number"], NumberPattern(number) != nil, !number.hasSuffix("*") {
             test.append("\"number\": \(quoted(number))")
         }
         if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
-        if let time = call.header["startedAt"] { test.append("\"at\": \(quoted(time))") }
+        if let time = call.header["startedAt"], (try? Date(time, strategy: .iso8601)) != nil {
+            test.append("\"at\": \(quoted(time))")
+        }
         test.append("\"ringMs\": \(min(120_000, start.milliseconds))")
         let limit = min(length + Self.surplus, Self.maximumLength)
         test.append("\"limitMs\": \(max(1000, limit.milliseconds))")
