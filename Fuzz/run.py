@@ -19,6 +19,39 @@ TARGETS = ["documents", "structure", "json", "markdown", "settings", "tests", "w
 LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
 
 
+# Every key of a test once, and a call of which everything is written down.
+ROUGH_TESTS = ["""{"pipeline": "../x.json", "environment": {"A": "b"}, "tests": [{"name": "a", "number": "+15550100002",
+  "at": "2026-12-24T10:30:00+01:00", "context": {"a": 1}, "ringMs": 5, "limitMs": 9000, "soundDBFS": -30, "caller": [
+    {"as": "question", "say": "Hello", "atMs": 5}, {"tone": {"frequencyHz": 440, "durationMs": 20, "levelDBFS": -6}},
+    {"press": "1#", "after": "agent stops 2", "plusMs": 3}, {"silenceMs": 20}, {"hangUp": true, "after": "question ends"}],
+  "agents": [{"backend": "elevenlabs", "connectMs": 3, "steps": [{"accept": {"inputFormat": "pcm_16000"}},
+    {"say": "a", "words": "b", "chunkMs": 100, "paceMs": 20, "complete": false}, {"hears": "x"}, {"interrupt": true},
+    {"send": {"type": "ping"}}, {"send": "x.jsonl:12"}, {"close": 1006, "reason": "r"}]}, {"refuse": "busy"}],
+  "expect": [{"agent": "speaks", "after": "stream begins", "fromMs": 1, "withinMs": 2}, {"toneHz": 440, "times": 0},
+    {"sent": {"a": [1, null]}}, {"ledger": {"playedFromMs": 1, "playedToMs": 2}}, {"recording": {"fromMs": 1}},
+    {"ends": "idle", "reason": "r"}, {"interrupted": false}, {"said": "x"}, {"callerHeard": "y", "before": "agent stops"}]}]}"""]
+START = ('{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1","streamSid":"MZ1",'
+         '"callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}')
+MEDIA = ('{"event":"media","sequenceNumber":"2","streamSid":"MZ1","media":{"track":"inbound","chunk":"1","timestamp":"20",'
+         '"payload":"fn7//w=="}}')
+DTMF = '{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"3","dtmf":{"track":"inbound_track","digit":"1"}}'
+STOP = '{"event":"stop","sequenceNumber":"4","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"CA1"}}'
+WIRE_LOGS = ["\n".join([
+    '{"wireLog": 1, "call": "CA1", "file": "x.json", "number": "+15550100002", "caller": "+1", "startedAt": '
+    '"2026-12-24T10:30:00Z"}',
+    '{"ms": 1, "event": "dialling", "backend": "elevenlabs"}', '{"ms": 2, "event": "unreachable", "reason": "r"}',
+    '{"ms": 3, "event": "dialling", "backend": "elevenlabs"}', '{"ms": 5, "event": "connected"}',
+    '{"ms": 9.5, "direction": "carrier>", "message": %s}' % START,
+    '{"ms": 30, "direction": "carrier>", "message": %s}' % MEDIA,
+    '{"ms": 40, "direction": "carrier>", "message": %s}' % DTMF,
+    '{"ms": 50, "direction": "agent>", "message": {"type": "agent_response", "agent_response_event": {"agent_response": "Hi"}}}',
+    '{"ms": 51, "direction": "agent>", "text": "no object"}', '{"ms": 52, "direction": ">agent", "message": {"type": "pong"}}',
+    '{"ms": 53, "direction": ">carrier", "message": {"event": "clear", "streamSid": "MZ1"}}',
+    '{"ms": 60, "event": "closed", "peer": "agent", "code": 1000, "reason": "r"}', '{"ms": 61, "event": "dropped", "messages": 3}',
+    '{"ms": 62, "direction": "carrier>", "message": %s}' % STOP, '{"ms": 63, "event": "closed", "peer": "carrier"}',
+    '{"ms": 64, "event": "ended", "reason": "callerHungUp"}', '{"ms": 65, "event": "cut", "limit": "bytesPerCall"}']) + "\n"]
+
+
 def build():
     command = ["swift", "build", "--package-path", str(ROOT / "Fuzz"), "--scratch-path", str(WORK / "build"),
                "-c", "release", "-j", os.environ.get("JOBS", "2"), "--sanitize", "fuzzer",
@@ -35,8 +68,9 @@ def seeds():
     texts += [path.read_text() for path in sorted((ROOT / "Pipelines").glob("**/*.json"))]
     pages = [*ROOT.glob("*.md"), *(ROOT / "Sources/Patchbay/Patchbay.docc").glob("*.md")]
     markdown = [path.read_text() for path in sorted(pages)]
+    tests = [path.read_text() for path in sorted((ROOT / "Pipelines").glob("*.test.json"))]
     return {"documents": texts, "json": texts, "settings": texts, "markdown": markdown + texts,
-            "structure": ["0123456789"]}
+            "structure": ["0123456789"], "tests": tests + ROUGH_TESTS, "wirelog": WIRE_LOGS}
 
 
 def dictionary(texts):

@@ -151,16 +151,14 @@ private func checkTests(_ source: SourceText) -> [Diagnostic] {
 }
 
 private func checkWireLog(_ text: String) {
-    do {
+    do throws(Diagnostic) {
         let call = try RecordedCall(text, file: "x.wire.jsonl")
         let made = try ScenarioRecorder(call).make(stem: "x", pipeline: "x.json")
         // What is written is a test, whatever the log says: only the files that it names are not there.
         let errors = checkTests(SourceText(file: "x.test.json", made.test)).filter { $0.severity == .error }
         expect(errors.allSatisfy { $0.code == .unreadableFile }, "\(errors)\n\(made.test)")
-    } catch let error as Diagnostic {
-        check([error], of: [SourceText(file: "x.wire.jsonl", text)])
     } catch {
-        fatalError("\(error)")
+        check([error], of: [SourceText(file: "x.wire.jsonl", text)])
     }
 }
 
