@@ -153,7 +153,8 @@ private func checkTests(_ source: SourceText) -> [Diagnostic] {
 private func checkWireLog(_ text: String) {
     do throws(Diagnostic) {
         let call = try RecordedCall(text, file: "x.wire.jsonl")
-        let made = try ScenarioRecorder(call).make(stem: "x", pipeline: "x.json")
+        let made = try ScenarioRecorder(call).make(
+            stem: "x", pipeline: "x.json", expecting: [#"{ "agent": "speaks" }"#])
         // What is written is a test, whatever the log says: only the files that it names are not there.
         let errors = checkTests(SourceText(file: "x.test.json", made.test)).filter { $0.severity == .error }
         expect(errors.allSatisfy { $0.code == .unreadableFile }, "\(errors)\n\(made.test)")

@@ -54,7 +54,7 @@ extension ExpectationCheck {
         case .ledger(let played, let unplayed): check(played, unplayed, at: window.lowerBound, trace)
         case .agentSilent: checkSilence(trace)
         default:
-            check(Sightings.of(expectation.subject, in: trace, window))
+            check(Sightings.of(expectation.subject, in: trace, window), trace)
             if !isMet, case .tone(let frequency, _) = expectation.subject {
                 seen += Sightings.strongestTone(beside: frequency, in: trace, window)
             }
@@ -99,7 +99,7 @@ extension ExpectationCheck {
 
     // MARK: Points in time
 
-    private mutating func check(_ all: [Sighting]) {
+    private mutating func check(_ all: [Sighting], _ trace: ScenarioTrace) {
         guard let window else { return }
         let inside = all.filter { window.contains($0.time) }
         sightings = all.map(\.time)
