@@ -312,13 +312,13 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
             }.map { "\($0.code) \($0.path)" }
         }
         for name in ["in.wav", "../Pipelines/in.wav", "\(folder.path)/in.wav"] {
-            #expect(await codes(#"{"type": "mixer", "sound": "\#(name)"}, "echo""#) == [], "\(name)")
+            #expect(await codes(#""echo", {"type": "mixer", "sound": "\#(name)"}"#) == [], "\(name)")
             #expect(await codes(#"{"type": "script", "say": "\#(name)"}"#) == [], "\(name)")
         }
         let outside = ["../out.wav", "link.wav", "/etc/passwd", "\(root.path)/out.wav", "${place}/../../out.wav"]
         for name in outside {
             #expect(
-                await codes(#"{"type": "mixer", "sound": "\#(name)"}, "echo""#) == ["not-allowed stages[0].sound"],
+                await codes(#""echo", {"type": "mixer", "sound": "\#(name)"}"#) == ["not-allowed stages[1].sound"],
                 "\(name)")
         }
         for name in ["../out.wav", "link.wav", "/etc/passwd.WAV", "${place}.wav"] {

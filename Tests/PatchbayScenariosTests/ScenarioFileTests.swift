@@ -121,7 +121,7 @@ struct ScenarioFileTests {
 
     @Test func aPipelineIsNoFileOfTests() throws {
         let pipeline = #"{"name": "desk", "transport": "twilio", "stages": ["echo"]}"#
-        #expect(try findings(pipeline) == ["1:40 missing-field stages"])
+        #expect(try findings(pipeline) == ["1:41 missing-field stages"])
         let (_, diagnostics) = ScenarioFile.load(SourceText(file: "p/desk.json", pipeline))
         #expect(diagnostics.first?.suggestion?.text == "its tests would be in p/desk.test.json")
     }
