@@ -35,6 +35,7 @@ extension ComponentRegistry {
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
                 GeminiAgent(),
+                OpenAIRealtimeAgent(),
             ], findConverters: standardConverters)
     }
 }

@@ -232,6 +232,8 @@ extension CallCore {
             case .agent: transcript.textCame(text.text)
             case .caller: sendToAgent(.userTurnEnded(TurnEnd(.agent)), at: now, into: &output)
             }
+        } else if text.speaker == .agent, !text.isCorrection {
+            transcript.textCame(text.text, isFinal: false)
         }
         var text = text
         text.generation = ledger.generation
