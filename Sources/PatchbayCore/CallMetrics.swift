@@ -20,6 +20,10 @@ public enum CallMetrics {
     public static let faults = "patchbay_message_faults_total"
     /// Agents that failed, at connect or in mid-call, by `code` (a ``PipelineError/Code``).
     public static let agentFailures = "patchbay_agent_failures_total"
+    /// 1 while an agent is avoided, by `pipeline` and `backend`; of several with one type the latest change shows.
+    public static let agentAvoided = "patchbay_agent_avoided"
+    /// Callers who were to be connected with a person, by `outcome`: `begun`, and how the carrier says it ended.
+    public static let transfers = "patchbay_transfers_total"
     /// Agents that took over from another in mid-call and were heard.
     public static let agentTakeovers = "patchbay_agent_takeovers_total"
     /// The longest silence of a call after a failure of its agent, in seconds.
