@@ -124,7 +124,7 @@ public struct PipelineDocument: Sendable {
             stagesBefore: try chain.before.resolved(in: scope),
             agentFormat: chain.agentFormat,
             backends: try chain.backends.resolved(in: scope),
-            bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
+            agentSettings: try chain.agentSettings.resolved(in: scope),
             stagesAfter: try chain.after.resolved(in: scope),
             leftOut: chain.leftOut, options: try options.resolved(in: scope),
             variables: scope.variables, messages: messages, limits: limits)
@@ -159,8 +159,8 @@ public struct PipelinePlan: Sendable {
     public var agentFormat: AudioFormat
     /// The agents in the order in which they are tried; never empty.
     public var backends: [Backend]
-    /// Words or a WAV file that bridge the change from one agent to the next.
-    public var bridge: String?
+    /// What the `agent` stage says besides them: `bridge`, `transferTo`, `connect`.
+    public var agentSettings: Settings
     /// From the agent to the caller.
     public var stagesAfter: [PlannedStage]
     /// Stages of the document that would change nothing and are not run, on each side of the agent.

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import PatchbayConfig
+import PatchbayCore
 
 /// The pipelines in force: what they are, who calls them, how they change.
 extension AdminRoutes {
@@ -121,6 +122,8 @@ private struct PipelinesReport: Encodable {
         /// How many rules are asked before it answers.
         var rules: Int
         var calls: [Calls]
+        /// Its agents that have failed lately; absent while all are well.
+        var agents: [AvoidedAgent]?
     }
 
     /// Running calls of one version.
@@ -172,6 +175,8 @@ private struct PipelinesReport: Encodable {
         let store = switchboard.store
         let current = store.current
         let running = switchboard.registry.runningVersions()
+        let troubled = Dictionary(grouping: switchboard.health.reports, by: \.identity.pipeline)
+        let now = MediaTime.now()
         (revision, since) = (current.number, current.since)
         (loadedBy, restored, heldBack) = (current.cause, current.restored, current.heldBack)
         canReload = store.canReload
@@ -182,7 +187,8 @@ private struct PipelinesReport: Encodable {
             Pipeline(
                 name: document.name, file: document.file, version: document.version, description: document.summary,
                 numbers: document.numbers.count, rules: document.rules.count,
-                calls: Self.calls(running[document.name] ?? [:]))
+                calls: Self.calls(running[document.name] ?? [:]),
+                agents: troubled[document.name].map { $0.map { AvoidedAgent($0, at: now) } })
         }
         retired = running.filter { current.set.document(named: $0.key) == nil }
             .map { Retired(name: $0.key, calls: Self.calls($0.value)) }.sorted { $0.name < $1.name }

@@ -8,13 +8,23 @@ public struct PipelineSource: Sendable {
     public var load: @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic])
     /// Checks one document that is not in force, beside the pipelines that are. It takes the place of the one with its file.
     public var check: @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
+    /// Reads an agent that a running call is given; `nil` where calls only have their own.
+    public var readAgent: AgentReader?
+
+    /// Reads one agent from JSON, for a place in a running call.
+    public typealias AgentReader =
+        @Sendable (_ bytes: [UInt8], _ place: AgentPlace) async -> (
+            backend: PipelinePlan.Backend?, diagnostics: [Diagnostic]
+        )
 
     public init(
         load: @escaping @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic]),
-        check: @escaping @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
+        check: @escaping @Sendable (SourceText, PipelineSet) async -> [Diagnostic],
+        readAgent: AgentReader? = nil
     ) {
         self.load = load
         self.check = check
+        self.readAgent = readAgent
     }
 
     /// Files and folders.
@@ -40,6 +50,13 @@ public struct PipelineSource: Sendable {
                         source, registry: registry, environment: try await environment(), options: options)
                 } catch {
                     return [Diagnostic(file: "", .unreadableFile, "\(error)")]
+                }
+            },
+            readAgent: { bytes, place in
+                do {
+                    return place.readAgent(bytes, registry: registry, environment: try await environment())
+                } catch {
+                    return (nil, [Diagnostic(file: "", .unreadableFile, "\(error)")])
                 }
             })
     }
@@ -147,6 +164,16 @@ public final class PipelineStore: Sendable {
     public var lastFailure: Failure? { state.withLock { $0.lastFailure } }
     /// Whether there is something to reload from.
     public var canReload: Bool { source != nil }
+
+    /// Reads an agent that a running call is given. May read files and speak texts: not on an event loop.
+    ///
+    /// - Returns: `nil` when the host gave no means to.
+    func readAgent(
+        _ bytes: [UInt8], for place: AgentPlace
+    ) async -> (backend: PipelinePlan.Backend?, diagnostics: [Diagnostic])? {
+        guard let read = source?.readAgent else { return nil }
+        return await Task(executorPreference: thread) { await read(bytes, place) }.value
+    }
 
     /// Reloads that wait for the next load.
     var waitingCount: Int { state.withLock { $0.waiting.count } }

@@ -111,8 +111,3 @@ struct Script: Sendable {
     var goodbyeKey: Character
     var silence: TimeSpan
 }
-
-extension Diagnostic.Code {
-    /// A text could not be turned into sound.
-    public static let notSpeakable = Self("not-speakable")
-}
