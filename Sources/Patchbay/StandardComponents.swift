@@ -34,6 +34,7 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
+                WebSocketAgent(),
             ], findConverters: standardConverters)
     }
 }
