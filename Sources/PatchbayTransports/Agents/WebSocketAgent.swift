@@ -49,7 +49,7 @@ public struct WebSocketAgent: AgentComponent {
     public func problems(in settings: Settings) -> [SettingsProblem] {
         var problems = ["inputFormats", "outputFormats"].flatMap { field in
             settings.strings(field).compactMap { name -> SettingsProblem? in
-                do {
+                do throws(WireError) {
                     _ = try AgentSocketFormat(name)
                     return nil
                 } catch {
@@ -67,7 +67,7 @@ public struct WebSocketAgent: AgentComponent {
     }
 
     private static func problems(_ url: String, _ settings: Settings) -> [SettingsProblem] {
-        do {
+        do throws(WebSocketConnectError) {
             let address = try WebSocketAddress(url)
             var problems: [SettingsProblem] = []
             let query = address.requestTarget.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
