@@ -108,7 +108,8 @@ extension ScenarioReader {
 
     private mutating func base64(_ text: String, _ path: Path) -> [UInt8]? {
         if let data = Data(base64Encoded: text) { return Array(data) }
-        report(.notAllowed, path, "\"sendBinary\" is no base64; it is base64, a JSON object, or a file and a line of it")
+        report(
+            .notAllowed, path, "\"sendBinary\" is no base64; it is base64, a JSON object, or a file and a line of it")
         return nil
     }
 

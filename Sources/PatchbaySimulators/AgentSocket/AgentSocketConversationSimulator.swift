@@ -116,7 +116,9 @@ public struct AgentSocketConversationSimulator: SimulatedConversation {
         guard !isOver, request.id == speechRequests else { return }
         switch audio {
         case .success(let sound):
-            speak(SimulatedUtterance(text: request.text, audio: sound), isFarewell: isFarewellRequested, at: now, into: &output)
+            speak(
+                SimulatedUtterance(text: request.text, audio: sound), isFarewell: isFarewellRequested, at: now,
+                into: &output)
         case .failure(let error):
             send(.error(.init(code: "failed", message: error.message)), into: &output)
         }

@@ -41,7 +41,8 @@ public struct AgentSocketSimulatorOptions: Sendable {
         var check = SimulatorOptionCheck()
         var agent = AgentSocketSimulatedAgent(token: token, language: language)
         agent.faults = common.faults(&check)
-        agent.inputFormat = Self.format(inputFormat ?? format, inputFormat == nil ? "--format" : "--input-format", &check)
+        agent.inputFormat = Self.format(
+            inputFormat ?? format, inputFormat == nil ? "--format" : "--input-format", &check)
         agent.outputFormat = Self.format(
             outputFormat ?? format, outputFormat == nil ? "--format" : "--output-format", &check)
         if let form = AgentSocketAudioForm(rawValue: audio) {

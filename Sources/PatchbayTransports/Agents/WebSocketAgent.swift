@@ -32,7 +32,8 @@ public struct WebSocketAgent: AgentComponent {
             Field("variables", .variables, "Values for the agent; types are kept."),
             Field(
                 "silenceSeconds", .integer(5...300), default: 20, isAdvanced: true,
-                "Time without any message, not even the answer to a ping, after which the agent is given up, in seconds."),
+                "Time without any message, not even the answer to a ping, after which the agent is given up, in seconds."
+            ),
         ])
 
     /// Offered when a document names none: what telephones speak, and linear samples at every rate of the protocol.
@@ -75,7 +76,8 @@ public struct WebSocketAgent: AgentComponent {
             where Diagnostic.isCredentialName(String(name)) {
                 problems.append(
                     SettingsProblem(
-                        field: "url", .notAllowed, "\"\(name)\" in the query looks like a credential, and addresses are logged",
+                        field: "url", .notAllowed,
+                        "\"\(name)\" in the query looks like a credential, and addresses are logged",
                         remedy: "use \"token\" or \"headers\""))
             }
             let isLocal = ["localhost", "127.0.0.1", "::1"].contains(address.host)
@@ -96,7 +98,9 @@ public struct WebSocketAgent: AgentComponent {
             throw PipelineError(.agentNotConfigured, "no url: set url in the pipeline", place: "agent websocket")
         }
         var headers = settings.headers("headers").map { ($0.name, $0.value) }
-        if let token = settings.secret("token") { headers.append(("Authorization", Secret("Bearer " + token.reveal()))) }
+        if let token = settings.secret("token") {
+            headers.append(("Authorization", Secret("Bearer " + token.reveal())))
+        }
         return Backend(
             url: url, headers: headers, settings: settings,
             variables: settings.variables("variables").mapValues { value in

@@ -166,7 +166,8 @@ struct WebSocketAgentConversation: AgentConversation {
             let wanted = [choice.input, choice.output].compactMap { $0?.description }.joined(separator: " and ")
             fail(
                 PipelineError(
-                    .unsupportedFormat, "the agent chose \(wanted), which was not offered; see \"formats\" of the start",
+                    .unsupportedFormat,
+                    "the agent chose \(wanted), which was not offered; see \"formats\" of the start",
                     place: Self.place), into: &output)
             return
         }

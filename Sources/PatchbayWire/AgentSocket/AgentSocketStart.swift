@@ -100,7 +100,11 @@ extension AgentSocketStart {
                 case .string(let value): text.member(name, value)
                 case .number(let value):
                     // Whole numbers without a point, as they were written.
-                    if let integer = Int(exactly: value) { text.member(name, integer) } else { text.member(name, value) }
+                    if let integer = Int(exactly: value) {
+                        text.member(name, integer)
+                    } else {
+                        text.member(name, value)
+                    }
                 case .bool(let value): text.member(name, value)
                 }
             }

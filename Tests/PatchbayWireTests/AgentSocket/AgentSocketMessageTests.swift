@@ -66,7 +66,8 @@ import Testing
 
     @Test func unknownKeysAreIgnoredAndDefaultsHold() throws {
         #expect(
-            try server(#"{"text":"Hi","mood":{"deep":[1]},"type":"text"}"#).message == .text(.init("Hi", speaker: .agent)))
+            try server(#"{"text":"Hi","mood":{"deep":[1]},"type":"text"}"#).message
+                == .text(.init("Hi", speaker: .agent)))
         #expect(
             try server(#"{"type":"toolCall","id":"1","name":"n"}"#).message
                 == .toolCall(id: "1", name: "n", arguments: "{}"))
@@ -88,7 +89,8 @@ import Testing
     }
 
     static let wrong: [(String, WireError.Code)] = [
-        ("", .malformedJSON), ("no JSON", .malformedJSON), ("[]", .malformedJSON), (#"{"type":"ready""#, .malformedJSON),
+        ("", .malformedJSON), ("no JSON", .malformedJSON), ("[]", .malformedJSON),
+        (#"{"type":"ready""#, .malformedJSON),
         (#"{}"#, .missingField), (#"{"type":7}"#, .wrongType), (#"{"type":"audio"}"#, .missingField),
         (#"{"type":"audio","audio":"A"}"#, .invalidBase64), (#"{"type":"audio","audio":7}"#, .wrongType),
         (#"{"type":"ready","audio":"binary"}"#, .wrongType),
