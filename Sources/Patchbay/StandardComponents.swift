@@ -33,6 +33,7 @@ extension ComponentRegistry {
                 ElevenLabsAgent(httpClient: httpClient),
                 GeminiAgent(),
                 OpenAIRealtimeAgent(),
+                WebSocketAgent(),
             ], checkSpeech: checkSpeech, findConverters: standardConverters)
     }
 

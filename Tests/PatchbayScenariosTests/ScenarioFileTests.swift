@@ -60,6 +60,8 @@ struct ScenarioFileTests {
         (#"{"hears": "x", "words": "y"}"#, "not-allowed tests[0].agents[0].steps[0].words"),
         (#"{"send": "nowhere.jsonl:1"}"#, "unreadable-file tests[0].agents[0].steps[0].send"),
         (#"{"send": "a text"}"#, "not-allowed tests[0].agents[0].steps[0].send"),
+        (#"{"sendBinary": "nowhere.jsonl:1"}"#, "unreadable-file tests[0].agents[0].steps[0].sendBinary"),
+        (#"{"sendBinary": "no base64"}"#, "not-allowed tests[0].agents[0].steps[0].sendBinary"),
         (#"{"close": 7}"#, "out-of-range tests[0].agents[0].steps[0].close"),
     ])
     func agentSteps(step: String, finding: String) throws {

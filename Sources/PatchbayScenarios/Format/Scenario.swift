@@ -146,6 +146,8 @@ public struct AgentStep: Sendable {
         case interrupt
         /// Sends a message as it stands.
         case send(String)
+        /// Sends bytes as a binary message.
+        case sendBinary([UInt8])
         /// Does nothing for a while.
         case silence(TimeSpan)
         case close(code: UInt16, reason: String)

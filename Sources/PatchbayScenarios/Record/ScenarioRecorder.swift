@@ -164,7 +164,8 @@ public struct ScenarioRecorder {
                     lines.append(value)
                     value = quoted("\(messageFile):\(lines.count)")
                 }
-                steps.append("{ \"atMs\": \(sinceStart(message.time)), \"send\": \(value) }")
+                let key = message.form == .text ? "send" : "sendBinary"
+                steps.append("{ \"atMs\": \(sinceStart(message.time)), \"\(key)\": \(value) }")
             }
             if let close = connection.close {
                 let code = (1000...4999).contains(close.code) ? close.code : 1006
