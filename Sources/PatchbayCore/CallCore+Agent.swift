@@ -172,13 +172,10 @@ extension CallCore {
                 callerSpoke()
                 sendToAgent(.userTurnEnded(TurnEnd(.agent)), at: now, into: &output)
             }
-<<<<<<< HEAD
-        } else if text.speaker == .agent, !text.isCorrection {
-            transcript.textCame(text.text, isFinal: false)
-=======
         } else if text.isFinal, text.speaker == .caller {
             conversation.correctCaller(text.text)
->>>>>>> failover
+        } else if text.speaker == .agent, !text.isCorrection {
+            transcript.textCame(text.text, isFinal: false)
         }
         var text = text
         text.generation = ledger.generation
