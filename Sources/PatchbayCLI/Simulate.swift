@@ -4,7 +4,7 @@ import PatchbaySimulators
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Plays an agent vendor on a port, for work without an account.",
-        subcommands: [SimulateElevenLabs.self])
+        subcommands: [SimulateElevenLabs.self, SimulateGemini.self, SimulateOpenAI.self, SimulateWebSocket.self])
 }
 
 struct SimulateElevenLabs: AsyncParsableCommand {

@@ -48,6 +48,28 @@ public struct ElevenLabsAgent: AgentComponent {
                 "How long the agent waits for a tool, by its settings; a second before, it is told that it failed."),
         ])
 
+    public func problems(in settings: Settings) -> [SettingsProblem] {
+        var problems: [SettingsProblem] = []
+        if settings.string("agentId") ?? "" == "" {
+            problems.append(
+                SettingsProblem(
+                    field: "agentId", .missingEnvironment, severity: .warning,
+                    "there is no agent id, so no call will be answered",
+                    remedy: "set \"agentId\", or the environment variable ELEVENLABS_AGENT_ID"))
+        }
+        // A reference has its value only when the call begins.
+        if let origin = settings.string("baseUrl"), !origin.hasPrefix("${"),
+            !["https://", "http://"].contains(where: origin.lowercased().hasPrefix)
+        {
+            problems.append(
+                SettingsProblem(
+                    field: "baseUrl", .notAllowed,
+                    "\"baseUrl\" is \"\(origin)\"; it must begin with https:// or http://",
+                    remedy: origin.contains("://") ? nil : "write \"https://\(origin)\""))
+        }
+        return problems
+    }
+
     /// The agent's settings at the vendor decide, and are not known before it announces them.
     public func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats {
         let formats = ElevenLabsAudioFormat.documented.map { AudioFormat($0) }
