@@ -204,7 +204,10 @@ struct GeminiConversation: AgentConversation {
         for call in decoded.functionCalls { called(call, into: &output) }
         if !decoded.cancelledCalls.isEmpty { cancelled(decoded.cancelledCalls, into: &output) }
         if let update = decoded.resumption { resumption.updated(update) }
-        if let goAway = decoded.goAway { resumption.goAway(goAway, at: now) }
+        if let goAway = decoded.goAway {
+            resumption.goAway(goAway, at: now)
+            ear.awaitQuiet()
+        }
         reconnectIfQuiet(at: now, into: &output)
     }
 
@@ -240,8 +243,10 @@ struct GeminiConversation: AgentConversation {
         resumption.looked(at: now)
     }
 
-    func isQuiet() -> Bool {
-        turn == .none && !isCallerSpeaking && callerWords.isEmpty && pendingCalls.isEmpty
+    /// Whether neither side is saying anything, nor has to.
+    func isQuiet(at now: MediaTime) -> Bool {
+        turn == .none && answerDue == nil && pendingCalls.isEmpty && callerWords.isEmpty && !isCallerSpeaking
+            && ear.isQuiet(at: now)
     }
 
     mutating func answerIsDue(at now: MediaTime) { answerDue = now + options.patience }
