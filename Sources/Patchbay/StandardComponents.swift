@@ -19,10 +19,7 @@ extension ComponentRegistry {
                 Encoder(),
                 Resampler(),
                 VAD(),
-                Recorder(writer: recordings) { announcement, directory throws(PipelineError) in
-                    _ = try SpeechLibrary.shared.spoken(
-                        announcement.speech, voice: announcement.voice, directory: directory)
-                },
+                Recorder(writer: recordings, checkingAnnouncements: checkSpeech),
                 Turns(),
                 DTMF(),
                 Gain(),
@@ -35,7 +32,13 @@ extension ComponentRegistry {
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
                 GeminiAgent(),
-            ], findConverters: standardConverters)
+                OpenAIRealtimeAgent(),
+                WebSocketAgent(),
+            ], checkSpeech: checkSpeech, findConverters: standardConverters)
+    }
+
+    private static let checkSpeech: SpeechCheck = { announcement, directory throws(PipelineError) in
+        _ = try SpeechLibrary.shared.spoken(announcement.speech, voice: announcement.voice, directory: directory)
     }
 }
 

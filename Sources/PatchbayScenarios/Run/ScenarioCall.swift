@@ -90,7 +90,10 @@ struct ScenarioCall {
                 case .refused(let reason):
                     let error = PipelineError(.agentUnreachable, reason, isRetryable: true)
                     call.agentUnreachable(error, link: link, at: now, into: &output)
-                case .message(let message): call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: false):
+                    call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: true):
+                    call.agentReceived(binary: message, link: link, at: now, into: &output)
                 case .closed(let code, let reason):
                     call.agentClosed(code: code, reason: reason, link: link, at: now, into: &output)
                 }
@@ -174,7 +177,7 @@ struct ScenarioCall {
         case .playbackResumed: trace.note(.playbackResumed, at: time)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
         case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
-            .agentFailed, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
+            .agentFailed, .agentChanged, .bridged, .agentTookOver, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
             .hangingUp:
             break
         }

@@ -87,7 +87,7 @@ extension AgentCheck {
         }
         let before = run.heard.count
         run.connect()
-        run.pass(Self.promptly)
+        run.pass(2000)
         expect(run.played, toBe: sound, .reconnection, "the sound that waited")
         expectGoingOn(run, .reconnection, "on the new socket")
         let hasBegun = run.heard.dropFirst(before).contains { heard in
