@@ -241,12 +241,14 @@ struct AgentCheck {
             guard run.act(act) else { continue }
             if expected.speaker == .agent { run.act(.turnEnded) }
             run.pass(100)
-            var words = ""
-            var isFinal = false
-            for case .text(let text) in run.witness.current.events.map(\.event) where text.speaker == expected.speaker {
-                words += text.text
-                isFinal = isFinal || text.isFinal
+            let texts = run.witness.current.events.compactMap { entry -> TextFrame? in
+                guard case .text(let text) = entry.event, text.speaker == expected.speaker else { return nil }
+                return text
             }
+            // Unfinished words are all so far; the final ones stand in their place.
+            let finals = texts.filter(\.isFinal)
+            let isFinal = !finals.isEmpty
+            let words = (isFinal ? finals : texts.suffix(1)).map(\.text).joined()
             let isSame =
                 words.trimmingCharacters(in: .whitespacesAndNewlines) == expected.text && isFinal == expected.isFinal
             findings.expect(

@@ -70,6 +70,21 @@ struct GeminiBench {
         caller(.audio(AudioFrame(ByteBuffer(repeating: byte, count: 32 * milliseconds), format: .pcm(16_000))))
     }
 
+    /// A voice in packets of 20 ms, in real time: syllables of 200 ms.
+    mutating func voice(milliseconds: Int, amplitude: Int16 = 8000) -> [AgentEvent] {
+        var events: [AgentEvent] = []
+        for packet in 0..<milliseconds / 20 {
+            let isLoud = packet % 10 < 7
+            var sound = ByteBuffer()
+            for sample in 0..<320 {
+                sound.writeInteger(isLoud && sample / 20 % 2 == 0 ? amplitude : 0, endianness: .little)
+            }
+            _ = caller(.audio(AudioFrame(sound, format: .pcm(16_000))))
+            events += pass(milliseconds: 20)
+        }
+        return events
+    }
+
     mutating func close(_ code: UInt16, _ reason: String = "") -> [AgentEvent] {
         conversation.closed(code: code, reason: reason, at: now, into: &output)
         return output.takeEvents()
