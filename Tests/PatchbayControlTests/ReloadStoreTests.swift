@@ -297,7 +297,7 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
         let folder = root.appendingPathComponent("Pipelines")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: root) }
-        let sound = WAVFile(samples: Tone(440).samples(count: 800, sampleRate: 8000), sampleRate: 8000)
+        let sound = WAVFile(samples: Tone(440).samples(count: 8000, sampleRate: 8000), sampleRate: 8000)
         try sound.write(to: folder.appendingPathComponent("in.wav").path)
         try sound.write(to: root.appendingPathComponent("out.wav").path)
         try FileManager.default.createSymbolicLink(

@@ -1,7 +1,7 @@
 public import NIOCore
 import PatchbayAudio
 public import PatchbayCore
-public import PatchbayWire
+import PatchbayWire
 
 /// The server's side of one Realtime session: what OpenAI would say, and when.
 ///

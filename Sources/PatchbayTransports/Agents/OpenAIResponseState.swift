@@ -35,7 +35,10 @@ struct OpenAIResponseState {
     }
 
     /// The server makes one at a time, so whichever is finished was the active one.
-    mutating func done() { activeID = nil }
+    mutating func done() {
+        if activeID == nil { isRequested = false }
+        activeID = nil
+    }
 
     mutating func cut(_ id: String) {
         guard !id.isEmpty, !isCut(id) else { return }

@@ -4,6 +4,8 @@ import PatchbayCore
 import PatchbayTesting
 import PatchbayWire
 
+@testable import PatchbayTransports
+
 /// OpenAI's Realtime API, for the conformance of the backend that talks to it.
 struct OpenAIPeer: AgentPeer {
     private(set) var session = OpenAIRealtimeSession()
