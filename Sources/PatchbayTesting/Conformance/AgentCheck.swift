@@ -241,14 +241,15 @@ struct AgentCheck {
             guard run.act(act) else { continue }
             if expected.speaker == .agent { run.act(.turnEnded) }
             run.pass(100)
-            let texts = run.witness.current.events.compactMap { entry -> TextFrame? in
-                guard case .text(let text) = entry.event, text.speaker == expected.speaker else { return nil }
-                return text
+            // An unfinished text is all of it so far; finished ones follow each other.
+            var finished = ""
+            var unfinished: String?
+            for case .text(let text) in run.witness.current.events.map(\.event) where text.speaker == expected.speaker {
+                if text.isFinal { finished += text.text }
+                unfinished = text.isFinal ? nil : text.text
             }
-            // Unfinished words are all so far; the final ones stand in their place.
-            let finals = texts.filter(\.isFinal)
-            let isFinal = !finals.isEmpty
-            let words = (isFinal ? finals : texts.suffix(1)).map(\.text).joined()
+            let words = finished + (unfinished ?? "")
+            let isFinal = unfinished == nil && !finished.isEmpty
             let isSame =
                 words.trimmingCharacters(in: .whitespacesAndNewlines) == expected.text && isFinal == expected.isFinal
             findings.expect(

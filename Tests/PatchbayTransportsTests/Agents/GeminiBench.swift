@@ -113,19 +113,3 @@ struct GeminiBench {
         }
     }
 }
-
-extension [AgentEvent] {
-    var soundBytes: Int {
-        reduce(0) { sum, event in if case .audio(let buffer) = event { sum + buffer.readableBytes } else { sum } }
-    }
-    var texts: [TextFrame] { compactMap { if case .text(let text) = $0 { text } else { nil } } }
-    var failure: PipelineError? { lazy.compactMap { if case .failed(let error) = $0 { error } else { nil } }.first }
-    var interruptions: Int { count { if case .interruption = $0 { true } else { false } } }
-    var turnEnds: Int { count { if case .turnEnded = $0 { true } else { false } } }
-    var reconnections: Int { count { if case .reconnect = $0 { true } else { false } } }
-    var toolCalls: [ToolCall] { compactMap { if case .toolCall(let call) = $0 { call } else { nil } } }
-    var faults: Int { count { if case .fault = $0 { true } else { false } } }
-    var formats: [(AudioFormat, AudioFormat)] {
-        compactMap { if case .ready(let input, let output) = $0 { (input, output) } else { nil } }
-    }
-}
