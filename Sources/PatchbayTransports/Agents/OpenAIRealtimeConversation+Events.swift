@@ -106,7 +106,7 @@ extension OpenAIRealtimeConversation {
             reconnect("the session has reached its longest duration", into: &output)
         case .unauthorized, .unknownModel, .quotaExceeded, .rateLimited:
             end(into: &output, with: .failed(PipelineError(meaning, "\(fault)")))
-        case .invalidRequest where phase == .ready && fault.eventID == Request.cut:
+        case .invalidRequest where phase == .ready && fault.eventID == Request.cut && fault.isUnknownItem:
             // The item was gone before we could cut it.
             return
         case .invalidRequest, .serverFailed, .sessionExpired:

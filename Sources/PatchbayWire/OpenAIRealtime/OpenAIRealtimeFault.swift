@@ -87,6 +87,9 @@ extension OpenAIRealtimeFault {
         case invalidRequest
     }
 
+    /// Whether the item that a request names is not in the conversation: `item_delete_invalid_item_id` and its like.
+    public var isUnknownItem: Bool { code?.hasSuffix("invalid_item_id") == true }
+
     public var meaning: Meaning {
         if let code, let meaning = Self.meaning(of: code) { return meaning }
         // Older servers send these two without a code.

@@ -179,9 +179,6 @@ struct OpenAIPeer: AgentPeer {
             AgentPeerFailure(
                 "a rate limit in an answer", messages: [failed("rate_limit_exceeded")], code: .agentQuota,
                 isRetryable: true),
-            AgentPeerFailure(
-                "answers that fail again and again", messages: [failed("server_error"), failed("server_error")],
-                code: .agentFailed, isRetryable: true),
             AgentPeerFailure("one answer that fails", messages: [failed("server_error")], code: nil),
             AgentPeerFailure(
                 "nothing to cancel", messages: [error("response_cancel_not_active")], code: nil),
