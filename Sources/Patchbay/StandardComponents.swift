@@ -31,6 +31,9 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
+                GeminiAgent(),
+                OpenAIRealtimeAgent(),
+                WebSocketAgent(),
             ], checkSpeech: checkSpeech, findConverters: standardConverters)
     }
 

@@ -54,9 +54,6 @@ public struct PipelineDocument: Sendable {
         public var variables: [String: VariableValue]
         /// Those that hold values of the environment, as they are written.
         var environmentTexts: [String: String] = [:]
-
-        /// Its own variables as they may be shown: secrets withheld, and values of the environment by their names.
-        public var shownVariables: [String: VariableValue] { variables.shown(writtenAs: environmentTexts) }
     }
 
     /// A component with the settings that the document gives it.
@@ -80,6 +77,15 @@ public struct PipelineDocument: Sendable {
         var after: [PlannedStage] = []
         /// Stages of the document that would change nothing, on each side.
         var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
+    }
+
+    /// The variables of calls to a number as they may be shown: its own before the document's, secrets withheld.
+    ///
+    /// Values of the environment are shown as they are written, `${env.NAME}`.
+    public func shownVariables(of number: Number) -> [String: VariableValue] {
+        let texts = environmentTexts.filter { number.variables[$0.key] == nil }
+        return variables.merging(number.variables) { $1 }.shown(
+            writtenAs: texts.merging(number.environmentTexts) { $1 })
     }
 
     /// The chain of the variant whose conditions hold.

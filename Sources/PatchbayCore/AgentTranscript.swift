@@ -18,6 +18,8 @@ struct AgentTranscript {
         var start: TimeSpan
         /// Where its audio ends; `nil` while it may still come.
         var end: TimeSpan?
+        /// More words of it may come.
+        var isGrowing = false
     }
 
     private var passages: Deque<Passage> = []
@@ -37,10 +39,19 @@ struct AgentTranscript {
     /// Silence that has been taken was left out instead of played.
     mutating func audioSkipped(_ duration: TimeSpan) { skipped = skipped + duration }
 
-    mutating func textCame(_ text: String) {
+    /// A text, or the last form of the one that has been growing.
+    ///
+    /// - Parameter isFinal: Whether no more words of it will come; until then `text` is all of it so far. It begins where
+    ///   its first words came.
+    mutating func textCame(_ text: String, isFinal: Bool = true) {
+        if let last = passages.indices.last, passages[last].isGrowing {
+            passages[last].text = text
+            passages[last].isGrowing = !isFinal
+            return
+        }
         closePassage()
         if passages.count == Self.limit { passages.removeFirst() }
-        passages.append(Passage(text: text, start: received))
+        passages.append(Passage(text: text, start: received, isGrowing: !isFinal))
     }
 
     /// The agent has sent everything of its turn.

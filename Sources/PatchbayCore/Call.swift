@@ -117,7 +117,9 @@ public actor Call {
     /// A binary message of the agent on socket number `link`. On the loop only.
     public nonisolated func agentReceived(binary message: ByteBuffer, link: Int) {
         assumeIsolated { call in
-            if link == call.agentLink { call.wire?.observe(.received(.agent, message), time: .now()) }
+            if link == call.agentLink {
+                call.wire?.observe(.received(.agent, message, isBinary: true), time: .now())
+            }
             call.core?.agentReceived(binary: message, link: link, at: .now(), into: &call.output)
             call.perform()
         }
@@ -283,7 +285,10 @@ public actor Call {
         if let socket {
             if let wire {
                 let now = MediaTime.now()
-                for index in batch.messages.indices { wire.observe(.sent(peer, batch.message(at: index)), time: now) }
+                for (index, message) in batch.messages.enumerated() {
+                    let isBinary = message.kind == .binary
+                    wire.observe(.sent(peer, batch.message(at: index), isBinary: isBinary), time: now)
+                }
             }
             socket.send(&batch)
         } else {

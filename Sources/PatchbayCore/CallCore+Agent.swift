@@ -174,6 +174,8 @@ extension CallCore {
             }
         } else if text.isFinal, text.speaker == .caller {
             conversation.correctCaller(text.text)
+        } else if text.speaker == .agent, !text.isCorrection {
+            transcript.textCame(text.text, isFinal: false)
         }
         var text = text
         text.generation = ledger.generation

@@ -90,7 +90,10 @@ struct ScenarioCall {
                 case .refused(let reason):
                     let error = PipelineError(.agentUnreachable, reason, isRetryable: true)
                     call.agentUnreachable(error, link: link, at: now, into: &output)
-                case .message(let message): call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: false):
+                    call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: true):
+                    call.agentReceived(binary: message, link: link, at: now, into: &output)
                 case .closed(let code, let reason):
                     call.agentClosed(code: code, reason: reason, link: link, at: now, into: &output)
                 }
