@@ -19,7 +19,8 @@ struct Interlude {
     /// When the last one will have been heard to its end.
     var end: MediaTime?
 
-    mutating func cut() {
+    mutating func cut(at now: MediaTime) {
+        if isPlaying { end = now }
         audio = ByteBuffer()
         isPlaying = false
         isTurn = false

@@ -132,7 +132,7 @@ extension CallCore {
         isTurnOpen = false
         isTurnEnding = false
         isTurnOfFormer = false
-        interlude.cut()
+        interlude.cut(at: now)
         paused = nil
     }
 
