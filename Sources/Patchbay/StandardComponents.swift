@@ -34,7 +34,15 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
-            ], findConverters: standardConverters)
+            ], findConverters: standardConverters,
+            checkSpeech: { speech, voice, directory in
+                do throws(PipelineError) {
+                    _ = try SpeechLibrary.shared.spoken(speech, voice: voice, directory: directory)
+                    return nil
+                } catch {
+                    return error.message
+                }
+            })
     }
 }
 

@@ -79,6 +79,11 @@ extension StageListReader {
     func backend(
         _ entry: ComponentEntry, _ agent: any AgentComponent, _ path: DocumentPath
     ) -> PipelineDocument.Choice<any AgentComponent>? {
-        linter.settings(of: entry, agent, path).map { .init(component: agent, settings: $0) }
+        let errorsBefore = linter.errorCount
+        let settings = linter.settings(of: entry, agent, path, ignoring: [ToolDeclaration.agentKey])
+        var tools = ToolReader(linter, registry, names: linter.toolNames)
+        let own = entry.members[ToolDeclaration.agentKey].map { tools.read($0, path.key(ToolDeclaration.agentKey)) }
+        guard let settings, linter.errorCount == errorsBefore else { return nil }
+        return .init(component: agent, settings: settings, tools: own ?? [])
     }
 }

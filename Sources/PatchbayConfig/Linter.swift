@@ -38,6 +38,8 @@ final class Linter {
     var variables: VariableScope = .none
     /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
     var openParameters: Set<String> = []
+    /// The names of the document's own tools, which every agent has.
+    var toolNames: [String: Range<Int>] = [:]
     /// Whether missing credentials and variables are errors where the reader stands now.
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []

@@ -95,6 +95,7 @@ extension CallCore {
         let duration = ledger.interrupt(at: now)
         let heard = Heard(text: transcript.words(in: duration), duration: duration, isComplete: false)
         forgetTurn(at: now)
+        waiting.cut()
         toCaller.generation = ledger.generation
         agent.interrupt()
         transcript.reset()

@@ -9,6 +9,7 @@ extension CallCore {
         let packetDuration = TimeSpan(nanoseconds: Int64(carrierFormat.packetMicroseconds) * 1000)
         let lead = max(limits.lead, packetDuration)
         guard announce(lead, packetDuration, at: now, into: &output) else { return }
+        guard sayWaitingSound(lead, packetDuration, at: now, into: &output) else { return }
         while case .streaming = state, paused == nil {
             if let point = agent.queue.takePoint() {
                 reach(point, at: now, into: &output)

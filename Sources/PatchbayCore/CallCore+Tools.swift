@@ -1,3 +1,5 @@
+import NIOCore
+
 /// What agents call, and what they are told between the caller's words.
 extension CallCore {
     /// The agent calls a tool: it is run beside the media path.
@@ -8,7 +10,10 @@ extension CallCore {
             note(.fault(peer: "agent", message: message), at: now)
             return
         }
+        var call = call
+        call.backend = backendIndex
         pendingTools[call.id] = now
+        waiting.begin(call, at: now)
         counters.toolCalls += 1
         note(.toolCalled(call), at: now)
         output.actions.append(.runTool(call, link: link))
@@ -20,6 +25,7 @@ extension CallCore {
     ) {
         // After a reconnection the same conversation goes on under another number; ids tell the calls apart.
         guard wantsAgent, let called = pendingTools.removeValue(forKey: result.id) else { return }
+        waiting.end(result.id)
         if result.isError { counters.toolFailures += 1 }
         note(.toolAnswered(result, after: now - called), at: now)
         agent.toolAnswered(result, at: now, into: &output.agent)
@@ -40,11 +46,42 @@ extension CallCore {
     /// The agent does not want these answers any more.
     mutating func cancelTools(_ ids: [String], into output: inout CallOutput) {
         let known = ids.filter { pendingTools.removeValue(forKey: $0) != nil }
+        for id in known { waiting.end(id) }
         if !known.isEmpty { output.actions.append(.cancelTools(ids: known)) }
     }
 
     /// The agent that called them is gone.
     mutating func forgetTools(into output: inout CallOutput) {
         cancelTools(Array(pendingTools.keys), into: &output)
+    }
+}
+
+/// What the caller hears while the agent waits.
+extension CallCore {
+    /// Begins the sound of a tool that has let the caller wait in silence for long enough.
+    mutating func beginWaitingSound(at now: MediaTime) {
+        guard case .streaming = state, waiting.isDue, !waiting.isPlaying, paused == nil, !isAnnouncing else { return }
+        // Whatever the agent said itself, or says now, comes first; the silence counts from its end.
+        guard !isUtteranceOpen, agent.queue.isEmpty, ledger.speechEnd <= now else { return }
+        waiting.play(at: now, silentSince: max(ledger.speechEnd, counters.streamStartedAt))
+    }
+
+    /// Sends what is due of the sound; the agent's own audio waits for its end.
+    ///
+    /// It is background: played, and nobody's turn. So it neither counts as heard of the agent, nor does an interruption of it
+    /// tell the agent that anything of its own was cut.
+    ///
+    /// - Returns: Whether all of it has been sent.
+    mutating func sayWaitingSound(
+        _ lead: TimeSpan, _ packetDuration: TimeSpan, at now: MediaTime, into output: inout CallOutput
+    ) -> Bool {
+        guard waiting.isPlaying else { return true }
+        while releasedUntil - now + packetDuration <= lead {
+            guard let chunk = waiting.take(agent.joint.bytesPerPacket) else { return true }
+            let audio = AudioFrame(chunk, format: agent.joint, generation: ledger.generation, isBackground: true)
+            releasedUntil = max(releasedUntil, now) + audio.duration
+            sendToCaller(.audio(audio), at: now, into: &output)
+        }
+        return false
     }
 }

@@ -50,6 +50,8 @@ public struct CallPlan {
     public var toCaller: Chain
     /// What agents are told of; their calls leave as ``CallAction/runTool(_:link:)``.
     public var tools: [ToolDefinition]
+    /// What the caller hears while an agent waits for a tool, by every name that agents call it by.
+    public var waitingSounds: [String: WaitingSound] = [:]
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
     /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
@@ -107,6 +109,7 @@ public struct CallCore {
     let tools: [ToolDefinition]
     /// Tools whose answers are awaited, by the vendor's id of the call, with the time of the call.
     var pendingTools: [String: MediaTime] = [:]
+    var waiting: ToolWaiting
     var backendIndex = 0
     /// Counts the agents dialled, so that a late word of an abandoned one is not taken for its successor's.
     var link = 0
@@ -174,6 +177,7 @@ public struct CallCore {
         toCaller = plan.toCaller
         backends = plan.backends
         tools = plan.tools
+        waiting = ToolWaiting(plan.waitingSounds)
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
         announcement = plan.announcement
