@@ -304,6 +304,7 @@ public actor Call {
 
     private func run(_ call: ToolCall, link: Int) {
         let tools = tools, info = info
+        wire?.observe(.toolCalled(call), time: .now())
         runningTools[call.id] = Task {
             let result =
                 await tools?.run(call, for: info)
@@ -315,6 +316,7 @@ public actor Call {
 
     private func answered(_ result: ToolResult, link: Int) {
         runningTools[result.id] = nil
+        wire?.observe(.toolAnswered(result), time: .now())
         core?.toolAnswered(result, link: link, at: .now(), into: &output)
         perform()
     }

@@ -245,5 +245,5 @@ struct JSONSchemaCheck {
 
     private static func key(_ key: String, of place: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
 
-    private static func name(_ place: String) -> String { place.isEmpty ? "the arguments" : quoted(place) }
+    private static func name(_ place: String) -> String { place.isEmpty ? "the object" : quoted(place) }
 }
