@@ -1,6 +1,5 @@
 import ArgumentParser
 import PatchbaySimulators
-import UnixSignals
 
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -40,12 +39,7 @@ struct SimulateElevenLabs: AsyncParsableCommand {
     @Option(help: "Seconds to wait for a tool's result.") var toolTimeout = 20.0
     @Option(help: "Dynamic variable that must be given; may be repeated.") var requireVariable: [String] = []
     @Flag(help: "Refuse every override, as a new agent does.") var noOverrides = false
-    @Option(help: "Seconds before the conversation begins.") var slowStart: Double?
-    @Flag(help: "Never begin the conversation.") var neverStart = false
-    @Option(help: "Seconds into a conversation after which nothing is said any more.") var stallAfter: Double?
-    @Option(help: "Close code to end with; 1006 cuts the connection.") var closeWith: Int?
-    @Option(help: "Reason of the close.") var closeReason = ""
-    @Option(help: "Seconds into a conversation at which it is closed.") var closeAfter = 5.0
+    @OptionGroup(title: "Faults") var faults: SimulatorFaultOptions
     @Flag(help: "Send stale audio after an interruption.") var lateAudio = false
     @Flag(help: "Let a reply share the interruption's event id.") var sharedInterruptionId = false
     @Flag(help: "Send one message of 2 MiB.") var hugeAudio = false
@@ -58,19 +52,14 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         } catch {
             throw ValidationError(error.description)
         }
-        let simulator = ElevenLabsSimulator(configuration)
-        let address = try await simulator.start()
-        Terminal.result("listening on \(address.ipAddress ?? host):\(address.port ?? port)")
-        for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { break }
-        let statistics = await simulator.statistics()
-        await simulator.stop()
-        Terminal.note(
-            "\(statistics.startedConversations) conversations, \(statistics.messagesReceived) messages received")
+        let jitter = configuration.agents.first?.faults.connection.jitter
+        try await Simulate.run(ElevenLabsSimulator(configuration), jitter: jitter)
     }
 
     private var options: ElevenLabsSimulatorOptions {
         var options = ElevenLabsSimulatorOptions()
-        (options.host, options.port, options.format) = (host, port, format)
+        options.common = faults.options(host: host, port: port)
+        options.format = format
         (options.inputFormat, options.outputFormat) = (inputFormat, outputFormat)
         (options.apiKey, options.isPrivate, options.agentIds) = (apiKey, isPrivate, agentId)
         (options.language, options.greeting, options.replies, options.goodbye) = (language, greeting, reply, goodbye)
@@ -79,8 +68,6 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         (options.toolTimeout, options.requiredVariables, options.refusesOverrides) = (
             toolTimeout, requireVariable, noOverrides
         )
-        (options.slowStart, options.neverStarts, options.stallAfter) = (slowStart, neverStart, stallAfter)
-        (options.closeWith, options.closeReason, options.closeAfter) = (closeWith, closeReason, closeAfter)
         (options.sendsLateAudio, options.interruptionSharesId) = (lateAudio, sharedInterruptionId)
         (options.sendsHugeAudio, options.sendsMalformedJSON) = (hugeAudio, malformedJson)
         return options

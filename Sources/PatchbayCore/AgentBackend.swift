@@ -1,4 +1,3 @@
-public import NIOCore
 public import PatchbayAudio
 
 /// A kind of agent that a call can talk to: a vendor's, or one that lives in this process.

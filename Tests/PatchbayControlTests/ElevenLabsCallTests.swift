@@ -118,7 +118,7 @@ import Testing
 
     @Test func anAgentThatNeverBeginsIsToldInWords() async throws {
         var agent = ElevenLabsSimulatedAgent(inputFormat: .ulaw8000, outputFormat: .ulaw8000)
-        agent.faults.neverMetadata = true
+        agent.faults.connection.neverStarts = true
         try await run(agent, limits: #"{"agentReadySeconds": 1}"#) { server, _ in
             let report = try await server.call("+15550100001", limit: 8000)
             #expect(report.said == ["We encountered an error. Please try again later."])
@@ -129,7 +129,7 @@ import Testing
 
     @Test func anAgentThatStallsInMidSentenceIsGivenUp() async throws {
         var agent = ElevenLabsSimulatedAgent(inputFormat: .ulaw8000, outputFormat: .ulaw8000)
-        agent.faults.stallAfter = .milliseconds(500)
+        agent.faults.connection.stallAfter = .milliseconds(500)
         let impatient = { (stage: String) in String(stage.dropLast()) + #", "silenceSeconds": 5}"# }
         try await run(agent, stages: impatient) { server, _ in
             let report = try await server.call("+15550100001", limit: 12_000)
@@ -141,7 +141,7 @@ import Testing
 
     @Test func aRefusalKeepsItsCodeAndReason() async throws {
         var agent = ElevenLabsSimulatedAgent(inputFormat: .ulaw8000, outputFormat: .ulaw8000)
-        agent.faults.closeWith = .init(
+        agent.faults.connection.closeWith = .init(
             code: 1008, reason: "override of language is not allowed", after: .milliseconds(300))
         try await run(agent) { server, _ in
             async let other = server.call("+15550100001", limit: 8000)

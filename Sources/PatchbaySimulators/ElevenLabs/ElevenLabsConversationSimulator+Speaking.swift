@@ -18,18 +18,19 @@ extension ElevenLabsConversationSimulator {
         let isFile = text.lowercased().hasSuffix(".wav")
         if isTextOnly {
             let words = known.flatMap { isFile ? $0.text : nil } ?? text
-            speak(ElevenLabsUtterance(text: words, audio: ByteBuffer()), isFarewell: isFarewell, at: now, into: &output)
+            speak(SimulatedUtterance(text: words, audio: ByteBuffer()), isFarewell: isFarewell, at: now, into: &output)
         } else if let known, isFile || language == agent.language {
             speak(known, isFarewell: isFarewell, at: now, into: &output)
         } else {
-            let request = SpeechRequest(id: nextSpeechRequest(), text: text, language: language)
+            let request = SpeechRequest(
+                id: nextSpeechRequest(), text: text, language: language, format: agent.outputFormat.audioFormat)
             phase = .preparing(request: request.id, isFarewell: isFarewell)
             output.speech = request
         }
     }
 
     mutating func speak(
-        _ utterance: ElevenLabsUtterance, isFarewell: Bool, at now: MediaTime, into output: inout Output
+        _ utterance: SimulatedUtterance, isFarewell: Bool, at now: MediaTime, into output: inout Output
     ) {
         let id = nextEventId()
         sharedEventId = nil

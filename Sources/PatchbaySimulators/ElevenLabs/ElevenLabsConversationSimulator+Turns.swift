@@ -14,7 +14,7 @@ extension ElevenLabsConversationSimulator {
     private var isConversing: Bool {
         switch phase {
         case .preparing, .speaking, .listening, .thinking, .awaitingTools: !isLeaving
-        case .awaitingMetadata, .awaitingInitiation, .stalled, .ended: false
+        case .awaitingMetadata, .awaitingInitiation, .ended: false
         }
     }
 
@@ -118,7 +118,7 @@ extension ElevenLabsConversationSimulator {
 
     // MARK: Tools
 
-    private mutating func call(_ tool: ElevenLabsAgentScript.Tool, into output: inout Output) {
+    private mutating func call(_ tool: SimulatedAgentScript.Tool, into output: inout Output) {
         toolCalls += 1
         let callId = "call_\(toolCalls)"
         let eventId = nextEventId()
@@ -173,8 +173,8 @@ extension ElevenLabsConversationSimulator {
         hasToolFailed = false
         phase = .listening
         guard !template.isEmpty else { return }
-        let isLine = !template.contains(ElevenLabsAgentScript.resultPlaceholder)
-        let text = template.replacing(ElevenLabsAgentScript.resultPlaceholder, with: results)
+        let isLine = !template.contains(SimulatedAgentScript.resultPlaceholder)
+        let text = template.replacing(SimulatedAgentScript.resultPlaceholder, with: results)
         say(text, isLine: isLine, at: now, into: &output)
     }
 }

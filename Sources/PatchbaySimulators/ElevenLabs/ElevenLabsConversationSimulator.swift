@@ -1,45 +1,13 @@
 public import NIOCore
-import PatchbayAudio
 public import PatchbayCore
 import PatchbayWire
 
 /// The agent's side of one conversation: what ElevenLabs' server would say, and when.
 ///
-/// A value without sockets and without a clock: messages, utterances and time go in, messages, requests for speech and
-/// the end come out. Whoever owns it delivers each message with the time, and calls ``deadlineReached(at:into:)`` when
-/// ``deadline`` has come. The rules are those of ElevenLabs' Agents WebSocket reference
+/// The rules are those of ElevenLabs' Agents WebSocket reference
 /// (elevenlabs.io/docs/agents-platform/api-reference/agents-platform/websocket).
-public struct ElevenLabsConversationSimulator: Sendable {
-    /// What the owner has to do after a call.
-    public struct Output: Sendable {
-        /// To be sent, in order, and cleared.
-        public var messages = MessageBatch()
-        /// To be spoken, off the event loop, and given to ``speechReady(_:_:at:into:)``. Only the latest counts.
-        public var speech: SpeechRequest?
-        /// The conversation is over: close after the messages were sent.
-        public var close: CloseRequest?
-
-        public init() {}
-    }
-
-    /// A text that nobody knew before the conversation.
-    public struct SpeechRequest: Sendable, Equatable {
-        public var id: Int
-        public var text: String
-        /// The conversation's language, for instance `de`; may come from the client.
-        public var language: String
-    }
-
-    public struct CloseRequest: Sendable, Equatable {
-        /// 1006 asks for the TCP connection to be cut without a close frame.
-        public var code: UInt16
-        public var reason: String
-
-        public init(code: UInt16, reason: String = "") {
-            self.code = code
-            self.reason = reason
-        }
-    }
+public struct ElevenLabsConversationSimulator: SimulatedConversation {
+    public typealias Output = SimulatorOutput
 
     enum Phase: Equatable {
         case awaitingMetadata
@@ -51,13 +19,11 @@ public struct ElevenLabsConversationSimulator: Sendable {
         case listening
         case thinking
         case awaitingTools
-        /// Says nothing any more, on purpose.
-        case stalled
         case ended
     }
 
     enum Timer: Int, CaseIterable {
-        case metadata, initiation, chunk, thinking, tools, audioGap, ping, input, duration, stall, faultClose
+        case initiation, chunk, thinking, tools, audioGap, ping, input, duration
     }
 
     public let conversationId: String
@@ -65,12 +31,12 @@ public struct ElevenLabsConversationSimulator: Sendable {
 
     let agent: ElevenLabsSimulatedAgent
     /// The script's lines in the agent's language.
-    let utterances: [String: ElevenLabsUtterance]
+    let utterances: [String: SimulatedUtterance]
     var phase = Phase.awaitingMetadata
-    var timers = Timers()
+    var timers = SimulatorTimers<Timer>()
     var language: String
     var isTextOnly = false
-    var ear: ElevenLabsEar
+    var ear: SimulatorEar
     var speech: Speech?
     /// When everything sent so far will have been heard, if the client plays at once.
     var playoutEnd = MediaTime.zero
@@ -90,7 +56,6 @@ public struct ElevenLabsConversationSimulator: Sendable {
 
     private var lastEventId = 0
     private var lastSpeechRequest = 0
-    private var opened = MediaTime.zero
     private var lastPing = (id: 0, sent: MediaTime.zero)
     private var roundTrip: Int?
     private var firstInitiation: ElevenLabsInitiation?
@@ -104,56 +69,39 @@ public struct ElevenLabsConversationSimulator: Sendable {
     ///   - keptAudioBytes: How much of the caller's audio ``Statistics/userAudio`` keeps.
     public init(
         _ agent: ElevenLabsSimulatedAgent, agentId: String, conversationId: String,
-        utterances: [String: ElevenLabsUtterance] = [:], keptAudioBytes: Int = 0
+        utterances: [String: SimulatedUtterance] = [:], keptAudioBytes: Int = 0
     ) {
         self.agent = agent
         self.conversationId = conversationId
         self.utterances = utterances
         self.keptAudioBytes = keptAudioBytes
         language = agent.language
-        ear = ElevenLabsEar(
+        ear = SimulatorEar(
             format: agent.inputFormat.audioFormat, endOfTurnSilence: Int(agent.timing.endOfTurnSilence.milliseconds))
         statistics = Statistics(agentId: agentId, conversationId: conversationId)
     }
 
-    /// When ``deadlineReached(at:into:)`` wants to be called; `nil` when nothing is due any more.
     public var deadline: MediaTime? { timers.next?.due }
 
     // MARK: What happens
 
-    /// The socket is open.
     public mutating func open(at now: MediaTime, into output: inout Output) {
-        opened = now
-        if let closing = agent.faults.closeWith { timers[.faultClose] = now + closing.after }
-        guard !agent.faults.neverMetadata else {
-            phase = .stalled
-            return
-        }
-        if let stall = agent.faults.stallAfter { timers[.stall] = now + stall }
         timers[.duration] = now + agent.timing.maximumDuration
         timers[.input] = now + agent.timing.inputTimeout
-        if agent.faults.delayMetadata > .zero {
-            timers[.metadata] = now + agent.faults.delayMetadata
-        } else {
-            sendMetadata(at: now, into: &output)
-        }
+        sendMetadata(at: now, into: &output)
     }
 
-    /// A text message arrived.
     public mutating func receive(_ message: ByteBuffer, at now: MediaTime, into output: inout Output) {
         guard phase != .ended else { return }
-        statistics.messagesReceived += 1
-        statistics.bytesReceived += message.readableBytes
         userAudio.clear()
         let decoded: ElevenLabsClientMessage
         do throws(WireError) {
             decoded = try .decode(message, audio: &userAudio)
         } catch {
-            if phase != .stalled { fail(1008, "invalid_message", error.message, into: &output) }
+            fail(1008, "invalid_message", error.message, into: &output)
             return
         }
         count(decoded)
-        guard phase != .stalled else { return }
         if case .pong(let id) = decoded {
             if id == lastPing.id { roundTrip = Int((now - lastPing.sent).milliseconds) }
             return
@@ -173,7 +121,6 @@ public struct ElevenLabsConversationSimulator: Sendable {
         }
     }
 
-    /// The sound of a request is there, or could not be made.
     public mutating func speechReady(
         _ request: SpeechRequest, _ audio: Result<ByteBuffer, PipelineError>, at now: MediaTime,
         into output: inout Output
@@ -181,13 +128,12 @@ public struct ElevenLabsConversationSimulator: Sendable {
         guard case .preparing(request.id, let isFarewell) = phase else { return }
         switch audio {
         case .success(let audio):
-            speak(ElevenLabsUtterance(text: request.text, audio: audio), isFarewell: isFarewell, at: now, into: &output)
+            speak(SimulatedUtterance(text: request.text, audio: audio), isFarewell: isFarewell, at: now, into: &output)
         case .failure(let error):
             fail(1008, "value_error", "\"\(request.language)\" cannot be spoken: \(error.message)", into: &output)
         }
     }
 
-    /// Time has come to ``deadline``. Without effect when it has not.
     public mutating func deadlineReached(at now: MediaTime, into output: inout Output) {
         while let (timer, due) = timers.next, due <= now {
             timers[timer] = nil
@@ -195,17 +141,15 @@ public struct ElevenLabsConversationSimulator: Sendable {
         }
     }
 
-    /// The client closed the socket, or it broke.
     public mutating func closed(code: UInt16, reason: String) {
         guard phase != .ended else { return }
         phase = .ended
-        timers = Timers()
-        statistics.close = CloseRequest(code: code, reason: reason)
+        timers.clear()
+        statistics.close = SimulatedClose(code: code, reason: reason)
     }
 
     private mutating func fire(_ timer: Timer, at now: MediaTime, into output: inout Output) {
         switch timer {
-        case .metadata: sendMetadata(at: now, into: &output)
         case .initiation: begin(at: now, into: &output)
         case .chunk: sendChunk(at: now, into: &output)
         case .thinking: takeTurn(at: now, into: &output)
@@ -218,14 +162,6 @@ public struct ElevenLabsConversationSimulator: Sendable {
         case .duration:
             let seconds = agent.timing.maximumDuration.seconds
             fail(1000, "max_duration_exceeded", "the conversation lasted \(seconds) s", into: &output)
-        case .stall:
-            phase = .stalled
-            let closing = timers[.faultClose]
-            timers = Timers()
-            timers[.faultClose] = closing
-        case .faultClose:
-            guard let closing = agent.faults.closeWith else { return }
-            end(code: closing.code, reason: closing.reason, into: &output)
         }
     }
 
@@ -240,11 +176,7 @@ public struct ElevenLabsConversationSimulator: Sendable {
                     userInputFormat: agent.inputFormat.description)),
             into: &output)
         ping(at: now, into: &output)
-        if hasFirstMessage {
-            begin(at: now, into: &output)
-        } else {
-            timers[.initiation] = now + agent.timing.initiationTimeout
-        }
+        timers[.initiation] = now + agent.timing.initiationTimeout
     }
 
     private mutating func ping(at now: MediaTime, into output: inout Output) {
@@ -306,9 +238,9 @@ public struct ElevenLabsConversationSimulator: Sendable {
     }
 
     mutating func end(code: UInt16, reason: String, into output: inout Output) {
-        let close = CloseRequest(code: code, reason: reason)
+        let close = SimulatedClose(code: code, reason: reason)
         phase = .ended
-        timers = Timers()
+        timers.clear()
         statistics.close = close
         output.close = close
     }

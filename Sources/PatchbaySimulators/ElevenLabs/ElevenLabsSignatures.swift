@@ -28,11 +28,3 @@ struct ElevenLabsSignatures: Sendable {
         return found.agentId
     }
 }
-
-/// Digits from the system's random numbers; `bits` is a multiple of 64.
-func randomHexadecimal(bits: Int) -> String {
-    (0..<bits / 64).map { _ in
-        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
-}

@@ -22,7 +22,7 @@ public struct ElevenLabsSimulatedAgent: Sendable {
     public var clientEvents: Set<ClientEvent>
     /// Voice of espeak-ng and language of the script, for instance `en` or `de`.
     public var language: String
-    public var script: ElevenLabsAgentScript
+    public var script: SimulatedAgentScript
     public var timing: Timing
     public var faults: Faults
 
@@ -31,7 +31,7 @@ public struct ElevenLabsSimulatedAgent: Sendable {
         outputFormat: ElevenLabsAudioFormat = .pcm16000, isPrivate: Bool = false,
         allowedOverrides: Set<String> = ElevenLabsSimulatedAgent.commonOverrides, requiredVariables: [String] = [],
         clientEvents: Set<ClientEvent> = ClientEvent.standard, language: String = "en",
-        script: ElevenLabsAgentScript = ElevenLabsAgentScript(), timing: Timing = Timing(), faults: Faults = Faults()
+        script: SimulatedAgentScript = SimulatedAgentScript(), timing: Timing = Timing(), faults: Faults = Faults()
     ) {
         self.id = id
         self.inputFormat = inputFormat
@@ -102,28 +102,8 @@ extension ElevenLabsSimulatedAgent {
 
     /// What goes wrong on purpose.
     public struct Faults: Sendable {
-        /// The end of a conversation, from the agent's side.
-        public struct Closing: Sendable, Equatable {
-            /// 1006 cuts the TCP connection without a close frame.
-            public var code: UInt16
-            public var reason: String
-            /// From the start of the conversation.
-            public var after: TimeSpan
-
-            public init(code: UInt16, reason: String = "", after: TimeSpan) {
-                self.code = code
-                self.reason = reason
-                self.after = after
-            }
-        }
-
-        /// How late the metadata comes.
-        public var delayMetadata = TimeSpan.zero
-        /// The socket opens, and nothing is ever said.
-        public var neverMetadata = false
-        /// From this time into the conversation on nothing is said any more, pings included.
-        public var stallAfter: TimeSpan?
-        public var closeWith: Closing?
+        /// What goes wrong with every vendor alike.
+        public var connection = SimulatorFaults()
         /// The reply that follows an interruption carries the interruption's own event id, as has been reported of the
         /// vendor's server.
         public var interruptionSharesId = false

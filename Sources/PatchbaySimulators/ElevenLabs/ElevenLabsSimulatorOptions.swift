@@ -4,10 +4,7 @@ import PatchbayWire
 
 /// The options of `patchbay simulate elevenlabs`, as they were typed.
 public struct ElevenLabsSimulatorOptions: Sendable {
-    /// `--host`
-    public var host = "127.0.0.1"
-    /// `--port`: 0 for any free one.
-    public var port = 9000
+    public var common = SimulatorOptions(port: 9000)
     /// `--format`, both ways: `ulaw_8000` or `pcm_8000` to `pcm_48000`.
     public var format = "pcm_16000"
     /// `--input-format`: what clients send, when it differs.
@@ -42,18 +39,6 @@ public struct ElevenLabsSimulatorOptions: Sendable {
     public var requiredVariables: [String] = []
     /// `--no-overrides`: refuse every override, as a new agent of the vendor does.
     public var refusesOverrides = false
-    /// `--slow-start`: seconds before the metadata comes.
-    public var slowStart: Double?
-    /// `--never-start`: no metadata at all.
-    public var neverStarts = false
-    /// `--stall-after`: seconds into a conversation after which nothing is said any more.
-    public var stallAfter: Double?
-    /// `--close-with`: 1006 cuts the connection without a close frame.
-    public var closeWith: Int?
-    /// `--close-reason`
-    public var closeReason = ""
-    /// `--close-after`: seconds into a conversation at which `--close-with` happens.
-    public var closeAfter = 5.0
     /// `--late-audio`
     public var sendsLateAudio = false
     /// `--shared-interruption-id`
@@ -65,24 +50,17 @@ public struct ElevenLabsSimulatorOptions: Sendable {
 
     public init() {}
 
-    /// Everything that is wrong with the options.
-    public struct Fault: Error, Sendable, Equatable, CustomStringConvertible {
-        /// One for each option, in the order of the options.
-        public var problems: [String]
-        public var description: String { problems.joined(separator: "\n") }
-    }
-
     private static let formats = [
         "ulaw_8000", "pcm_8000", "pcm_16000", "pcm_22050", "pcm_24000", "pcm_44100", "pcm_48000",
     ]
 
     /// Checks all options at once.
-    public func configuration() throws(Fault) -> ElevenLabsSimulator.Configuration {
-        var check = Check()
-        if !(0...65_535).contains(port) { check.fail("--port \(port): 0 to 65535 are possible") }
-        if host.isEmpty { check.fail("--host is empty; 127.0.0.1 serves this machine, 0.0.0.0 all") }
-        let input = check.format(inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format")
-        let output = check.format(outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format")
+    public func configuration() throws(SimulatorOptionFault) -> ElevenLabsSimulator.Configuration {
+        var check = SimulatorOptionCheck()
+        var faults = ElevenLabsSimulatedAgent.Faults()
+        faults.connection = common.faults(&check)
+        let input = Self.format(inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format", &check)
+        let output = Self.format(outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format", &check)
         if apiKey == "" { check.fail("--api-key is empty; leave it out to need none") }
         if agentIds.contains("") { check.fail("--agent-id is empty; leave it out to answer every id") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
@@ -95,27 +73,11 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
         let toolTimeout = check.seconds(toolTimeout, option: "--tool-timeout")
 
-        var faults = ElevenLabsSimulatedAgent.Faults()
-        if let slowStart { faults.delayMetadata = check.seconds(slowStart, option: "--slow-start") }
-        if let stallAfter { faults.stallAfter = check.seconds(stallAfter, option: "--stall-after") }
-        if let closeWith {
-            let after = check.seconds(closeAfter, option: "--close-after")
-            switch closeWith {
-            case 1000...1003, 1006...1014, 3000...4999:
-                faults.closeWith = .init(code: UInt16(closeWith), reason: closeReason, after: after)
-            default:
-                check.fail("--close-with \(closeWith): 1000 to 1003, 1006 to 1014 and 3000 to 4999 are possible")
-            }
-        }
-        if closeReason.utf8.count > 123 {
-            check.fail("--close-reason has \(closeReason.utf8.count) bytes; a close frame holds 123")
-        }
-        faults.neverMetadata = neverStarts
         faults.lateAudio = sendsLateAudio
         faults.interruptionSharesId = interruptionSharesId
         faults.hugeAudio = sendsHugeAudio
         faults.malformedJSON = sendsMalformedJSON
-        guard check.problems.isEmpty else { throw Fault(problems: check.problems) }
+        try check.finish()
 
         var agent = ElevenLabsSimulatedAgent(
             inputFormat: input, outputFormat: output, isPrivate: isPrivate, requiredVariables: requiredVariables,
@@ -128,11 +90,12 @@ public struct ElevenLabsSimulatorOptions: Sendable {
             named.id = id
             return named
         }
-        return ElevenLabsSimulator.Configuration(host: host, port: port, apiKey: apiKey, agents: agents)
+        return ElevenLabsSimulator.Configuration(
+            host: common.host, port: common.port, apiKey: apiKey, agents: agents)
     }
 
-    private var script: ElevenLabsAgentScript {
-        var script = ElevenLabsAgentScript()
+    private var script: SimulatedAgentScript {
+        var script = SimulatedAgentScript()
         script.greeting = greeting ?? script.greeting
         if !replies.isEmpty { script.replies = replies }
         if let goodbye { script.goodbye = goodbye.isEmpty ? nil : goodbye }
@@ -141,25 +104,11 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         return script
     }
 
-    private struct Check {
-        private(set) var problems: [String] = []
-
-        mutating func fail(_ problem: String) {
-            if !problems.contains(problem) { problems.append(problem) }
-        }
-
-        mutating func format(_ name: String, option: String) -> ElevenLabsAudioFormat {
-            if formats.contains(name), let format = try? ElevenLabsAudioFormat(name) { return format }
-            fail("\(option) \(name.prefix(40)): possible are \(formats.joined(separator: ", "))")
-            return .pcm16000
-        }
-
-        mutating func seconds(_ value: Double, option: String) -> TimeSpan {
-            guard value.isFinite, (0...86_400).contains(value) else {
-                fail("\(option) \(value): 0 to 86400 seconds are possible")
-                return .zero
-            }
-            return TimeSpan(nanoseconds: Int64(value * 1e9))
-        }
+    private static func format(
+        _ name: String, option: String, _ check: inout SimulatorOptionCheck
+    ) -> ElevenLabsAudioFormat {
+        if formats.contains(name), let format = try? ElevenLabsAudioFormat(name) { return format }
+        check.fail("\(option) \(name.prefix(40)): possible are \(formats.joined(separator: ", "))")
+        return .pcm16000
     }
 }

@@ -6,7 +6,7 @@ import Testing
 @testable import PatchbaySimulators
 
 @Suite struct ElevenLabsConversationSimulatorTests {
-    static let script = ElevenLabsAgentScript(greeting: "Good morning to you", replies: ["One", "Two"], goodbye: "Bye")
+    static let script = SimulatedAgentScript(greeting: "Good morning to you", replies: ["One", "Two"], goodbye: "Bye")
     static var agent: ElevenLabsSimulatedAgent {
         var agent = ElevenLabsSimulatedAgent(script: script)
         agent.allowedOverrides = []

@@ -10,7 +10,7 @@ import Testing
 
     // MARK: Tools
 
-    static func toolAgent(_ tools: ElevenLabsAgentScript.Tool...) -> ElevenLabsSimulatedAgent {
+    static func toolAgent(_ tools: SimulatedAgentScript.Tool...) -> ElevenLabsSimulatedAgent {
         var agent = agent
         agent.script.tools = tools
         return agent
@@ -152,7 +152,7 @@ import Testing
     }
 
     @Test func startsSlowly() {
-        var test = Self.conversation { $0.delayMetadata = .seconds(4) }
+        var test = Self.conversation { $0.connection.slowStart = .seconds(4) }
         test.beSilent(milliseconds: 3980)
         #expect(test.heard.isEmpty)
         test.advance(milliseconds: 20)
@@ -165,18 +165,18 @@ import Testing
     }
 
     @Test func neverStarts() {
-        var test = Self.conversation { $0.neverMetadata = true }
+        var test = Self.conversation { $0.connection.neverStarts = true }
         test.beSilent(milliseconds: 1000)
         test.send(text: "no json")
         test.advance(milliseconds: 100_000)
         #expect(test.heard.isEmpty && test.close == nil)
-        #expect(test.simulator.statistics.userAudioBytes == 32_000)
+        #expect(test.simulator.statistics.messagesReceived == 52)
     }
 
     @Test func stalls() {
         var test = Self.conversation {
-            $0.stallAfter = .seconds(3)
-            $0.closeWith = .init(code: 1011, reason: "crash", after: .seconds(90))
+            $0.connection.stallAfter = .seconds(3)
+            $0.connection.closeWith = .init(code: 1011, reason: "crash", after: .seconds(90))
         }
         test.advance(milliseconds: 3000)
         #expect(!test.takeHeard().isEmpty)
@@ -189,7 +189,7 @@ import Testing
     }
 
     @Test func closesWithAnyCode() {
-        var test = Self.conversation { $0.closeWith = .init(code: 1006, after: .milliseconds(1500)) }
+        var test = Self.conversation { $0.connection.closeWith = .init(code: 1006, after: .milliseconds(1500)) }
         test.advance(milliseconds: 1499)
         #expect(test.close == nil)
         test.advance(milliseconds: 1)

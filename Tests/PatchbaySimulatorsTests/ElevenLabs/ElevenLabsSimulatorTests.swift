@@ -29,7 +29,7 @@ import Testing
     }
 
     static func agent(_ tone: Tone, id: String? = nil, isPrivate: Bool = false) -> ElevenLabsSimulatedAgent {
-        let script = ElevenLabsAgentScript(
+        let script = SimulatedAgentScript(
             greeting: tone.path, replies: [tone.path], goodbye: tone.path, toolReply: "", toolFailureReply: "")
         return ElevenLabsSimulatedAgent(id: id, isPrivate: isPrivate, script: script)
     }
@@ -130,7 +130,7 @@ import Testing
     @Test func cutsTheConnection() async throws {
         let tone = try Tone()
         var agent = Self.agent(tone)
-        agent.faults.closeWith = .init(code: 1006, after: .milliseconds(50))
+        agent.faults.connection.closeWith = .init(code: 1006, after: .milliseconds(50))
         let (simulator, port) = try await Self.started(.init(agents: [agent]))
         let client = try await Client.connect("ws://127.0.0.1:\(port)/v1/convai/conversation?agent_id=any")
         #expect(try await client.connection.closeFuture.get().code == 1006)
@@ -164,7 +164,7 @@ import Testing
     }
 
     @Test func saysWhichFileIsMissing() async throws {
-        let agent = ElevenLabsSimulatedAgent(script: ElevenLabsAgentScript(greeting: "/nowhere/greeting.wav"))
+        let agent = ElevenLabsSimulatedAgent(script: SimulatedAgentScript(greeting: "/nowhere/greeting.wav"))
         let error = await #expect(throws: PipelineError.self) {
             try await ElevenLabsSimulator(.init(agents: [agent])).start()
         }

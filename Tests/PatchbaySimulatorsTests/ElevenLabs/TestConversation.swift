@@ -14,26 +14,27 @@ struct TestConversation {
     /// How long every line of the script sounds.
     static let lineMilliseconds = 1000
 
-    var simulator: ElevenLabsConversationSimulator
+    var simulator: FaultyConversation<ElevenLabsConversationSimulator>
     private(set) var now = MediaTime(milliseconds: 5000)
     private(set) var heard: [Heard] = []
     private(set) var malformed: [String] = []
     private(set) var messageSizes: [Int] = []
-    private(set) var speech: [ElevenLabsConversationSimulator.SpeechRequest] = []
-    private(set) var close: ElevenLabsConversationSimulator.CloseRequest?
+    private(set) var speech: [SpeechRequest] = []
+    private(set) var close: SimulatedClose?
     private let agent: ElevenLabsSimulatedAgent
-    private var output = ElevenLabsConversationSimulator.Output()
+    private var output = SimulatorOutput()
     private var phase = 0
 
     init(_ agent: ElevenLabsSimulatedAgent = ElevenLabsSimulatedAgent(), keptAudioBytes: Int = 0) {
         self.agent = agent
         let bytes = agent.outputFormat.bytesPerSecond * Self.lineMilliseconds / 1000
-        var utterances: [String: ElevenLabsUtterance] = [:]
+        var utterances: [String: SimulatedUtterance] = [:]
         for line in agent.script.fixedLines {
-            utterances[line] = ElevenLabsUtterance(text: line, audio: ByteBuffer(repeating: 7, count: bytes))
+            utterances[line] = SimulatedUtterance(text: line, audio: ByteBuffer(repeating: 7, count: bytes))
         }
-        simulator = ElevenLabsConversationSimulator(
+        let conversation = ElevenLabsConversationSimulator(
             agent, agentId: "agent_1", conversationId: "conv_1", utterances: utterances, keptAudioBytes: keptAudioBytes)
+        simulator = FaultyConversation(conversation, faults: agent.faults.connection)
     }
 
     // MARK: What the client does
@@ -53,7 +54,7 @@ struct TestConversation {
     mutating func send(text: String) { receive(ByteBuffer(string: text)) }
 
     private mutating func receive(_ text: ByteBuffer) {
-        simulator.receive(text, at: now, into: &output)
+        simulator.receive(.text, text, at: now, into: &output)
         take()
     }
 

@@ -2,7 +2,7 @@
 ///
 /// A line is a text, which espeak-ng speaks, or the path of a WAV file (it ends in `.wav`), which is played as it is.
 /// The defaults make a conversation that needs no configuration: a greeting, three replies, a goodbye.
-public struct ElevenLabsAgentScript: Sendable, Equatable {
+public struct SimulatedAgentScript: Sendable, Equatable {
     /// A tool that the agent asks its client to run.
     public struct Tool: Sendable, Equatable {
         public var name: String

@@ -3,49 +3,28 @@ import NIOPosix
 import PatchbayCore
 import PatchbayTransports
 
-/// Joins one WebSocket to its simulated conversation.
-final class ElevenLabsSimulatorSocket: WebSocketDelegate {
-    private let conversation: NIOLoopBound<ElevenLabsSimulatedConversation>
-
-    /// On the connection's event loop only.
-    init(_ conversation: ElevenLabsSimulatedConversation, eventLoop: any EventLoop) {
-        self.conversation = NIOLoopBound(conversation, eventLoop: eventLoop)
-    }
-
-    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
-        conversation.value.perform { $0.receive(text, at: $1, into: &$2) }
-    }
-
-    func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
-        conversation.value.closed(code: close.code, reason: close.reason)
-    }
-}
-
-/// One running conversation: gives the simulated one its time, and does what it asks for. Lives on one event loop.
-final class ElevenLabsSimulatedConversation {
-    private var simulator: ElevenLabsConversationSimulator
-    private var output = ElevenLabsConversationSimulator.Output()
+/// One conversation on its socket: gives the simulated one its time, and does what it asks for. Lives on one event
+/// loop.
+final class RunningConversation<Conversation: SimulatedConversation> {
+    private var simulator: FaultyConversation<Conversation>
+    private var output = SimulatorOutput()
     let connection: WebSocketConnection
-    private let voice: ElevenLabsVoice
-    private let ended: (ElevenLabsConversationSimulator.Statistics) -> Void
+    private let ended: (Conversation.Statistics) -> Void
     private var timer: (scheduled: Scheduled<Void>, due: MediaTime)?
     private var isClosed = false
 
     init(
-        _ simulator: ElevenLabsConversationSimulator, voice: ElevenLabsVoice, connection: WebSocketConnection,
-        ended: @escaping (ElevenLabsConversationSimulator.Statistics) -> Void
+        _ simulator: FaultyConversation<Conversation>, connection: WebSocketConnection,
+        ended: @escaping (Conversation.Statistics) -> Void
     ) {
         self.simulator = simulator
-        self.voice = voice
         self.connection = connection
         self.ended = ended
     }
 
-    var statistics: ElevenLabsConversationSimulator.Statistics { simulator.statistics }
+    var statistics: Conversation.Statistics { simulator.statistics }
 
-    func perform(
-        _ body: (inout ElevenLabsConversationSimulator, MediaTime, inout ElevenLabsConversationSimulator.Output) -> Void
-    ) {
+    func perform(_ body: (inout FaultyConversation<Conversation>, MediaTime, inout SimulatorOutput) -> Void) {
         guard !isClosed else { return }
         body(&simulator, .now, &output)
         if !output.messages.isEmpty { let _: Bool = connection.send(&output.messages) }
@@ -92,14 +71,36 @@ final class ElevenLabsSimulatedConversation {
     }
 
     /// Speech synthesis blocks, so it has a thread of its own.
-    private func make(_ request: ElevenLabsConversationSimulator.SpeechRequest) {
-        let voice = voice
+    private func make(_ request: SpeechRequest) {
+        let voice = SimulatorVoice(format: request.format)
         let result = NIOThreadPool.singleton.runIfActive(eventLoop: connection.eventLoop) {
             Result { () throws(PipelineError) in try voice.speak(text: request.text, language: request.language).audio }
         }
         result.assumeIsolated().whenSuccess { audio in
             self.perform { $0.speechReady(request, audio, at: $1, into: &$2) }
         }
+    }
+}
+
+/// Joins a WebSocket to its conversation.
+final class SimulatorSocket<Conversation: SimulatedConversation>: WebSocketDelegate {
+    private let conversation: NIOLoopBound<RunningConversation<Conversation>>
+
+    /// On the connection's event loop only.
+    init(_ conversation: RunningConversation<Conversation>, eventLoop: any EventLoop) {
+        self.conversation = NIOLoopBound(conversation, eventLoop: eventLoop)
+    }
+
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        conversation.value.perform { $0.receive(.text, text, at: $1, into: &$2) }
+    }
+
+    func webSocketDidReceive(binary: ByteBuffer, from connection: WebSocketConnection) {
+        conversation.value.perform { $0.receive(.binary, binary, at: $1, into: &$2) }
+    }
+
+    func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
+        conversation.value.closed(code: close.code, reason: close.reason)
     }
 }
 
