@@ -2,7 +2,7 @@ public import Logging
 import NIOCore
 import PatchbayAudio
 import PatchbayConfig
-public import PatchbayCore
+import PatchbayCore
 public import PatchbayTransports
 
 /// The tools of a call.

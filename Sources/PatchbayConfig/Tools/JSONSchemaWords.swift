@@ -53,7 +53,7 @@ extension JSONValue {
                 guard let index = Int(key), elements.indices.contains(index) else { return nil }
                 value = elements[index]
             default:
-                guard let next = value[key] else { return nil }
+                guard let next = value[String(key)] else { return nil }
                 value = next
             }
         }

@@ -1,4 +1,4 @@
-public import PatchbayCore
+import PatchbayCore
 
 /// The HTTP request that a tool of a pipeline file stands for, with everything filled in that a call decides; arguments come last.
 public struct ToolRequest: Sendable {
