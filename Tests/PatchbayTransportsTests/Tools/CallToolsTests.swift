@@ -27,11 +27,8 @@ final class LogLines: Sendable {
             set { metadata[key] = newValue }
         }
 
-        func log(
-            level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-            function: String, line: UInt
-        ) {
-            lines.lines.withLock { $0.append("\(level) \(message) \(metadata ?? [:])") }
+        func log(event: LogEvent) {
+            lines.lines.withLock { $0.append("\(event.level) \(event.message) \(event.metadata ?? [:])") }
         }
     }
 }
@@ -132,14 +129,16 @@ struct CallToolsTests {
         try await ToolService.run({ request, _ in
             .init(body: request.headers.first(name: "X-Key") ?? "")
         }) { service in
-            #expect(await run(try tools(service, tool), "t").output == "[secret]")
+            let result = await run(try tools(service, tool), "t")
+            #expect(result.output == "[secret]")
         }
         try await ToolService.run({ _, _ in .init(body: String(repeating: "x", count: 257)) }) { service in
             let result = await run(try tools(service, tool), "t")
             #expect(result.isError && result.output.contains("more than 256 bytes"))
         }
         try await ToolService.run({ _, _ in .init(body: String(repeating: "x", count: 256)) }) { service in
-            #expect(await run(try tools(service, tool), "t").output.utf8.count == 256)
+            let result = await run(try tools(service, tool), "t")
+            #expect(result.output.utf8.count == 256)
         }
     }
 
@@ -277,7 +276,10 @@ struct CallToolsTests {
             let tools = try tools(
                 service, #"{"name": "a", "description": "x", "url": "ORIGIN/a"}"#, own: #"{"name": "b", "description": "x", "url": "ORIGIN/b"}"#)
             #expect(tools.definitions.map(\.name) == ["a"] && tools.all.map(\.name) == ["a", "b"])
-            #expect(!(await run(tools, "a").isError) && !(await run(tools, "b").isError))
+            for name in ["a", "b"] {
+                let result = await run(tools, name)
+                #expect(!result.isError)
+            }
             #expect(tools.tools(ofBackend: 1).map(\.name) == ["a"] && tools.tools(ofBackend: -1).map(\.name) == ["a"])
         }
     }
