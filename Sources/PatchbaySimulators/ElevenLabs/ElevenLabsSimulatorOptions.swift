@@ -59,8 +59,10 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         var check = SimulatorOptionCheck()
         var faults = ElevenLabsSimulatedAgent.Faults()
         faults.connection = common.faults(&check)
-        let input = Self.format(inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format", &check)
-        let output = Self.format(outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format", &check)
+        let input = Self.format(
+            inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format", &check)
+        let output = Self.format(
+            outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format", &check)
         if apiKey == "" { check.fail("--api-key is empty; leave it out to need none") }
         if agentIds.contains("") { check.fail("--agent-id is empty; leave it out to answer every id") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }

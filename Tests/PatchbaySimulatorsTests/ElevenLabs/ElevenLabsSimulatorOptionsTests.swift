@@ -39,7 +39,8 @@ import Testing
     }
 
     static let wrong: [(String, @Sendable (inout ElevenLabsSimulatorOptions) -> Void)] = [
-        ("--port", { $0.common.port = 70_000 }), ("--host", { $0.common.host = "" }), ("--format", { $0.format = "mp3_44100" }),
+        ("--port", { $0.common.port = 70_000 }), ("--host", { $0.common.host = "" }),
+        ("--format", { $0.format = "mp3_44100" }),
         ("--input-format", { $0.inputFormat = "ulaw_16000" }), ("--api-key", { $0.apiKey = "" }),
         ("--agent-id", { $0.agentIds = [""] }), ("--reply", { $0.replies = [""] }), ("--tool", { $0.tools = [""] }),
         ("--tool-parameters", { $0.toolParameters = "[1]" }), ("--tool-after", { $0.toolAfterTurn = 0 }),
