@@ -5,13 +5,15 @@ extension PipelineDocument {
     public init(
         _ name: String, description: String? = nil, numbers: [NumberClaim] = [],
         variables: [String: VariableValue] = [:], rules: [SettingValue] = [], tools: [Tool] = [],
-        transport: some TransportComponent, messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
+        transport: some TransportComponent, messages: Messages = Messages(), limits: CallLimits = CallLimits(),
+        latencyBudgetMs: Int? = nil,
         environment: [String: String] = [:], directory: String = ".", file: String = #fileID,
         @PipelineBuilder stages: () throws -> [PipelineStage]
     ) throws {
         try self.init(
             name, description: description, numbers: numbers, variables: variables, rules: rules, tools: tools,
-            transport: transport, messages: messages, limits: limits, latencyBudgetMs: latencyBudgetMs, registry: .standard(),
+            transport: transport, messages: messages, limits: limits, latencyBudgetMs: latencyBudgetMs,
+            registry: .standard(),
             environment: environment, directory: directory, file: file, stages: stages)
     }
 }

@@ -134,7 +134,8 @@ import Testing
                 "open for \(call.info.from) with \(arguments.string("id") ?? "")"
             }
             let switchboard = try Switchboard(
-                try #require(set, "\(findings.rendered())"), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                try #require(set, "\(findings.rendered())"),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 tools: { info in info.pipeline == "clinic" ? [hours] : [] })
             let call = try await switchboard.takeCall("CA1", from: "+491701", to: "+15550100001")
             #expect(answers.tools == ["patient_lookup", "hours", "slow"])
@@ -166,7 +167,8 @@ import Testing
             environment: ["BACKEND": "http://127.0.0.1:1", "KEY": "k"])
         let double = try Tool("find_patient", description: "x") { _, _ in "" }
         let switchboard = try Switchboard(
-            try #require(set), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, tools: { _ in [double] })
+            try #require(set), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, tools: { _ in [double] }
+        )
         await #expect(throws: (any Error).self) {
             _ = try await switchboard.takeCall("CA1", from: "+491701", to: "+15550100001")
         }

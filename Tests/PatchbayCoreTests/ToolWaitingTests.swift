@@ -50,7 +50,8 @@ import Testing
 
     private func harness(_ sounds: [String: WaitingSound], backends: Int = 1) throws -> CallHarness {
         var plan = CallPlan(
-            info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"), carrier: PlainCarrier(),
+            info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"),
+            carrier: PlainCarrier(),
             carrierFormat: .telephony, toAgent: Chain(.toAgent, []), joint: .telephony,
             backends: Array(repeating: Puppet(), count: backends), toCaller: Chain(.toCaller, []),
             tools: [ToolDefinition("look", description: "x"), ToolDefinition("book", description: "x")])
@@ -150,7 +151,9 @@ import Testing
     }
 
     @Test func whatIsCalledAtOnceIsWaitedForOnce() throws {
-        var call = try harness(["look": Self.sound, "book": WaitingSound(ByteBuffer(repeating: 0x56, count: 1600), after: .zero)])
+        var call = try harness([
+            "look": Self.sound, "book": WaitingSound(ByteBuffer(repeating: 0x56, count: 1600), after: .zero),
+        ])
         call.agent("call a look")
         call.agent("call b book")
         call.advance(3000) { $0.carrier("audio FF 160") }

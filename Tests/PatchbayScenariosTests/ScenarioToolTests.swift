@@ -28,7 +28,8 @@ private struct ToolCaller: AgentComponent {
         mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
             guard case .dtmf(let key) = frame else { return }
             let calls: [Character: (String, String)] = [
-                "1": ("book", #"{"guests": 4, "day": "2026-01-31"}"#), "2": ("book_table", "{}"), "3": ("no_such_tool", "{}"),
+                "1": ("book", #"{"guests": 4, "day": "2026-01-31"}"#), "2": ("book_table", "{}"),
+                "3": ("no_such_tool", "{}"),
             ]
             guard let (name, arguments) = calls[key] else { return }
             count += 1
@@ -104,12 +105,16 @@ struct ScenarioToolTests {
             #""caller": [{"atMs": 500, "press": "1"}], "tools": [{"tool": "book", "with": {"guests": 2}, "answer": "x"}], "expect": [{"toolCalled": "book"}]"#
         )
         #expect(!result.isPassed && result.trace.problems.count == 1)
-        #expect(result.trace.problems.first?.contains("\"book_table\" is called with") == true, "\(result.trace.problems)")
+        #expect(
+            result.trace.problems.first?.contains("\"book_table\" is called with") == true, "\(result.trace.problems)")
     }
 
     @Test(arguments: [
         (#""tools": [{"tool": "book"}], "expect": [{"toolCalled": "book"}]"#, "says nothing"),
-        (#""tools": [{"tool": "book", "answer": 1, "error": "x"}], "expect": [{"toolCalled": "book"}]"#, "several things"),
+        (
+            #""tools": [{"tool": "book", "answer": 1, "error": "x"}], "expect": [{"toolCalled": "book"}]"#,
+            "several things"
+        ),
         (#""tools": [{"tool": "book", "with": 1, "answer": 1}], "expect": [{"toolCalled": "book"}]"#, "is an object"),
         (#""expect": [{"toolCalled": "book", "with": []}]"#, "is an object"),
         (#""expect": [{"agentSays": "x", "with": {}}]"#, "only \"toolCalled\" has arguments"),
@@ -125,12 +130,16 @@ struct ScenarioToolTests {
     @Test func aRecordedCallBringsItsTools() throws {
         let folder = try ScenarioFolder(Self.desk, adding: [ToolCaller()])
         try folder.writeTone(700, milliseconds: 300, to: "wait.wav")
-        let start = #"{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC0","streamSid":"MZ1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},"streamSid":"MZ1"}"#
-        let key = #"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"2","dtmf":{"track":"inbound_track","digit":"1"}}"#
-        let stop = #"{"event":"stop","streamSid":"MZ1","sequenceNumber":"3","stop":{"accountSid":"AC0","callSid":"CA1"}}"#
+        let start =
+            #"{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC0","streamSid":"MZ1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},"streamSid":"MZ1"}"#
+        let key =
+            #"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"2","dtmf":{"track":"inbound_track","digit":"1"}}"#
+        let stop =
+            #"{"event":"stop","streamSid":"MZ1","sequenceNumber":"3","stop":{"accountSid":"AC0","callSid":"CA1"}}"#
         let lines = [
             #"{"wireLog":1,"call":"c","file":"\#(folder.path)/desk.json","number":"+15550100001","backend":"tool-caller","startedAt":"2026-01-07T10:00:00Z"}"#,
-            #"{"ms":100.000,"direction":"carrier>","message":\#(start)}"#, #"{"ms":600.000,"direction":"carrier>","message":\#(key)}"#,
+            #"{"ms":100.000,"direction":"carrier>","message":\#(start)}"#,
+            #"{"ms":600.000,"direction":"carrier>","message":\#(key)}"#,
             #"{"ms":600.100,"event":"toolCalled","id":"t1","tool":"book","arguments":{"guests":4,"day":"2026-01-31"}}"#,
             #"{"ms":750.000,"event":"toolAnswered","id":"t1","outcome":"ok","answer":{"number":17}}"#,
             #"{"ms":2600.000,"direction":"carrier>","message":\#(stop)}"#,

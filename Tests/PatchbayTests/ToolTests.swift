@@ -9,7 +9,9 @@ import Testing
             "book_room", description: "Books a room. Ask for the day and the number of guests first.",
             parameters: [
                 "type": "object",
-                "properties": ["day": ["type": "string", "format": "date"], "guests": ["type": "integer", "minimum": 1]],
+                "properties": [
+                    "day": ["type": "string", "format": "date"], "guests": ["type": "integer", "minimum": 1],
+                ],
                 "required": ["day", "guests"],
             ]
         ) { arguments, call in

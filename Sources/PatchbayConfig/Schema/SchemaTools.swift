@@ -12,7 +12,12 @@ extension SchemaParts {
         tool.replace("properties", "parameters", "required", with: ["type"])
         tool.replace("properties", "description", "pattern", with: #"\S"#)
         // Retries of what is not idempotent need a key by which the service tells them apart.
-        tool.append("if", ["properties": ["method": ["enum": ["POST", "PATCH"]]], "not": ["properties": ["idempotencyKey": ["const": true]], "required": ["idempotencyKey"]]])
+        tool.append(
+            "if",
+            [
+                "properties": ["method": ["enum": ["POST", "PATCH"]]],
+                "not": ["properties": ["idempotencyKey": ["const": true]], "required": ["idempotencyKey"]],
+            ])
         tool.append("then", ["properties": ["retries": ["const": 0]]])
         return [.init("tool", tool)]
     }

@@ -119,7 +119,8 @@ struct JSONSchemaCheck {
             switch results.count(where: \.isEmpty) {
             case 0: addClosest(results, at: place)
             case 1: break
-            case let count: add("\(Self.name(place)) fits \(count) of the forms that it may have; it must fit exactly one")
+            case let count:
+                add("\(Self.name(place)) fits \(count) of the forms that it may have; it must fit exactly one")
             }
         }
         if let refused = schema["not"], judged(value, refused, at: place).isEmpty {
@@ -140,7 +141,9 @@ struct JSONSchemaCheck {
         guard let closest = results.min(by: { $0.count < $1.count }) else { return }
         let isSimple = results.allSatisfy { $0.count == 1 } && results.count <= 4
         if isSimple {
-            add("\(Self.name(place)) fits none of the forms that it may have: \(results.map { $0[0] }.joined(separator: "; or "))")
+            add(
+                "\(Self.name(place)) fits none of the forms that it may have: \(results.map { $0[0] }.joined(separator: "; or "))"
+            )
         } else {
             for problem in closest { add(problem) }
         }
@@ -213,7 +216,9 @@ struct JSONSchemaCheck {
 
     private mutating func check(_ text: String, _ schema: JSONValue, at place: String) {
         checkCount(text.unicodeScalars.count, schema, ("minLength", "maxLength"), "characters", at: place)
-        if let pattern = schema["pattern"]?.stringValue, let compiled = try? TextPattern(pattern), !compiled.matches(text) {
+        if let pattern = schema["pattern"]?.stringValue, let compiled = try? TextPattern(pattern),
+            !compiled.matches(text)
+        {
             add("\(Self.name(place)) is \(JSONValue.string(text).shown); it must match the pattern \(pattern)")
         }
         if let format = schema["format"]?.stringValue.flatMap(TextFormat.init), !format.matches(text) {

@@ -89,7 +89,8 @@ struct TextPatternParser {
         if take(",") { most = number() }
         guard take("}") else { return nil }
         guard least <= Self.maximumCount, most ?? 0 <= Self.maximumCount, most ?? least >= least else {
-            throw TextPattern.Fault(message: "repeats from \(least) to \(most ?? least) times; at most \(Self.maximumCount)")
+            throw TextPattern.Fault(
+                message: "repeats from \(least) to \(most ?? least) times; at most \(Self.maximumCount)")
         }
         return (least, most)
     }

@@ -94,7 +94,9 @@ public struct Tool: Sendable {
     }
 
     /// As agents are told of it.
-    public var definition: ToolDefinition { ToolDefinition(name, description: description, parameters: parameters.text) }
+    public var definition: ToolDefinition {
+        ToolDefinition(name, description: description, parameters: parameters.text)
+    }
 
     /// The name and the aliases.
     public var names: [String] { [name] + aliases }

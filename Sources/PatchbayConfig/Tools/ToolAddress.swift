@@ -63,7 +63,9 @@ public struct ToolAddress: Sendable, Equatable {
             guard let close = host.firstIndex(of: "]") else { throw Fault(message: "has no sound host") }
             let behind = host[host.index(after: close)...]
             guard behind.isEmpty || behind.hasPrefix(":"),
-                host[..<close].dropFirst().utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || ":.abcdefABCDEF".utf8.contains($0) })
+                host[..<close].dropFirst().utf8.allSatisfy({
+                    UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || ":.abcdefABCDEF".utf8.contains($0)
+                })
             else { throw Fault(message: "has no sound host") }
             port = behind.isEmpty ? nil : behind.dropFirst()
             host = host[...close]
@@ -96,7 +98,8 @@ public struct ToolAddress: Sendable, Equatable {
                 escape = 2
             } else if !byte.isNameByte && !"-.~!$&'()*+,;=:@/?{}".utf8.contains(byte) {
                 throw Fault(
-                    message: "has a character that no address may have", remedy: "write it percent-encoded, %20 for a space")
+                    message: "has a character that no address may have",
+                    remedy: "write it percent-encoded, %20 for a space")
             }
         }
         guard escape == 0 else { throw Fault(message: "has a \"%\" without two hexadecimal digits") }

@@ -12,11 +12,13 @@ extension ToolDeclaration {
             "When and why to call it, in words for the model."),
         Field(
             "parameters", .json,
-            example: #"{ "type": "object", "properties": { "day": { "type": "string", "format": "date" } }, "required": ["day"] }"#,
-            "A JSON Schema of an object. Arguments that do not fit it are answered with what is wrong, and no request is made."),
+            example:
+                #"{ "type": "object", "properties": { "day": { "type": "string", "format": "date" } }, "required": ["day"] }"#,
+            "A JSON Schema of an object. Arguments that do not fit it are answered with what is wrong, and no request is made."
+        ),
         Field("method", .choice(ToolRequest.Method.allCases.map(\.rawValue)), default: "POST", "The HTTP method."),
         Field(
-            "url", .string, isRequired: true, example: #""${env.BACKEND_URL}/api/patients/{patientId}""#,
+            "url", .string, isRequired: true, example: #""${env.BACKEND_URL}/api/{id}""#,
             "The address. ${name} is a variable of the document, {name} an argument of the call, percent-encoded; neither can "
                 + "change the host. No redirect to another host is followed."),
         Field(
@@ -38,7 +40,8 @@ extension ToolDeclaration {
                 + "with \"idempotencyKey\"."),
         Field(
             "idempotencyKey", .boolean, default: false,
-            "Whether every try of one call carries the same Idempotency-Key header, so that the service can tell a repetition."),
+            "Whether every try of one call carries the same Idempotency-Key header, so that the service can tell a repetition."
+        ),
         Field(
             "maximumResponseBytes", .integer(256...1_048_576), default: 65_536, isAdvanced: true,
             "Longest answer, in bytes; a longer one is an error to the agent."),
@@ -58,7 +61,8 @@ extension ToolDeclaration {
     static let agentKey = "tools"
     /// What an agent's page says of it.
     static let agentField = Field(
-        agentKey, .objects([]), "Tools of this agent alone, beside those of the document; see `patchbay describe tools`.")
+        agentKey, .objects([]),
+        "Tools of this agent alone, beside those of the document; see `patchbay describe tools`.")
 }
 
 extension Diagnostic.Code {

@@ -53,7 +53,8 @@ struct ToolReader {
         if let node = members["query"] { query = readQuery(node, known, path.key("query")) }
         let method = settings.string("method").flatMap(ToolRequest.Method.init) ?? .post
         let body = readBody(members["body"], known, method, path)
-        let address = readAddress(members["url"], schema, node, owner, isMisspelt: reading.unsound.contains("url"), path)
+        let address = readAddress(
+            members["url"], schema, node, owner, isMisspelt: reading.unsound.contains("url"), path)
         checkHeaders(members["headers"], path.key("headers"))
         checkRetries(settings, method, members, path)
         checkWaiting(settings, members["waiting"], path)
@@ -160,7 +161,8 @@ struct ToolReader {
     // MARK: Address
 
     private func readAddress(
-        _ node: JSONNode?, _ schema: JSONSchema, _ tool: JSONNode, _ owner: String, isMisspelt: Bool, _ path: DocumentPath
+        _ node: JSONNode?, _ schema: JSONSchema, _ tool: JSONNode, _ owner: String, isMisspelt: Bool,
+        _ path: DocumentPath
     ) -> (written: String, text: Settings.Text)? {
         guard let node else {
             if !isMisspelt {
@@ -175,7 +177,8 @@ struct ToolReader {
             linter.reportWrongType(node, place, "url", expected: "a string")
             return nil
         }
-        guard let text = linter.text(written, node, place) else { return nil }
+        guard let checked = linter.text(written, node, place) else { return nil }
+        let text = encodingEnvironment(written, checked)
         guard let samples = samples(of: text, node, place) else { return nil }
         for sample in samples {
             do throws(ToolAddress.Fault) {
@@ -191,6 +194,36 @@ struct ToolReader {
             }
         }
         return (written, text)
+    }
+
+    /// The text with what the environment holds behind the host encoded, as other values are.
+    private func encodingEnvironment(_ written: String, _ checked: Settings.Text) -> Settings.Text {
+        guard written.contains("${env.") else { return checked }
+        var references: [Reference] = []
+        if case .template(let template) = checked {
+            references = template.parts.compactMap { if case .reference(let reference) = $0 { reference } else { nil } }
+        }
+        var parts: [Template.Part] = []
+        // Where the host ends, with a stand-in for variables.
+        var sample = ""
+        for piece in TemplatePiece.pieces(of: written) {
+            switch piece {
+            case .literal(let literal):
+                parts.append(.literal(literal))
+                sample += literal
+            case .reference(let name, _) where name.hasPrefix("env."):
+                let value = linter.surroundings.value(String(name.dropFirst(4))) ?? ""
+                parts.append(.literal(ToolAddress.hasHost(sample) ? value.percentEncoded : value))
+                sample += value
+            case .reference:
+                if !references.isEmpty { parts.append(.reference(references.removeFirst())) }
+                sample += sample.isEmpty ? "https://host" : "x"
+            case .unclosed: break
+            }
+        }
+        let literals = parts.compactMap { if case .literal(let literal) = $0 { literal } else { nil } }
+        guard literals.count < parts.count else { return .literal(literals.joined()) }
+        return .template(Template(source: written, parts: parts, fallback: nil))
     }
 
     private func check(_ address: ToolAddress, _ schema: JSONSchema, _ node: JSONNode, _ path: DocumentPath) {
@@ -220,7 +253,8 @@ struct ToolReader {
                 }
                 guard case .variable(let name) = reference else {
                     linter.report(
-                        .badAddress, node.range, path, "the address takes its host from the call, where anything may stand",
+                        .badAddress, node.range, path,
+                        "the address takes its host from the call, where anything may stand",
                         .init("write the host, or a variable of the document; behind the host, ${call.…} may stand"))
                     return nil
                 }
@@ -246,7 +280,8 @@ struct ToolReader {
         for member in linter.distinct(members) {
             if Self.reserved.contains(member.key.lowercased()) {
                 linter.report(
-                    .notAllowed, member.keyRange, path.key(member.key), "the header \(quoted(member.key)) is not yours to set",
+                    .notAllowed, member.keyRange, path.key(member.key),
+                    "the header \(quoted(member.key)) is not yours to set",
                     member.key.lowercased() == "idempotency-key" ? .init("write \"idempotencyKey\": true") : nil)
             }
             guard case .string(let text) = member.value.content, KeyMeaning(member.key) == .credential,

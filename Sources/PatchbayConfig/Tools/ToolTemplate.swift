@@ -74,9 +74,10 @@ indirect enum ToolTemplate: Sendable {
             return .string(text)
         case .array(let elements): return .array(elements.compactMap { $0.value(with: arguments) })
         case .object(let members):
-            return .object(members.compactMap { member in
-                member.value.value(with: arguments).map { JSONValue.Member(member.key, $0) }
-            })
+            return .object(
+                members.compactMap { member in
+                    member.value.value(with: arguments).map { JSONValue.Member(member.key, $0) }
+                })
         }
     }
 }

@@ -62,7 +62,8 @@ enum ScenarioFields {
 
     static let tool = [
         Field("tool", .string, isRequired: true, example: "\"get_slots\"", "The tool's name."),
-        Field("with", .json, example: "{ \"day\": \"2026-01-31\" }", "Members that the arguments must have; any without."),
+        Field(
+            "with", .json, example: "{ \"day\": \"2026-01-31\" }", "Members that the arguments must have; any without."),
         Field("answer", .json, example: "{ \"slots\": [\"09:00\"] }", "What it answers: text or JSON."),
         Field("error", .string, "The error that it answers with instead."),
         Field("afterMs", .integer(0...600_000), default: 50, "Until it answers, in milliseconds."),
@@ -84,7 +85,8 @@ enum ScenarioFields {
         Field("reason", .string, "Words of the reason of the end."),
         Field("toolCalled", .string, example: "\"book_appointment\"", "An agent calls this tool."),
         Field(
-            "with", .json, example: "{ \"day\": \"2026-01-31\" }", "Members that the arguments of \"toolCalled\" must have."),
+            "with", .json, example: "{ \"day\": \"2026-01-31\" }",
+            "Members that the arguments of \"toolCalled\" must have."),
         Field("backend", .string, "The type of an agent that is ready to talk."),
         Field("pipeline", .string, "The name of the pipeline that takes the call."),
         Field("said", .string, "What a rule says instead of any pipeline."),

@@ -4,7 +4,8 @@ import PatchbayCore
 /// Why calls end, as test files write it.
 enum EndReasons {
     private static let kinds: [EndReason.Kind] = [
-        .callerHungUp, .streamLost, .agentHungUp, .transferred, .operatorHungUp, .idle, .maximumDuration, .shutdown, .noStream,
+        .callerHungUp, .streamLost, .agentHungUp, .transferred, .operatorHungUp, .idle, .maximumDuration, .shutdown,
+        .noStream,
         .answeredByRule, .failure,
     ]
     static let all = kinds.map(\.rawValue)
@@ -13,7 +14,8 @@ enum EndReasons {
 /// The reading of what is expected.
 extension ScenarioReader {
     private static let subjects = [
-        "agent", "toneHz", "agentSays", "callerSays", "callerHeard", "interrupted", "sent", "sentToCarrier", "toolCalled",
+        "agent", "toneHz", "agentSays", "callerSays", "callerHeard", "interrupted", "sent", "sentToCarrier",
+        "toolCalled",
         "ends", "backend", "pipeline", "said", "ledger", "recording",
     ]
     private static let bounds = ["after", "before", "fromMs", "withinMs", "times"]
@@ -76,7 +78,9 @@ extension ScenarioReader {
 
     private mutating func subject(_ key: String, _ settings: Settings, _ path: Path) -> Expectation.Subject? {
         let text = settings.string(key) ?? ""
-        if ["agentSays", "callerSays", "callerHeard", "said", "backend", "pipeline", "toolCalled"].contains(key), text.isEmpty {
+        if ["agentSays", "callerSays", "callerHeard", "said", "backend", "pipeline", "toolCalled"].contains(key),
+            text.isEmpty
+        {
             report(.notAllowed, path + [.key(key)], "\"\(key)\" is empty")
         }
         switch key {

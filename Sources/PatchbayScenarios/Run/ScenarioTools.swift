@@ -33,7 +33,8 @@ struct ScenarioTools {
             trace.toolCalls.append(.init(time: time, names: tool.names, arguments: arguments.text))
             guard let answer = answer(tool, arguments) else {
                 waiting.append((now, ToolResult(call, output: "The test has no answer.", isError: true), link))
-                return "\"\(tool.name)\" is called with \(arguments.text), and the test has no answer for that; add one to \"tools\""
+                return
+                    "\"\(tool.name)\" is called with \(arguments.text), and the test has no answer for that; add one to \"tools\""
             }
             let result = ToolResult(call, output: answer.answer, isError: answer.isError)
             waiting.append((now + answer.after, result, link))

@@ -54,7 +54,9 @@ public struct CallTools: ToolRunner {
             let problems = tool.parameters.problems(in: arguments.json)
             guard problems.isEmpty else {
                 return .failure(
-                    ToolFailure("The tool was not called. \(problems.joined(separator: "; ")). Correct this and call it again."))
+                    ToolFailure(
+                        "The tool was not called. \(problems.joined(separator: "; ")). Correct this and call it again.")
+                )
             }
             return .success((tool, arguments))
         } catch {
@@ -78,7 +80,8 @@ public struct CallTools: ToolRunner {
             switch tool.work {
             case .function(let function): try await Self.cut(function(arguments, invocation))
             case .request(let request):
-                try await http.perform(request, arguments, invocation, until: start + .nanoseconds(tool.timeout.nanoseconds))
+                try await http.perform(
+                    request, arguments, invocation, until: start + .nanoseconds(tool.timeout.nanoseconds))
             }
         }
         let (result, label) = answer(call, tool, outcome)
@@ -93,14 +96,18 @@ public struct CallTools: ToolRunner {
         return output
     }
 
-    private func answer(_ call: ToolCall, _ tool: Tool, _ outcome: Deadline.Outcome<String>) -> (ToolResult, label: String) {
+    private func answer(_ call: ToolCall, _ tool: Tool, _ outcome: Deadline.Outcome<String>) -> (
+        ToolResult, label: String
+    ) {
         switch outcome {
         case .finished(let output): return (ToolResult(call, output: output), "ok")
         case .expired:
-            logger.warning("tool timed out", metadata: ["tool": "\(tool.name)", "limitMs": "\(tool.timeout.milliseconds)"])
+            logger.warning(
+                "tool timed out", metadata: ["tool": "\(tool.name)", "limitMs": "\(tool.timeout.milliseconds)"])
             let words = "The tool did not answer within \(tool.timeout.milliseconds) ms. It may have been done or not."
             return (ToolResult(call, output: words, isError: true), "timeout")
-        case .cancelled: return (ToolResult(call, output: "The call of the tool was cancelled.", isError: true), "cancelled")
+        case .cancelled:
+            return (ToolResult(call, output: "The call of the tool was cancelled.", isError: true), "cancelled")
         case .failed(let failure as ToolFailure):
             return (ToolResult(call, output: failure.description, isError: true), "error")
         case .failed(let error):

@@ -65,7 +65,8 @@ enum Deadline {
 
         /// The first end counts.
         func end(_ outcome: Outcome<Value>) {
-            let (continuation, tasks) = state.withLock { state -> (CheckedContinuation<Outcome<Value>, Never>?, [Task<Void, Never>]) in
+            let (continuation, tasks) = state.withLock {
+                state -> (CheckedContinuation<Outcome<Value>, Never>?, [Task<Void, Never>]) in
                 guard state.outcome == nil else { return (nil, []) }
                 state.outcome = outcome
                 defer {

@@ -47,7 +47,8 @@ struct HTTPTool: Sendable {
         until deadline: ContinuousClock.Instant
     ) async throws -> String {
         if let fault = request.addressFault {
-            logger.error("tool is not set up correctly", metadata: ["tool": "\(invocation.tool)", "reason": "\(fault)"])
+            logger.error(
+                "tool is not set up correctly", metadata: ["tool": "\(invocation.tool)", "reason": "\(fault)"])
         }
         let (url, body) = try request.message(for: arguments)
         let message = try self.message(request, url, body, invocation)
@@ -125,7 +126,9 @@ struct HTTPTool: Sendable {
             }
             message.body = .bytes(ByteBuffer(string: body))
         }
-        if !message.headers.contains(name: "Accept") { message.headers.add(name: "Accept", value: "application/json, */*") }
+        if !message.headers.contains(name: "Accept") {
+            message.headers.add(name: "Accept", value: "application/json, */*")
+        }
         if request.sendsIdempotencyKey {
             message.headers.add(name: "Idempotency-Key", value: Self.key(of: invocation))
         }
@@ -160,7 +163,8 @@ struct HTTPTool: Sendable {
             }
             return .refused(ToolFailure("The service sends the request in a circle."))
         } catch {
-            return .unreachable("\(type(of: error))" + ((error as? HTTPClientError)?.shortDescription).map { ": \($0)" }.orEmpty)
+            return .unreachable(
+                "\(type(of: error))" + ((error as? HTTPClientError)?.shortDescription).map { ": \($0)" }.orEmpty)
         }
     }
 
@@ -201,7 +205,9 @@ struct HTTPTool: Sendable {
     }
 
     private static func origin(of url: URL) -> String? {
-        guard let scheme = url.scheme?.lowercased(), let host = url.host?.lowercased(), !host.isEmpty else { return nil }
+        guard let scheme = url.scheme?.lowercased(), let host = url.host?.lowercased(), !host.isEmpty else {
+            return nil
+        }
         return "\(scheme)://\(host):\(url.port ?? (scheme == "https" ? 443 : 80))"
     }
 }

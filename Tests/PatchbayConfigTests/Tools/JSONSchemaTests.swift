@@ -36,7 +36,13 @@ struct JSONSchemaTests {
         "Says what to do, all at once",
         arguments: [
             (#"{"day": "2026-01-31", "guests": 4}"#, []),
-            (#"{}"#, [#""day" is missing; it must be a date such as 2026-01-31"#, #""guests" is missing; it must be a whole number"#]),
+            (
+                #"{}"#,
+                [
+                    #""day" is missing; it must be a date such as 2026-01-31"#,
+                    #""guests" is missing; it must be a whole number"#,
+                ]
+            ),
             (
                 #"{"day": "tomorrow", "guests": "four", "kind": "tea"}"#,
                 [
@@ -48,7 +54,8 @@ struct JSONSchemaTests {
             (
                 #"{"day": "2026-02-30", "guests": 13, "guest": 1}"#,
                 [
-                    #""day" is "2026-02-30"; it must be a date such as 2026-01-31"#, #""guests" is 13; it must be at most 12"#,
+                    #""day" is "2026-02-30"; it must be a date such as 2026-01-31"#,
+                    #""guests" is 13; it must be at most 12"#,
                     #"there is no "guest"; did you mean "guests"?"#,
                 ]
             ),
@@ -56,7 +63,8 @@ struct JSONSchemaTests {
                 #"{"day": "2026-01-31", "guests": 1.5, "names": ["Al", "B", 3, "Dora"]}"#,
                 [
                     #""guests" is the number 1.5; it must be a whole number"#,
-                    #""names[1]" has 1 characters; at least 2 are needed"#, #""names[2]" is the number 3; it must be a text"#,
+                    #""names[1]" has 1 characters; at least 2 are needed"#,
+                    #""names[2]" is the number 3; it must be a text"#,
                     #""names" has 4 elements; at most 3 are allowed"#,
                 ]
             ),
@@ -78,7 +86,10 @@ struct JSONSchemaTests {
         "Formats are taken as people write them",
         arguments: [
             ("date", ["2026-01-31", "2024-02-29"], ["2026-1-31", "2023-02-29", "31.01.2026", "2026-13-01", ""]),
-            ("time", ["14:30", "14:30:59.5Z", "00:00+01:00", "08:15-0500"], ["24:00", "14h30", "14:60", "14:30+1", "now"]),
+            (
+                "time", ["14:30", "14:30:59.5Z", "00:00+01:00", "08:15-0500"],
+                ["24:00", "14h30", "14:60", "14:30+1", "now"]
+            ),
             (
                 "date-time", ["2026-01-31T14:30:00Z", "2026-01-31 14:30", "2026-01-31t09:00:00.123+02:00"],
                 ["2026-01-31", "2026-01-31T25:00:00Z", "T", "2026-01-31T"]
@@ -106,7 +117,9 @@ struct JSONSchemaTests {
         let tree = ##"{"anyOf": [{"$ref": "#"}, {"$ref": "#"}, {"type": "string"}]}"##
         #expect(try !problems(tree, "1").isEmpty)
         let many = "[" + Array(repeating: "\"x\"", count: 5000).joined(separator: ",") + "]"
-        #expect(try problems(#"{"type": "array", "items": {"type": "integer"}}"#, many).count <= JSONSchemaCheck.maximumProblems)
+        #expect(
+            try problems(#"{"type": "array", "items": {"type": "integer"}}"#, many).count
+                <= JSONSchemaCheck.maximumProblems)
     }
 
     @Test("What came is never repeated at length")

@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Addresses of tools")
 struct ToolAddressTests {
-    private func url(_ address: String, _ arguments: JSONValue = [:], _ more: [(name: String, value: String)] = []) throws
+    private func url(_ address: String, _ arguments: JSONValue = [:], _ more: [(name: String, value: String)] = [])
+        throws
         -> String
     {
         try ToolAddress(address).url(with: ToolArguments(arguments), query: more)
@@ -17,7 +18,10 @@ struct ToolAddressTests {
             ("https://a.example", [:], "https://a.example/"),
             ("HTTPS://A.Example:8443/x", [:], "https://a.example:8443/x"),
             ("http://[::1]:80/p/{id}", ["id": 17], "http://[::1]:80/p/17"),
-            ("https://a/p/{id}/notes?day={day}", ["id": "A17", "day": "2026-01-31"], "https://a/p/A17/notes?day=2026-01-31"),
+            (
+                "https://a/p/{id}/notes?day={day}", ["id": "A17", "day": "2026-01-31"],
+                "https://a/p/A17/notes?day=2026-01-31"
+            ),
             ("https://a/p?day={day}&x=1", [:], "https://a/p?x=1"),
             ("https://a/p?q=n-{day}", [:], "https://a/p?q=n-"),
             ("https://a/p/{id}.json", ["id": "a b"], "https://a/p/a%20b.json"),
@@ -39,7 +43,8 @@ struct ToolAddressTests {
         guard let attacked = try? url(address, ["id": .string(value)]) else { return }
         for delimiter in "/?#&=@:" {
             #expect(
-                attacked.filter { $0 == delimiter }.count == plain.filter { $0 == delimiter }.count, "\(delimiter): \(attacked)")
+                attacked.filter { $0 == delimiter }.count == plain.filter { $0 == delimiter }.count,
+                "\(delimiter): \(attacked)")
         }
         #expect(attacked.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F })
         #expect(attacked.hasPrefix("https://clinic.example/api/patients/") && attacked.contains("/notes?name="))
@@ -60,16 +65,21 @@ struct ToolAddressTests {
         #expect(throws: ToolFailure.self) { try url("https://a/{id}", [:]) }
         #expect(throws: ToolFailure.self) { try url("https://a/{id}", ["id": .null]) }
         #expect(throws: ToolFailure.self) { try url("https://a/{id}", ["id": ["x": 1]]) }
-        #expect(throws: ToolFailure.self) { try url("https://a/?q={id}", ["id": .string(String(repeating: "x", count: 9000))]) }
+        #expect(throws: ToolFailure.self) {
+            try url("https://a/?q={id}", ["id": .string(String(repeating: "x", count: 9000))])
+        }
     }
 
     @Test(
         "What is no address is refused",
         arguments: [
             "", "clinic.example/api", "ftp://a/b", "https://", "https:///x", "https://user:pass@a/b", "https://a@b/",
-            "https://{host}/x", "https://a:port/", "https://a:0/", "https://a:99999/", "https://a/b#c", "https://a/b c", "https://a/ä",
-            "https://a/%zz", "https://a/%2", "https://a/../b", "https://a/./b", "https://a/%2e%2e/b", "https://a/?{x}=1",
-            "https://[::1/", "https://[zz]/", "https://[::1]x/", "https://a\\b/", "https://a/\u{0}", "https://a_b.c:+1/", "javascript://a/",
+            "https://{host}/x", "https://a:port/", "https://a:0/", "https://a:99999/", "https://a/b#c", "https://a/b c",
+            "https://a/ä",
+            "https://a/%zz", "https://a/%2", "https://a/../b", "https://a/./b", "https://a/%2e%2e/b",
+            "https://a/?{x}=1",
+            "https://[::1/", "https://[zz]/", "https://[::1]x/", "https://a\\b/", "https://a/\u{0}",
+            "https://a_b.c:+1/", "javascript://a/",
         ])
     func faults(_ address: String) { #expect(throws: ToolAddress.Fault.self) { try ToolAddress(address) } }
 
@@ -80,7 +90,8 @@ struct ToolAddressTests {
         for _ in 0..<5000 {
             let a = String(decoding: generator.mutate(Array("patient 17".utf8)), as: UTF8.self)
             let b = String(decoding: generator.mutate(Array("../?#&=\r\n".utf8)), as: UTF8.self)
-            guard let url = try? address.url(with: ToolArguments(["a": .string(a), "b": .string(b)]), query: [("c", a)])
+            guard
+                let url = try? address.url(with: ToolArguments(["a": .string(a), "b": .string(b)]), query: [("c", a)])
             else { continue }
             let parts = url.split(separator: "/", omittingEmptySubsequences: false)
             #expect(parts.count == 6 && parts[2] == "clinic.example" && parts[3] == "api", "\(url)")
@@ -100,7 +111,8 @@ struct ToolAddressTests {
     @Test("A variable may hold the host with what is before the path; behind it everything is encoded")
     func variables() throws {
         let parts: [Template.Part] = [
-            .reference(.variable("base")), .literal("/by/"), .reference(.caller), .literal("?x="), .reference(.variable("x")),
+            .reference(.variable("base")), .literal("/by/"), .reference(.caller), .literal("?x="),
+            .reference(.variable("x")),
         ]
         let text = try ToolAddress.text(
             of: template(parts), in: scope(["base": "https://clinic.example/api", "x": "a&b={id}"]))

@@ -6,7 +6,8 @@ import Testing
 @Suite("Tools of pipelines")
 struct ToolReaderTests {
     private func plan(
-        _ tools: String, agent: String = #""echo""#, variables: String = "{}", call: CallVariables = CallVariables(from: "+49301", to: "+2", sid: "CA1")
+        _ tools: String, agent: String = #""echo""#, variables: String = "{}",
+        call: CallVariables = CallVariables(from: "+49301", to: "+2", sid: "CA1")
     ) throws -> PipelinePlan {
         let text = """
             {"name": "desk", "numbers": ["+15551234567"], "variables": \(variables), "transport": "twilio",
@@ -39,7 +40,9 @@ struct ToolReaderTests {
         let tool = try #require(plan.tools.first)
         #expect(tool.names == ["book", "create"] && tool.description == "Books at A&B.")
         #expect(tool.timeout == .milliseconds(900))
-        #expect(tool.waiting == WaitingWords("At A&B, please wait.", after: .milliseconds(700), voice: "en", directory: "."))
+        #expect(
+            tool.waiting == WaitingWords("At A&B, please wait.", after: .milliseconds(700), voice: "en", directory: ".")
+        )
         let request = try request(tool)
         #expect(request.writtenAddress == "${env.BACKEND_URL}/b/{id}?s=${shop}")
         #expect(request.headers.map { $0.value.reveal() } == ["sk-live-0123456789", "A&B"])
@@ -81,11 +84,13 @@ struct ToolReaderTests {
             """
         func plan(_ options: LoadOptions) throws -> PipelinePlan {
             let (set, findings) = PipelineSet.load(
-                sources: [SourceText(file: "desk.json", text)], registry: try .test(), environment: [:], options: options)
+                sources: [SourceText(file: "desk.json", text)], registry: try .test(), environment: [:],
+                options: options)
             return try #require(set?.documents.first, "\(findings.rendered())").plan(for: CallVariables())
         }
         let normal = try plan(LoadOptions())
-        #expect(normal.tools.map(\.name) == ["common"] && normal.backends.map { $0.tools.map(\.name) } == [["a"], ["a"]])
+        #expect(
+            normal.tools.map(\.name) == ["common"] && normal.backends.map { $0.tools.map(\.name) } == [["a"], ["a"]])
         let overridden = try plan(LoadOptions(agentOverride: "echo"))
         #expect(overridden.tools.map(\.name) == ["common"] && overridden.backends.map(\.tools.count) == [0])
     }
@@ -100,11 +105,31 @@ struct ToolReaderTests {
 
     @Test("Without the environment, an address that begins with it is not judged")
     func noEnvironment() throws {
-        let text = #"{"name": "d", "transport": "twilio", "stages": ["echo"], "tools": [{"name": "a", "description": "x", "url": "${env.NOT_SET}/x"}]}"#
+        let text =
+            #"{"name": "d", "transport": "twilio", "stages": ["echo"], "tools": [{"name": "a", "description": "x", "url": "${env.NOT_SET}/x"}]}"#
         let (_, findings) = PipelineSet.load(
             sources: [SourceText(file: "d.json", text)], registry: try .test(), environment: [:],
             options: LoadOptions(checkEnvironment: false))
         #expect(findings.isEmpty)
+    }
+
+    @Test("What the environment holds is as much a value as any other")
+    func environment() throws {
+        let text = """
+            {"name": "d", "variables": {"base": "https://a.example/api"}, "transport": "twilio", "stages": ["echo"], "tools": [
+              {"name": "a", "description": "x", "method": "GET", "url": "${env.BASE}/x?key=${env.KEY}"},
+              {"name": "b", "description": "x", "method": "GET", "url": "${base}/x/${call.to}?key=${env.KEY}"}]}
+            """
+        let (set, findings) = PipelineSet.load(
+            sources: [SourceText(file: "d.json", text)], registry: try .test(),
+            environment: ["BASE": "https://b.example/v1", "KEY": "a+b/c=&d{x}"])
+        let plan = try #require(set?.documents.first, "\(findings.rendered())").plan(
+            for: CallVariables(from: "", to: "+2", sid: ""))
+        #expect(
+            try plan.tools.map { try request($0).message(for: ToolArguments([:])).url } == [
+                "https://b.example/v1/x?key=a%2Bb%2Fc%3D%26d%7Bx%7D",
+                "https://a.example/api/x/%2B2?key=a%2Bb%2Fc%3D%26d%7Bx%7D",
+            ])
     }
 
     @Test("Words that cannot be said are found at the desk")
@@ -117,10 +142,13 @@ struct ToolReaderTests {
                 {"name": "d", "transport": "twilio", "stages": ["echo"], "tools": [{"name": "a", "description": "x",
                  "url": "https://a.example", "waiting": "Wait.", "voice": "\(voice)"}]}
                 """
-            return PipelineSet.load(sources: [SourceText(file: "d.json", text)], registry: registry, environment: [:]).diagnostics
+            return PipelineSet.load(sources: [SourceText(file: "d.json", text)], registry: registry, environment: [:])
+                .diagnostics
         }
         #expect(findings("en").isEmpty)
-        #expect(findings("xx").map(\.code.description) == ["not-speakable"] && findings("xx").first?.path == "tools[0].waiting")
+        #expect(
+            findings("xx").map(\.code.description) == ["not-speakable"]
+                && findings("xx").first?.path == "tools[0].waiting")
     }
 
     @Test("A route names the tools, without values of the environment and without credentials")
@@ -135,7 +163,10 @@ struct ToolReaderTests {
         let decision = try #require(set?.decide(CallVariables(from: "+1", to: "+15551234567", sid: ""), at: .now))
         let report = try RouteReport(number: "+15551234567", decision)
         #expect(report.text().contains("look  GET https://a.example/${env.AGENT_KEY}/x, also find"))
-        #expect(report.json["tools"]?.line == #"[{ "name": "look", "aliases": ["find"], "method": "GET", "url": "https://a.example/${env.AGENT_KEY}/x" }]"#)
+        #expect(
+            report.json["tools"]?.line
+                == #"[{ "name": "look", "aliases": ["find"], "method": "GET", "url": "https://a.example/${env.AGENT_KEY}/x" }]"#
+        )
         #expect(!report.text().contains("sk-live") && !report.json.line.contains("sk-live"))
     }
 
@@ -155,19 +186,27 @@ struct ToolReaderTests {
     func functions() throws {
         let tool = try Tool(
             "hours", description: "When we are open.",
-            parameters: ["type": "object", "properties": ["day": ["type": "string"]], "required": ["day"]], aliases: ["get_hours"]
+            parameters: ["type": "object", "properties": ["day": ["type": "string"]], "required": ["day"]],
+            aliases: ["get_hours"]
         ) { arguments, _ in arguments.string("day") ?? "" }
-        #expect(tool.definition.parameters == #"{ "type": "object", "properties": { "day": { "type": "string" } }, "required": ["day"] }"#)
+        #expect(
+            tool.definition.parameters
+                == #"{ "type": "object", "properties": { "day": { "type": "string" } }, "required": ["day"] }"#)
         #expect(throws: PipelineError.self) { try Tool("my tool", description: "x") { _, _ in "" } }
-        #expect(throws: PipelineError.self) { try Tool("a", description: "x", parameters: ["type": "object", "requird": []]) { _, _ in "" } }
+        #expect(throws: PipelineError.self) {
+            try Tool("a", description: "x", parameters: ["type": "object", "requird": []]) { _, _ in "" }
+        }
         #expect(throws: PipelineError.self) { try Tool("a", description: "x", parameters: "object") { _, _ in "" } }
-        #expect(throws: PipelineError.self) { try Tool.checkNames(of: [tool, Tool("get_hours", description: "x") { _, _ in "" }]) }
+        #expect(throws: PipelineError.self) {
+            try Tool.checkNames(of: [tool, Tool("get_hours", description: "x") { _, _ in "" }])
+        }
     }
 
     @Test(
         "Arguments are read strictly",
         arguments: [
-            ("", "{}"), (" \n", "{}"), ("null", "{}"), (#"{"a": 1}"#, #"{ "a": 1 }"#), ("[]", nil), ("1", nil), ("{", nil), ("{'a': 1}", nil),
+            ("", "{}"), (" \n", "{}"), ("null", "{}"), (#"{"a": 1}"#, #"{ "a": 1 }"#), ("[]", nil), ("1", nil),
+            ("{", nil), ("{'a': 1}", nil),
             (#"{"a": 1,}"#, nil), (String(repeating: "[", count: 100), nil), ("\u{0}", nil),
         ])
     func arguments(_ text: String, _ json: String?) { #expect((try? ToolArguments(parsing: text))?.text == json) }
