@@ -79,7 +79,7 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "PatchbayScenarios",
-            dependencies: ["PatchbayControl", "PatchbayProcessors", "PatchbayTesting"], swiftSettings: strict),
+            dependencies: ["PatchbayControl", "PatchbayProcessors"], swiftSettings: strict),
         .target(
             name: "PatchbaySimulators",
             dependencies: [
@@ -124,7 +124,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PatchbayTransportsTests",
-            dependencies: ["PatchbayTransports", nio("NIOPosix"), nio("NIOHTTP1"), tls], swiftSettings: strict),
+            dependencies: ["PatchbayTransports", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), tls],
+            swiftSettings: strict),
         .testTarget(
             name: "PatchbayControlTests",
             dependencies: [

@@ -14,7 +14,8 @@ struct PatchbayCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self, Lint.self,
+            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self,
+            CheckAgentCommand.self, Lint.self,
             TestCommand.self, RouteCommand.self, GraphCommand.self, List.self, Describe.self, CreateCommand.self,
             SchemaCommand.self, Bench.self, VADCommand.self, ModelCommand.self,
         ])

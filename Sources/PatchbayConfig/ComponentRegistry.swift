@@ -19,9 +19,6 @@ public struct ComponentRegistry: Sendable {
     /// Finds the stages that turn one format into another, in order; `nil` when there are none.
     public typealias ConverterFinder = @Sendable (_ from: AudioFormat, _ to: AudioFormat) -> [Converter]?
 
-    /// Says why words cannot be spoken, or a file not be played, as the rest of a sentence; `nil` when they can.
-    public typealias SpeechCheck = @Sendable (_ speech: Speech, _ voice: String, _ directory: String) -> String?
-
     /// What may stand under `transport`.
     public let transports: [any TransportComponent]
     /// What may stand in `stages`, beside the agents.
@@ -31,28 +28,33 @@ public struct ComponentRegistry: Sendable {
     /// Keys at the top of a document that the host adds, ``PipelinePlan/options`` at the other end.
     public let documentFields: [Field]
     let findConverters: ConverterFinder
-    let checkSpeech: SpeechCheck
+    /// Throws when words that every caller may hear cannot be turned into sound; relative files start from the folder. Asked
+    /// while documents are checked; may take as long as a text takes to be spoken.
+    public typealias SpeechCheck = @Sendable (Announcement, _ directory: String) throws(PipelineError) -> Void
+    let checkSpeech: SpeechCheck?
 
     private var transportsByType: [String: any TransportComponent]
     private var stagesByType: [String: any StageComponent]
     private var agentsByType: [String: any AgentComponent]
 
-    /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
-    ///   every disagreement is an error.
-    /// - Parameter checkSpeech: Called for words that no component of its own says, such as those of tools.
+    /// - Parameters:
+    ///   - checkSpeech: Asked whether words of ours can be spoken: the bridge between two agents, what tools let callers hear. Without
+    ///     one nobody asks.
+    ///   - findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one, every
+    ///     disagreement is an error.
     /// - Throws: When two components of a kind share a type, a type is both a stage's and an agent's (they stand in one
     ///   list), or a type is the reserved `agent`.
     public init(
         transports: [any TransportComponent], stages: [any StageComponent], agents: [any AgentComponent],
-        documentFields: [Field] = [], findConverters: @escaping ConverterFinder = { _, _ in nil },
-        checkSpeech: @escaping SpeechCheck = { _, _, _ in nil }
+        documentFields: [Field] = [], checkSpeech: SpeechCheck? = nil,
+        findConverters: @escaping ConverterFinder = { _, _ in nil }
     ) throws(PipelineError) {
         self.transports = transports
         self.stages = stages
         self.agents = agents
         self.documentFields = documentFields
-        self.findConverters = findConverters
         self.checkSpeech = checkSpeech
+        self.findConverters = findConverters
         var seen: Set<String> = []
         for type in transports.flatMap(\.spec.types) { try Self.claim("transport \(type)", &seen) }
         for type in stages.flatMap(\.spec.types) + agents.flatMap(\.spec.types) {
@@ -106,11 +108,6 @@ public struct ComponentRegistry: Sendable {
 
     /// The spec of that type, present or former, whatever its kind; several when a transport shares its name with another.
     public func specs(named type: String) -> [ComponentSpec] { specs.filter { $0.types.contains(type) } }
-
-    /// Why something cannot be said; `nil` when it can.
-    func complaint(about speech: Speech, voice: String, directory: String) -> String? {
-        checkSpeech(speech, voice, directory)
-    }
 
     func types(_ kind: ComponentKind) -> [String] {
         switch kind {

@@ -58,9 +58,6 @@ public struct PipelineDocument: Sendable {
         public var variables: [String: VariableValue]
         /// Those that hold values of the environment, as they are written.
         var environmentTexts: [String: String] = [:]
-
-        /// Its own variables as they may be shown: secrets withheld, and values of the environment by their names.
-        public var shownVariables: [String: VariableValue] { variables.shown(writtenAs: environmentTexts) }
     }
 
     /// A component with the settings that the document gives it.
@@ -86,6 +83,15 @@ public struct PipelineDocument: Sendable {
         var after: [PlannedStage] = []
         /// Stages of the document that would change nothing, on each side.
         var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
+    }
+
+    /// The variables of calls to a number as they may be shown: its own before the document's, secrets withheld.
+    ///
+    /// Values of the environment are shown as they are written, `${env.NAME}`.
+    public func shownVariables(of number: Number) -> [String: VariableValue] {
+        let texts = environmentTexts.filter { number.variables[$0.key] == nil }
+        return variables.merging(number.variables) { $1 }.shown(
+            writtenAs: texts.merging(number.environmentTexts) { $1 })
     }
 
     /// The chain of the variant whose conditions hold.
@@ -125,7 +131,7 @@ public struct PipelineDocument: Sendable {
             agentFormat: chain.agentFormat,
             backends: try chain.backends.resolved(in: scope),
             tools: try tools.tools(in: scope) + functions,
-            bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
+            agentSettings: try chain.agentSettings.resolved(in: scope),
             stagesAfter: try chain.after.resolved(in: scope),
             leftOut: chain.leftOut, options: try options.resolved(in: scope),
             variables: scope.variables, messages: messages, limits: limits)
@@ -164,8 +170,8 @@ public struct PipelinePlan: Sendable {
     public var backends: [Backend]
     /// The tools that every agent may call.
     public var tools: [Tool] = []
-    /// Words or a WAV file that bridge the change from one agent to the next.
-    public var bridge: String?
+    /// What the `agent` stage says besides them: `bridge`, `transferTo`, `connect`.
+    public var agentSettings: Settings
     /// From the agent to the caller.
     public var stagesAfter: [PlannedStage]
     /// Stages of the document that would change nothing and are not run, on each side of the agent.

@@ -7,9 +7,6 @@ public import PatchbayTransports
 
 /// The tools of a call.
 extension CallParts {
-    /// Silence behind a sound, so that no stage holds any of it back: longer than resamplers and encoders ever do.
-    private static let padding = 60
-
     /// What runs the tools of one call.
     public func toolRunner(logger: Logger) -> CallTools {
         CallTools(common: commonTools, own: ownTools, logger: logger)
@@ -22,11 +19,8 @@ extension CallParts {
         var sounds: [String: WaitingSound] = [:]
         for tool in tools {
             guard let words = tool.waiting else { continue }
-            var audio = try SpeechLibrary.shared
+            let audio = try SpeechLibrary.shared
                 .spoken(words.speech, voice: words.voice, directory: words.directory).audio(in: format)
-            let rest = audio.readableBytes % max(1, format.bytesPerPacket)
-            let silence = (rest == 0 ? 0 : format.bytesPerPacket - rest) + format.byteCount(milliseconds: padding)
-            audio.writeRepeatingByte(format.encoding.silenceByte, count: silence)
             for name in tool.names where sounds[name] == nil { sounds[name] = WaitingSound(audio, after: words.after) }
         }
         return sounds

@@ -10,6 +10,9 @@ public struct CallParts: Sendable {
     private let backends: [any AgentBackend]
     private let tapMakers: [MediaTapMaker]
     private let announcement: ByteBuffer
+    private let bridge: ByteBuffer
+    private let transferTo: PhoneNumber?
+    private let health: AgentHealth?
     private let waitingSounds: [String: WaitingSound]
     /// The tools that every agent of the call may call.
     let commonTools: [Tool]
@@ -18,8 +21,12 @@ public struct CallParts: Sendable {
 
     /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
     ///
-    /// - Parameter tools: Tools of the host's own, beside those of the plan.
-    public init(_ plan: PipelinePlan, tools: [Tool] = []) throws(PipelineError) {
+    /// - Parameters:
+    ///   - tools: Tools of the host's own, beside those of the plan.
+    ///   - health: Knows which agents are not worth a try just now, and learns from this call.
+    public init(
+        _ plan: PipelinePlan, tools: [Tool] = [], health: AgentHealth? = nil
+    ) throws(PipelineError) {
         guard let carrier = plan.transport.component as? any CarrierComponent else {
             throw PipelineError(
                 .stageFailed, "transport \"\(plan.transport.component.spec.type)\" carries no calls", place: plan.file)
@@ -49,6 +56,27 @@ public struct CallParts: Sendable {
         }
         self.tapMakers = tapMakers
         self.announcement = announcement
+        bridge = try Self.bridge(of: plan)
+        transferTo = try Self.transferNumber(of: plan)
+        self.health = health
+    }
+
+    private static func bridge(of plan: PipelinePlan) throws(PipelineError) -> ByteBuffer {
+        guard let words = plan.agentSettings.bridge else { return ByteBuffer() }
+        return try SpeechLibrary.shared.spoken(
+            words.speech, voice: words.voice, directory: plan.agentSettings.directory(of: "bridge")
+        )
+        .audio(in: plan.agentFormat)
+    }
+
+    /// A number that came with a variable could not be checked before.
+    private static func transferNumber(of plan: PipelinePlan) throws(PipelineError) -> PhoneNumber? {
+        guard let text = plan.agentSettings.string("transferTo"), !text.isEmpty else { return nil }
+        guard let number = PhoneNumber(text) else {
+            throw PipelineError(
+                .agentNotConfigured, "transferTo is \"\(text.prefix(32))\", which is no number (E.164)", place: plan.file)
+        }
+        return number
     }
 
     /// Makes the processors of one call. On its event loop.
@@ -64,6 +92,18 @@ public struct CallParts: Sendable {
             backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()),
             tools: commonTools.map(\.definition), taps: taps, announcement: announcement)
         call.waitingSounds = waitingSounds
+        call.bridge = bridge
+        call.transferTo = transferTo
+        call.connectsEarly = plan.agentSettings.string("connect") != "answered"
+        call.health = health
+        call.identities = plan.backends.map { $0.identity(in: plan.pipeline) }
         return call
+    }
+}
+
+extension PipelinePlan.Backend {
+    /// Who it is to ``AgentHealth``.
+    func identity(in pipeline: String) -> AgentIdentity {
+        AgentIdentity(type: component.spec.type, pipeline: pipeline, settings: settings.fingerprint)
     }
 }

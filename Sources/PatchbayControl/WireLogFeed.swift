@@ -33,6 +33,17 @@ final class WireLogFeed: WireObserver {
 
     /// Bytes of a record's kind, time and length.
     private static let headerBytes = 13
+    /// Set in a record's first byte when its message was binary.
+    private static let binaryFlag: UInt8 = 0x80
+
+    /// One record of the queue.
+    struct Record {
+        var kind: Kind
+        var isBinary = false
+        /// Since the call was made.
+        var nanoseconds: Int64
+        var payload: ByteBuffer
+    }
     /// Room that messages leave to events.
     private static let reservedBytes = 4096
     /// Bytes of a reason that are kept until secrets have been taken out of it; less than what is reserved.
@@ -52,33 +63,33 @@ final class WireLogFeed: WireObserver {
         /// Nobody writes what comes.
         var isClosed = false
 
-        mutating func add(
-            _ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, behind aside: inout Aside, limit: Int
-        ) {
+        mutating func add(_ record: Record, behind aside: inout Aside, limit: Int) {
             guard !isClosed else {
                 aside = Aside()
                 return
             }
             if aside.records.readableBytes > 0 {
-                WireLogFeed.read(&aside.records) { put($0, $1, $2, limit) }
+                WireLogFeed.read(&aside.records) { put($0, limit) }
                 aside.records.clear()
             }
             dropped += aside.dropped
             aside.dropped = 0
-            put(kind, nanoseconds, payload, limit)
+            put(record, limit)
         }
 
-        private mutating func put(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, _ limit: Int) {
-            let room = WireLogFeed.room(for: kind, limit)
-            guard records.readableBytes + WireLogFeed.headerBytes + payload.readableBytes <= room else {
+        private mutating func put(_ record: Record, _ limit: Int) {
+            let room = WireLogFeed.room(for: record.kind, limit)
+            guard records.readableBytes + WireLogFeed.headerBytes + record.payload.readableBytes <= room else {
                 dropped += 1
                 return
             }
             if dropped > 0 {
-                WireLogFeed.write(.dropped, nanoseconds, ByteBuffer(integer: dropped), into: &records)
+                let note = Record(
+                    kind: .dropped, nanoseconds: record.nanoseconds, payload: ByteBuffer(integer: dropped))
+                WireLogFeed.write(note, into: &records)
                 dropped = 0
             }
-            WireLogFeed.write(kind, nanoseconds, payload, into: &records)
+            WireLogFeed.write(record, into: &records)
         }
     }
 
@@ -97,10 +108,10 @@ final class WireLogFeed: WireObserver {
     func observe(_ event: WireEvent, time: MediaTime) {
         let nanoseconds = (time - start).nanoseconds
         switch event {
-        case .received(.carrier, let message): add(.carrierReceived, nanoseconds, message)
-        case .received(.agent, let message): add(.agentReceived, nanoseconds, message)
-        case .sent(.carrier, let message): add(.carrierSent, nanoseconds, message)
-        case .sent(.agent, let message): add(.agentSent, nanoseconds, message)
+        case .received(let peer, let message, let isBinary):
+            add(peer == .carrier ? .carrierReceived : .agentReceived, nanoseconds, message, isBinary: isBinary)
+        case .sent(let peer, let message, let isBinary):
+            add(peer == .carrier ? .carrierSent : .agentSent, nanoseconds, message, isBinary: isBinary)
         case .dialling(let backend): add(.dialling, nanoseconds, ByteBuffer(string: backend))
         case .connected: add(.connected, nanoseconds, ByteBuffer())
         case .unreachable(let reason): add(.unreachable, nanoseconds, Self.cut(reason))
@@ -116,19 +127,20 @@ final class WireLogFeed: WireObserver {
         }
     }
 
-    private func add(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) {
+    private func add(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, isBinary: Bool = false) {
+        let record = Record(kind: kind, isBinary: isBinary, nanoseconds: nanoseconds, payload: payload)
         aside.withLock { aside in
             let room = Self.room(for: kind, limit)
             let size = Self.headerBytes + payload.readableBytes
             // Nothing comes after the end that could bring it along; the writer holds the lock for one exchange of buffers.
             let isTaken: Void? =
                 kind == .ended
-                ? waiting.withLock { $0.add(kind, nanoseconds, payload, behind: &aside, limit: limit) }
-                : waiting.withLockIfAvailable { $0.add(kind, nanoseconds, payload, behind: &aside, limit: limit) }
+                ? waiting.withLock { $0.add(record, behind: &aside, limit: limit) }
+                : waiting.withLockIfAvailable { $0.add(record, behind: &aside, limit: limit) }
             // The writer is here for an instant only, so this never grows to more than a few messages.
             guard isTaken == nil else { return }
             if aside.records.readableBytes + size <= room {
-                WireLogFeed.write(kind, nanoseconds, payload, into: &aside.records)
+                WireLogFeed.write(record, into: &aside.records)
             } else {
                 aside.dropped += 1
             }
@@ -161,12 +173,11 @@ final class WireLogFeed: WireObserver {
         return payload
     }
 
-    private static func write(_ kind: Kind, _ nanoseconds: Int64, _ payload: ByteBuffer, into records: inout ByteBuffer)
-    {
-        records.writeInteger(kind.rawValue)
-        records.writeInteger(nanoseconds)
-        records.writeInteger(UInt32(clamping: payload.readableBytes))
-        records.writeImmutableBuffer(payload)
+    private static func write(_ record: Record, into records: inout ByteBuffer) {
+        records.writeInteger(record.kind.rawValue | (record.isBinary ? binaryFlag : 0))
+        records.writeInteger(record.nanoseconds)
+        records.writeInteger(UInt32(clamping: record.payload.readableBytes))
+        records.writeImmutableBuffer(record.payload)
     }
 
     /// Exchanges what waits for an empty buffer. From the writing thread only.
@@ -200,12 +211,14 @@ final class WireLogFeed: WireObserver {
     }
 
     /// Gives every record in `records` to `body`.
-    static func read(_ records: inout ByteBuffer, _ body: (Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) -> Void) {
-        while let kind = records.readInteger(as: UInt8.self).flatMap(Kind.init),
+    static func read(_ records: inout ByteBuffer, _ body: (Record) -> Void) {
+        while let first = records.readInteger(as: UInt8.self), let kind = Kind(rawValue: first & ~binaryFlag),
             let nanoseconds = records.readInteger(as: Int64.self), let length = records.readInteger(as: UInt32.self),
             let payload = records.readSlice(length: Int(length))
         {
-            body(kind, nanoseconds, payload)
+            body(
+                Record(
+                    kind: kind, isBinary: first & binaryFlag != 0, nanoseconds: nanoseconds, payload: payload))
         }
     }
 }

@@ -79,14 +79,18 @@ final class WireLogFile {
         }
         let lost = feed.take(&records, isLast: isLast)
         var dropped = lost
-        WireLogFeed.read(&records) { kind, nanoseconds, payload in
-            if kind == .dropped { dropped += payload.getInteger(at: payload.readerIndex) ?? 0 }
-            add(line(kind, nanoseconds, payload), isMessage: kind.isLimited, &folder)
-            if kind == .ended { ending = milliseconds(nanoseconds) }
-            latest = nanoseconds
+        WireLogFeed.read(&records) { record in
+            let payload = record.payload
+            if record.kind == .dropped { dropped += payload.getInteger(at: payload.readerIndex) ?? 0 }
+            add(line(record), isMessage: record.kind.isLimited, &folder)
+            if record.kind == .ended { ending = milliseconds(record.nanoseconds) }
+            latest = record.nanoseconds
         }
         // Nothing has come since that found room and could say so.
-        if lost > 0 { add(line(.dropped, latest, ByteBuffer(integer: lost)), isMessage: false, &folder) }
+        if lost > 0 {
+            let note = WireLogFeed.Record(kind: .dropped, nanoseconds: latest, payload: ByteBuffer(integer: lost))
+            add(line(note), isMessage: false, &folder)
+        }
         if dropped > 0 { Counter(label: "patchbay_wire_log_dropped_messages_total").increment(by: dropped) }
         if ending != nil || isLast {
             if let cutBy {
@@ -167,12 +171,13 @@ final class WireLogFile {
 
     // MARK: Lines
 
-    private func line(_ kind: WireLogFeed.Kind, _ nanoseconds: Int64, _ payload: ByteBuffer) -> String {
-        let start = #"{"ms":\#(milliseconds(nanoseconds)),"#
-        if let direction = kind.direction {
-            return start + #""direction":"\#(direction)",\#(message(payload))}"#
+    private func line(_ record: WireLogFeed.Record) -> String {
+        let start = #"{"ms":\#(milliseconds(record.nanoseconds)),"#
+        if let direction = record.kind.direction {
+            return start + #""direction":"\#(direction)",\#(message(record.payload, isBinary: record.isBinary))}"#
         }
-        var payload = payload
+        var payload = record.payload
+        let kind = record.kind
         func event(_ name: String, _ members: (String, String)...) -> String {
             start + #""event":"\#(name)""# + members.map { ",\"\($0.0)\":\($0.1)" }.joined() + "}"
         }
@@ -208,10 +213,13 @@ final class WireLogFile {
         }
     }
 
-    private func message(_ payload: ByteBuffer) -> String {
+    private func message(_ payload: ByteBuffer, isBinary: Bool) -> String {
         guard payload.readableBytes <= limits.messageBytes else { return #""bytes":\#(payload.readableBytes)"# }
-        if let json = redaction.json(payload) { return #""message":\#(json)"# }
-        return #""text":\#(quoted(payload))"#
+        // Some vendors send their JSON as binary messages.
+        if let json = redaction.json(payload) { return #""message":\#(json)"# + (isBinary ? #","binary":true"# : "") }
+        guard isBinary else { return #""text":\#(quoted(payload))"# }
+        guard !redaction.isNeeded(in: payload) else { return #""bytes":\#(payload.readableBytes)"# }
+        return #""base64":"\#(Data(payload.readableBytesView).base64EncodedString())""#
     }
 
     private func quoted(_ payload: ByteBuffer) -> String { quoted(String(buffer: payload)) }

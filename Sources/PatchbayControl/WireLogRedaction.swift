@@ -47,6 +47,12 @@ struct WireLogRedaction: Sendable {
         return self.text(String(decoding: bytes.dropLast(tail), as: UTF8.self))
     }
 
+    /// Whether a binary message holds one of the known secrets.
+    func isNeeded(in message: ByteBuffer) -> Bool {
+        let bytes = Data(message.readableBytesView)
+        return secrets.contains { bytes.range(of: Data($0.utf8)) != nil }
+    }
+
     /// A message as JSON, on one line; `nil` when it is none.
     func json(_ message: ByteBuffer) -> String? {
         let source = SourceText(file: "", bytes: Array(message.readableBytesView))

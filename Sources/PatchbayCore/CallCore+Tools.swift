@@ -1,5 +1,3 @@
-import NIOCore
-
 /// What agents call, and what they are told between the caller's words.
 extension CallCore {
     /// The agent calls a tool: it is run beside the media path.
@@ -58,30 +56,14 @@ extension CallCore {
 
 /// What the caller hears while the agent waits.
 extension CallCore {
-    /// Begins the sound of a tool that has let the caller wait in silence for long enough.
-    mutating func beginWaitingSound(at now: MediaTime) {
-        guard case .streaming = state, waiting.isDue, !waiting.isPlaying, paused == nil, !isAnnouncing else { return }
+    /// Plays the sound of a tool that has let the caller wait in silence for long enough.
+    mutating func playWaitingSound(at now: MediaTime, into output: inout CallOutput) {
+        guard waiting.isDue, case .streaming = state, paused == nil, !isOurVoice else { return }
         // Whatever the agent said itself, or says now, comes first; the silence counts from its end.
-        guard !isUtteranceOpen, agent.queue.isEmpty, ledger.speechEnd <= now else { return }
-        waiting.play(at: now, silentSince: max(ledger.speechEnd, counters.streamStartedAt))
-    }
-
-    /// Sends what is due of the sound; the agent's own audio waits for its end.
-    ///
-    /// It is background: played, and nobody's turn. So it neither counts as heard of the agent, nor does an interruption of it
-    /// tell the agent that anything of its own was cut.
-    ///
-    /// - Returns: Whether all of it has been sent.
-    mutating func sayWaitingSound(
-        _ lead: TimeSpan, _ packetDuration: TimeSpan, at now: MediaTime, into output: inout CallOutput
-    ) -> Bool {
-        guard waiting.isPlaying else { return true }
-        while releasedUntil - now + packetDuration <= lead {
-            guard let chunk = waiting.take(agent.joint.bytesPerPacket) else { return true }
-            let audio = AudioFrame(chunk, format: agent.joint, generation: ledger.generation, isBackground: true)
-            releasedUntil = max(releasedUntil, now) + audio.duration
-            sendToCaller(.audio(audio), at: now, into: &output)
+        guard !isUtteranceOpen, agent.isSilent, ledger.speechEnd <= now else { return }
+        let silentSince = max(ledger.speechEnd, counters.streamStartedAt)
+        if let audio = waiting.take(at: now, silentSince: silentSince) {
+            startInterlude(audio, at: now, into: &output)
         }
-        return false
     }
 }

@@ -13,8 +13,9 @@ public enum WirePeer: String, Sendable { case carrier, agent }
 
 /// What happens on a call's sockets.
 public enum WireEvent: Sendable {
-    case received(WirePeer, ByteBuffer)
-    case sent(WirePeer, ByteBuffer)
+    /// A message has come. Its bytes are UTF-8 unless it is binary.
+    case received(WirePeer, ByteBuffer, isBinary: Bool = false)
+    case sent(WirePeer, ByteBuffer, isBinary: Bool = false)
     /// An agent's address is being found and dialled.
     case dialling(backend: String)
     /// The agent's socket is open.

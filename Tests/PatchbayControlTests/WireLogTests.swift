@@ -43,6 +43,29 @@ struct WireLogTests {
 
     private func message(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
 
+    @Test func binaryMessagesAreMarked() throws {
+        let folder = Folder()
+        let log = try log(folder, secrets: [Secret("0123456789")])
+        let observer = log.observer(for: info, try plan(["ANY_NAME": "s3cret-value"]))
+        let messages: [WireEvent] = [
+            .received(.agent, ByteBuffer(bytes: [0xFF, 0, 0x7F]), isBinary: true),
+            .sent(.agent, ByteBuffer(), isBinary: true), .sent(.agent, message("plain"), isBinary: true),
+            .received(.agent, message(#"{"apiKey":"x","n":1}"#), isBinary: true),
+            .received(.agent, message("\u{1}s3cret-value"), isBinary: true), .received(.agent, message("plain")),
+        ]
+        for event in messages { observer.observe(event, time: .now()) }
+        observer.observe(.ended(EndReason(.callerHungUp)), time: .now())
+        log.finish()
+        let lines = try folder.lines().dropFirst().map { $0.replacing(#/"ms":[0-9]+\.[0-9]{3},/#, with: "") }
+        #expect(
+            lines.dropLast() == [
+                #"{"direction":"agent>","base64":"/wB/"}"#, #"{"direction":">agent","base64":""}"#,
+                #"{"direction":">agent","base64":"cGxhaW4="}"#,
+                #"{"direction":"agent>","message":{"apiKey":"[secret]","n":1},"binary":true}"#,
+                #"{"direction":"agent>","bytes":13}"#, #"{"direction":"agent>","text":"plain"}"#,
+            ])
+    }
+
     @Test func messagesAndEventsAreWrittenInTheirOrder() throws {
         let folder = Folder()
         let log = try log(folder)

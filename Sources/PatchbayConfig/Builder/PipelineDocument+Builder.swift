@@ -184,8 +184,8 @@ extension ComponentRegistry {
     ) throws(PipelineError) -> ComponentRegistry {
         try ComponentRegistry(
             transports: self.transports + transports, stages: self.stages + stages, agents: self.agents + agents,
-            documentFields: self.documentFields + documentFields, findConverters: findConverters,
-            checkSpeech: checkSpeech)
+            documentFields: self.documentFields + documentFields, checkSpeech: checkSpeech,
+            findConverters: findConverters)
     }
 }
 

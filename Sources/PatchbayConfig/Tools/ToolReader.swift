@@ -310,11 +310,14 @@ struct ToolReader {
     }
 
     private func checkWaiting(_ settings: Settings, _ node: JSONNode?, _ path: DocumentPath) {
-        guard let node, let speech = settings.speech("waiting"), !speech.text.contains("${"),
-            let complaint = registry.complaint(
-                about: speech, voice: settings.string("voice") ?? "en", directory: settings.directory(of: "waiting"))
+        guard let checkSpeech = registry.checkSpeech, let node, let speech = settings.speech("waiting"),
+            !speech.text.contains("${")
         else { return }
-        linter.report(
-            .init("not-speakable"), node.range, path.key("waiting"), "\"waiting\" cannot be said: \(complaint)")
+        do throws(PipelineError) {
+            try checkSpeech(
+                Announcement(speech, voice: settings.string("voice") ?? "en"), settings.directory(of: "waiting"))
+        } catch {
+            linter.report(.notSpeakable, node.range, path.key("waiting"), "\"waiting\": \(error.message)")
+        }
     }
 }

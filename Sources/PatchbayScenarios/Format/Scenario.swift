@@ -151,6 +151,8 @@ public struct AgentStep: Sendable {
         case interrupt
         /// Sends a message as it stands.
         case send(String)
+        /// Sends bytes as a binary message.
+        case sendBinary([UInt8])
         /// Does nothing for a while.
         case silence(TimeSpan)
         case close(code: UInt16, reason: String)
@@ -204,4 +206,14 @@ public struct StepPlace: Sendable, Equatable, CustomStringConvertible {
     public var line: Int
 
     public var description: String { "\(path) (line \(line))" }
+}
+
+extension TimeSpan {
+    /// For people: `3.42 s`.
+    var inSeconds: String {
+        let milliseconds = abs(self.milliseconds)
+        let hundredths = String(milliseconds % 1000 / 10)
+        return
+            "\(nanoseconds < 0 && milliseconds >= 10 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
+    }
 }

@@ -48,6 +48,9 @@ enum ScenarioFields {
             Field("hears", .string, "What it understood the caller to say."),
             Field("interrupt", .boolean, "Cuts its own turn."),
             Field("send", .json, example: "{ \"type\": \"ping\" }", "A message, as it stands, or \"file.jsonl:12\"."),
+            Field(
+                "sendBinary", .json, example: "\"f39/fw==\"",
+                "A binary message: its bytes in base64, a JSON object, or \"file.jsonl:12\" with either."),
             Field("silenceMs", .integer(0...3_600_000), "Does nothing for so long, in milliseconds."),
             Field("close", .integer(1000...4999), "Closes the connection with this code; 1006 cuts it."),
             Field("reason", .string, "The reason of the close."),

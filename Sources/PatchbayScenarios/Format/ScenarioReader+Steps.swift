@@ -72,7 +72,7 @@ extension ScenarioReader {
     }
 
     private mutating func agentStep(_ step: Settings, _ path: Path) -> AgentStep? {
-        let keys = ["accept", "say", "hears", "interrupt", "send", "silenceMs", "close"]
+        let keys = ["accept", "say", "hears", "interrupt", "send", "sendBinary", "silenceMs", "close"]
         guard let key = theOne(keys, of: path, what: "a step of the agent"), let time = time(step, path) else {
             return nil
         }
@@ -102,6 +102,9 @@ extension ScenarioReader {
         case "send":
             guard let message = message(step.json("send") ?? "", path + ["send"]) else { return nil }
             action = .send(message)
+        case "sendBinary":
+            guard let bytes = binary(step.json("sendBinary") ?? "", path + ["sendBinary"]) else { return nil }
+            action = .sendBinary(bytes)
         case "silenceMs": action = .silence(milliseconds(step, "silenceMs") ?? .zero)
         case "close":
             action = .close(code: UInt16(clamping: step.integer("close") ?? 1000), reason: step.string("reason") ?? "")
@@ -110,13 +113,32 @@ extension ScenarioReader {
         return AgentStep(name: step.string("as"), time: time, action: action, place: place(path))
     }
 
+    /// A binary message: an object, whose JSON is sent, or base64; either may be the line of a file.
+    private mutating func binary(_ json: String, _ path: Path) -> [UInt8]? {
+        var value = json
+        // The alphabet of base64 has no colon.
+        if let text = (try? SourceText(file: "", json).readJSON())?.text {
+            guard text.contains(":") else { return base64(text, path) }
+            guard let line = message(json, path) else { return nil }
+            value = line
+        }
+        return value.hasPrefix("{") ? Array(value.utf8) : base64(value, path)
+    }
+
+    private mutating func base64(_ text: String, _ path: Path) -> [UInt8]? {
+        if let data = Data(base64Encoded: text) { return Array(data) }
+        report(
+            .notAllowed, path, "\"sendBinary\" is no base64; it is base64, a JSON object, or a file and a line of it")
+        return nil
+    }
+
     /// A message as it is written, or the line of a file that is named: `"call.agent.jsonl:12"`.
     private mutating func message(_ json: String, _ path: Path) -> String? {
         guard let name = (try? SourceText(file: "", json).readJSON())?.text else { return json }
         let parts = name.split(separator: ":")
         guard parts.count == 2, let line = Int(parts[1]), line > 0 else {
             report(
-                .notAllowed, path, "\"send\" is \"\(name)\"; it is a JSON object, or a file and a line of it",
+                .notAllowed, path, "the message is \"\(name)\"; it is a JSON object, or a file and a line of it",
                 .init("for instance \"messages.jsonl:12\""))
             return nil
         }

@@ -90,13 +90,23 @@ struct RecordedExpectations {
         var audio = ByteBuffer()
         return call.messages.lazy.filter {
             $0.way == .fromAgent && call.connections.indices.contains($0.connection)
-                && call.connections[$0.connection].backend == "elevenlabs"
+                && $0.form != .base64
         }.compactMap { message -> String? in
             audio.clear()
-            guard
-                case .agentResponse(let text, _)? = try? ElevenLabsServerMessage.decode(
-                    ByteBuffer(string: message.text), audio: &audio)
-            else { return nil }
+            let bytes = ByteBuffer(string: message.text)
+            let text: String
+            switch call.connections[message.connection].backend {
+            case "elevenlabs":
+                guard case .agentResponse(let words, _)? = try? ElevenLabsServerMessage.decode(bytes, audio: &audio)
+                else { return nil }
+                text = words
+            case "websocket":
+                guard case .text(let words)? = try? AgentSocketServerMessage.decode(bytes, audio: &audio),
+                    words.speaker == .agent, words.isFinal
+                else { return nil }
+                text = words.text
+            default: return nil
+            }
             return "{ \"agentSays\": \(quoted(String(text.prefix(Self.wordLimit)))) }"
         }.prefix(Self.maximumOfAKind).map { $0 }
     }
@@ -112,7 +122,7 @@ struct RecordedExpectations {
     /// The first message of each type to the agent.
     private var sent: [String] {
         var seen: Set<String> = []
-        return call.messages.filter { $0.way == .toAgent }.compactMap { message in
+        return call.messages.filter { $0.way == .toAgent && $0.form != .base64 }.compactMap { message in
             guard message.text.utf8.count <= ScenarioRecorder.inlineBytes * 10,
                 case .object(let members)? = try? SourceText(file: "", message.text).readJSON().content,
                 case .string(let type)? = members.first(where: { $0.key == "type" })?.value.content,

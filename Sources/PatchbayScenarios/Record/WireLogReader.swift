@@ -19,7 +19,16 @@ public struct RecordedCall: Sendable {
         public var way: Way
         /// Number of the agent's connection, from 0; -1 before there was one.
         public var connection: Int
+        /// The text of the message; of a binary one that is no JSON, its bytes in base64.
         public var text: String
+        public var form = Form.text
+
+        public enum Form: Sendable {
+            case text
+            /// JSON in a binary message.
+            case binaryJSON
+            case base64
+        }
     }
 
     /// One connection to an agent.
@@ -68,6 +77,13 @@ extension RecordedCall {
             let size = attributes[.size] as? Int, size <= Self.maximumBytes,
             let text = try? String(contentsOfFile: path, encoding: .utf8)
         else { throw Diagnostic(file: path, .unreadableFile, "the wire log cannot be read") }
+        try self.init(text, file: path)
+    }
+
+    /// Reads the text of a wire log.
+    ///
+    /// - Parameter path: Its file, for what is thrown.
+    init(_ text: String, file path: String) throws(Diagnostic) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         header = [:]
         let first = try Self.object(lines.first ?? "", path, 1)
@@ -128,7 +144,12 @@ extension RecordedCall {
         let time = TimeSpan(nanoseconds: Int64(milliseconds * 1e6))
         if let way = line["direction"]?.text.flatMap(Way.init) {
             if let message = line["message"] {
-                add(way, time, String(decoding: Array(text.utf8)[message.range], as: UTF8.self))
+                var isBinary = false
+                if case .boolean(true)? = line["binary"]?.content { isBinary = true }
+                let json = String(decoding: Array(text.utf8)[message.range], as: UTF8.self)
+                add(way, time, json, isBinary ? .binaryJSON : .text)
+            } else if let bytes = line["base64"]?.text, Data(base64Encoded: bytes) != nil {
+                add(way, time, bytes, .base64)
             } else if let message = line["text"]?.text, !message.contains("\n") {
                 add(way, time, message)
             } else {
@@ -163,8 +184,8 @@ extension RecordedCall {
         }
     }
 
-    private mutating func add(_ way: Way, _ time: TimeSpan, _ text: String) {
-        messages.append(Message(time: time, way: way, connection: connections.count - 1, text: text))
+    private mutating func add(_ way: Way, _ time: TimeSpan, _ text: String, _ form: Message.Form = .text) {
+        messages.append(Message(time: time, way: way, connection: connections.count - 1, text: text, form: form))
     }
 
     private mutating func change(_ body: (inout Connection) -> Void) {

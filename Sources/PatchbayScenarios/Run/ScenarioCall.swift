@@ -103,7 +103,10 @@ struct ScenarioCall {
                 case .refused(let reason):
                     let error = PipelineError(.agentUnreachable, reason, isRetryable: true)
                     call.agentUnreachable(error, link: link, at: now, into: &output)
-                case .message(let message): call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: false):
+                    call.agentReceived(message, link: link, at: now, into: &output)
+                case .message(let message, isBinary: true):
+                    call.agentReceived(binary: message, link: link, at: now, into: &output)
                 case .closed(let code, let reason):
                     call.agentClosed(code: code, reason: reason, link: link, at: now, into: &output)
                 }
@@ -187,8 +190,9 @@ struct ScenarioCall {
         case .toolCalled(let call): trace.note(.toolCalled, at: time, call.name)
         case .toolAnswered(let result, _): trace.note(.toolAnswered, at: time, result.name)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
-        case .streamStarted, .agentConnecting, .agentReconnecting, .conversationStarted, .agentAudible, .recording,
-            .utteranceSent, .agentFailed, .transferring, .stageFailed, .fault, .hangingUp:
+        case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
+            .agentFailed, .agentChanged, .bridged, .agentTookOver, .agentReconnecting, .transferring, .stageFailed,
+            .fault, .hangingUp:
             break
         }
     }

@@ -7,7 +7,7 @@ struct ScenarioPeer {
     enum Act {
         case connected
         case refused(String)
-        case message(ByteBuffer)
+        case message(ByteBuffer, isBinary: Bool = false)
         case closed(code: UInt16, reason: String)
     }
 
@@ -106,7 +106,7 @@ struct ScenarioPeer {
         guard step.time != .after(nil, .zero) else { return false }
         switch step.action {
         case .interrupt, .close: return true
-        case .accept, .say, .hears, .send, .silence: return false
+        case .accept, .say, .hears, .send, .sendBinary, .silence: return false
         }
     }
 
@@ -148,6 +148,7 @@ struct ScenarioPeer {
     private mutating func perform(_ step: AgentStep, at now: TimeSpan) throws(PipelineError) -> [Act] {
         switch step.action {
         case .send(let message): return [.message(ByteBuffer(string: message))]
+        case .sendBinary(let bytes): return [.message(ByteBuffer(bytes: bytes), isBinary: true)]
         case .silence(let duration):
             previousEnd = now + duration
             return []

@@ -16,10 +16,14 @@ protocol VendorVoice {
 
 enum VendorVoices {
     /// The vendors whose shorthands are known.
-    static let types = ["elevenlabs"]
+    static let types = ["elevenlabs", "websocket"]
 
     static func voice(for backend: String) -> (any VendorVoice)? {
-        backend == "elevenlabs" ? ElevenLabsVoice() : nil
+        switch backend {
+        case "elevenlabs": ElevenLabsVoice()
+        case "websocket": WebSocketAgentVoice()
+        default: nil
+        }
     }
 }
 

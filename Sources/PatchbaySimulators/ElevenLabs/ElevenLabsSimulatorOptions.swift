@@ -39,6 +39,14 @@ public struct ElevenLabsSimulatorOptions: Sendable {
     public var requiredVariables: [String] = []
     /// `--no-overrides`: refuse every override, as a new agent of the vendor does.
     public var refusesOverrides = false
+    /// `--expired-urls`: signed URLs are too old at once.
+    public var expiresURLs = false
+    /// `--quota`: it is used up half a second into a conversation.
+    public var exceedsQuota = false
+    /// `--queue`: seconds that a conversation waits for a free place.
+    public var queue: Double?
+    /// `--queue-full`: the wait ends without a place.
+    public var isQueueFull = false
     /// `--late-audio`
     public var sendsLateAudio = false
     /// `--shared-interruption-id`
@@ -75,6 +83,13 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
         let toolTimeout = check.seconds(toolTimeout, option: "--tool-timeout")
 
+        faults.exceedsQuota = exceedsQuota
+        if let queue {
+            let wait = check.seconds(queue, option: "--queue")
+            faults.queue = isQueueFull ? .timesOut(after: wait) : .admits(after: wait)
+        } else if isQueueFull {
+            faults.queue = .timesOut(after: .seconds(3))
+        }
         faults.lateAudio = sendsLateAudio
         faults.interruptionSharesId = interruptionSharesId
         faults.hugeAudio = sendsHugeAudio
@@ -93,7 +108,8 @@ public struct ElevenLabsSimulatorOptions: Sendable {
             return named
         }
         return ElevenLabsSimulator.Configuration(
-            host: common.host, port: common.port, apiKey: apiKey, agents: agents)
+            host: common.host, port: common.port, apiKey: apiKey, agents: agents,
+            signedURLLifetime: expiresURLs ? .zero : .seconds(15 * 60))
     }
 
     private var script: SimulatedAgentScript {

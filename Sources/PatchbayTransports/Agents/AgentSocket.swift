@@ -15,13 +15,35 @@ public struct WebSocketAgentDialer: AgentDialer {
         self.timeout = timeout
     }
 
+    /// - Returns: Fails with ``PipelineError``; an HTTP status in place of the handshake gives it its code.
     public func dial(_ target: AgentTarget, on loop: any EventLoop) -> EventLoopFuture<any AgentConnection> {
         var configuration = WebSocketConfiguration.client
         configuration.maximumMessageBytes = target.maximumMessageBytes
         return WebSocketClient.makeConnection(
             to: WebSocketTarget(target.url, headers: target.headers), on: loop, tls: tls, timeout: timeout,
             configuration: configuration
-        ).map { $0 }
+        ).map { $0 as any AgentConnection }.flatMapErrorThrowing { error in
+            throw PipelineError(dialling: error)
+        }
+    }
+}
+
+extension PipelineError {
+    /// Why an agent's WebSocket could not be opened. Never quotes the answer's body: it may repeat what was sent.
+    init(dialling error: any Error) {
+        guard let error = error as? WebSocketConnectError else {
+            self.init(.agentUnreachable, "\(error)", place: "agent", cause: error, isRetryable: true)
+            return
+        }
+        let (code, isRetryable): (Code, Bool) =
+            switch error.status {
+            case 401, 403: (.agentUnauthorized, false)
+            case 404, 410: (.agentUnknown, false)
+            case 429: (.agentQuota, true)
+            case .some(let status): (.agentUnreachable, status >= 500)
+            case nil: (.agentUnreachable, error.code != .invalidTarget && error.code != .tlsFailed)
+            }
+        self.init(code, "\(error)", place: "agent", isRetryable: isRetryable)
     }
 }
 

@@ -136,7 +136,9 @@ struct ToolReaderTests {
     func unspeakable() throws {
         let registry = try ComponentRegistry(
             transports: [TestTransport()], stages: [], agents: [TestAgent.echo],
-            checkSpeech: { speech, voice, _ in speech == "Wait." && voice == "xx" ? "there is no voice \"xx\"" : nil })
+            checkSpeech: { words, _ throws(PipelineError) in
+                if words.speech == "Wait.", words.voice == "xx" { throw PipelineError(.stageFailed, "no voice") }
+            })
         func findings(_ voice: String) -> [Diagnostic] {
             let text = """
                 {"name": "d", "transport": "twilio", "stages": ["echo"], "tools": [{"name": "a", "description": "x",
