@@ -7,8 +7,10 @@ import asyncio
 import base64
 import json
 import subprocess
+import threading
 import time
 import wave
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import phone
 import pytest
@@ -310,10 +312,11 @@ def test_has_no_quota(simulate):
 # Through a server of ours
 
 
-def pipeline(simulator, stages=(), **settings):
+def pipeline(simulator, stages=(), tools=(), **settings):
     agent = {"type": "openai-realtime", "apiKey": {"env": "OPENAI_API_KEY"}, "firstMessage": "Good morning.",
              "baseUrl": simulator.url + "/v1", **settings}
-    return json.dumps({"name": "desk", "numbers": ["*"], "transport": "twilio", "stages": [*stages, agent]})
+    return json.dumps({"name": "desk", "numbers": ["*"], "transport": "twilio", "stages": [*stages, agent],
+                       **({"tools": tools} if tools else {})})
 
 
 def report(server):
@@ -358,6 +361,43 @@ def test_the_caller_stops_the_agent(simulate, serve, packets, detection):
     assert any(message["event"] == "media" for message in messages[clears[-1] :]), "the answer came"
     call = report(server)
     assert call["interruptions"] == 1 and call["agentFaults"] == 0, "the model was told what was heard"
+
+
+@pytest.fixture
+def warehouse():
+    """A service that knows where an order is."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = b"shipped yesterday"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_tool_is_called(simulate, serve, packets, warehouse):
+    url, asked = warehouse
+    simulator = simulate("--tool", "lookup_order", "--tool-parameters", '{"order_id": "A17"}')
+    tool = {"name": "lookup_order", "description": "Looks an order up.", "method": "GET", "url": url + "/orders/{order_id}",
+            "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}}
+    server = serve(pipeline(simulator, tools=[tool]), environment={"OPENAI_API_KEY": KEY})
+    played = []
+    asyncio.run(phone.call(server, "+15550100001", SILENCE * 150 + packets + SILENCE * 250, playout=played))
+    assert asked == ["/orders/A17"]
+    assert len(stretches(played)) == 2, "a greeting, and the answer that tells of it"
 
 
 @pytest.mark.parametrize("options, key, words", [
