@@ -64,7 +64,10 @@ struct GeminiConversation: AgentConversation {
     var unnamedCalls = 0
     /// What the model has said of its turn; the server sends fragments, cut anywhere.
     var agentWords = ""
+    /// What the caller is saying.
     var callerWords = ""
+    /// What the caller has said that the model has not begun to answer.
+    var unanswered = ""
     /// What the last message brought.
     var audio = ByteBuffer()
 
