@@ -319,7 +319,7 @@ def test_a_function_that_nobody_has_is_refused_in_words(simulate, serve, packets
 
 def test_nobody_notices_that_the_server_goes_away(simulate, serve, packets):
     simulator = simulate("--greeting", "Hello.", "--reply", "Here you are, as you wish.",
-                         "--go-away-after", "4", "--go-away-time-left", "4")
+                         "--go-away-after", "4", "--go-away-time-left", "6")
     server = serve(pipeline(simulator), environment={"GEMINI_API_KEY": KEY})
     playback = Playback()
     turn = packets + SILENCE * 220

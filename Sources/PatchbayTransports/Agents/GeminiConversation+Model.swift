@@ -52,6 +52,7 @@ extension GeminiConversation {
             turn = .generating
             resumption.isCurrent = false
             endCallerText(into: &output)
+            unanswered = ""
         }
         if turn == .generating { answerIsDue(at: now) }
     }
@@ -90,6 +91,7 @@ extension GeminiConversation {
         let words = callerWords
         callerWords = ""
         guard words.contains(where: { !$0.isWhitespace }) else { return }
+        if unanswered.utf8.count < Self.wordsLimit { unanswered += words }
         output.emit(.text(TextFrame(words, speaker: .caller)))
     }
 
@@ -112,6 +114,7 @@ extension GeminiConversation {
     private mutating func turnEnded(at now: MediaTime, into output: inout AgentOutput) {
         generationEnded(into: &output)
         if turn != .none { resumption.hasServed = true }
+        if turn != .interrupted { unanswered = "" }
         turn = .none
         isCut = false
         answerDue = nil
@@ -130,6 +133,7 @@ extension GeminiConversation {
             return
         }
         endCallerText(into: &output)
+        unanswered = ""
         answerDue = nil
         resumption.isCurrent = false
         pendingCalls.insert(id)

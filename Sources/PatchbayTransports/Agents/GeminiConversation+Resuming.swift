@@ -9,7 +9,7 @@ struct GeminiResumption {
     /// A connection that lasted this long was a good one.
     static let stability = TimeSpan.seconds(10)
     /// Left of the time that the server gives when waiting for a quiet moment ends.
-    static let margin = TimeSpan.seconds(2)
+    static let margin = TimeSpan.seconds(1)
     /// How often a quiet moment is looked for.
     static let interval = TimeSpan.milliseconds(200)
     /// What is assumed when the server does not say how much time is left.
@@ -93,7 +93,11 @@ extension GeminiConversation {
 
     private mutating func reconnect(_ cause: String, into output: inout AgentOutput) {
         phase = .reconnecting
+        let isSpeaking = isCallerSpeaking || !callerWords.isEmpty
         forgetTurn(into: &output)
+        // The handle is older than these words: the sound of them is lost, so they are told as they were understood.
+        if !unanswered.isEmpty { _ = notes.append(unanswered, wantsAnswer: !isSpeaking) }
+        unanswered = ""
         ear.socketLost()
         output.emit(.reconnect(cause: cause))
     }

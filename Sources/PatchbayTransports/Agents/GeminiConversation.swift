@@ -64,7 +64,10 @@ struct GeminiConversation: AgentConversation {
     var unnamedCalls = 0
     /// What the model has said of its turn; the server sends fragments, cut anywhere.
     var agentWords = ""
+    /// What the caller is saying.
     var callerWords = ""
+    /// What the caller has said that the model has not begun to answer.
+    var unanswered = ""
     /// What the last message brought.
     var audio = ByteBuffer()
 
@@ -142,7 +145,6 @@ struct GeminiConversation: AgentConversation {
         case .dtmf(let key): contextAdded("The caller pressed the key \(key).", at: now, into: &output)
         case .speechStarted, .userTurnStarted:
             isCallerSpeaking = true
-            answerDue = nil
             ear.speechStarted(isReady: phase == .ready, into: &output.messages)
         case .speechStopped: callerStopped(isTurn: false, at: now, into: &output)
         case .userTurnEnded(let end) where end.cause == .silence: callerStopped(isTurn: true, at: now, into: &output)
@@ -235,7 +237,10 @@ struct GeminiConversation: AgentConversation {
             if turn == .none { endAgentText(into: &output) }
         }
         ear.deadlineReached(at: now, isReady: phase == .ready, into: &output.messages)
-        if let due = answerDue, due <= now {
+        if let due = answerDue, due <= now, isCallerSpeaking {
+            // Nobody answers while the caller goes on.
+            answerIsDue(at: now)
+        } else if let due = answerDue, due <= now {
             answerDue = nil
             fail(
                 .agentTimeout, "no answer for \(options.patience.milliseconds / 1000) s", isRetryable: true,

@@ -329,6 +329,16 @@ import Testing
         #expect(bench.conversation.deadline == nil)
     }
 
+    @Test func aCallerWhoGoesOnIsNotAnswered() {
+        var bench = GeminiBench()
+        bench.begin()
+        _ = bench.content { $0.inputTranscription = .init("Hello?", isFinished: true) }
+        _ = bench.caller(.speechStarted)
+        #expect(bench.pass(milliseconds: 60_000).failure == nil)
+        _ = bench.caller(.speechStopped)
+        #expect(bench.pass(milliseconds: 20_100).failure?.code == .agentTimeout)
+    }
+
     @Test func aTurnThatStopsInItsMiddleEndsTheConversation() {
         var bench = GeminiBench()
         bench.begin()
