@@ -11,6 +11,8 @@ extension AgentCheck {
     private static let heardBeforeInterruption = TimeSpan.milliseconds(400)
     /// What may still be on its way when the agent learns of the interruption.
     private static let grace = TimeSpan.milliseconds(700)
+    /// Silence that Patchbay takes for the end of a turn that it cut.
+    private static let cutGap = TimeSpan.milliseconds(500)
     /// From `end` to the close, so that what the agent does at the end can be seen.
     private static let endPause = TimeSpan.milliseconds(200)
     private static let closePatience = TimeSpan.seconds(6)
@@ -151,18 +153,20 @@ extension AgentCheck {
 
     private mutating func interrupt(_ elapsed: TimeSpan, at now: MediaTime, into output: inout Output) {
         if let interrupted, report.stopped == nil, let ear {
+            let quietSince = max(ear.lastSound, interrupted)
             if ear.lastSound - interrupted >= Self.grace {
                 find(
                     .keepsTalking,
                     "the agent goes on sending sound after an interruption; stop at once and send turnEnded",
                     at: now)
                 self.interrupted = nil
-            } else if now - interrupted >= plan.stopPatience {
+            } else if now - quietSince >= Self.cutGap {
                 find(
                     .interruptionUnanswered,
                     "the agent stopped when it was interrupted, and sent no turnEnded; the beginning of its next turn may be lost",
                     at: now)
                 self.interrupted = nil
+                self.ear?.endTurn()
             }
         }
         guard isCallerDone else {

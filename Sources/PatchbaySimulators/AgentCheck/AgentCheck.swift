@@ -23,7 +23,7 @@ public struct AgentCheck: Sendable {
         public var answerPatience = TimeSpan.seconds(8)
         /// So long an answer is listened to.
         public var listening = TimeSpan.seconds(8)
-        /// How long an interrupted agent may take until it says that it stopped.
+        /// How long the caller speaks over an answer, at least.
         public var stopPatience = TimeSpan.seconds(2)
         public var pongPatience = TimeSpan.seconds(2)
 
