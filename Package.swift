@@ -79,7 +79,7 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "PatchbayScenarios",
-            dependencies: ["PatchbayControl", "PatchbayProcessors", "PatchbayTesting"], swiftSettings: strict),
+            dependencies: ["PatchbayControl", "PatchbayProcessors"], swiftSettings: strict),
         .target(
             name: "PatchbaySimulators",
             dependencies: [

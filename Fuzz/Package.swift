@@ -34,8 +34,17 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: strict),
         .target(name: "PatchbayConfig", dependencies: ["PatchbayCore"], swiftSettings: strict),
+        // What needs a library of cryptography reads nothing here.
+        .target(
+            name: "PatchbayWire", dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            exclude: ["Twilio/TwilioSignature.swift"], swiftSettings: strict),
+        // The readers of tests and of wire logs, without what makes the calls.
+        .target(
+            name: "PatchbayScenarios", dependencies: ["PatchbayConfig", "PatchbayWire"],
+            exclude: ["Check", "Report", "Record/RecordedExpectations.swift", "Record/ScenarioRecorder+Write.swift"],
+            sources: ["Format", "Record", "Run/SoundTrack.swift"], swiftSettings: strict),
         .executableTarget(
-            name: "PatchbayFuzz", dependencies: ["PatchbayConfig"],
+            name: "PatchbayFuzz", dependencies: ["PatchbayConfig", "PatchbayScenarios"],
             // libFuzzer brings main.
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]),
     ])

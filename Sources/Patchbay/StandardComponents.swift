@@ -19,10 +19,7 @@ extension ComponentRegistry {
                 Encoder(),
                 Resampler(),
                 VAD(),
-                Recorder(writer: recordings) { announcement, directory throws(PipelineError) in
-                    _ = try SpeechLibrary.shared.spoken(
-                        announcement.speech, voice: announcement.voice, directory: directory)
-                },
+                Recorder(writer: recordings, checkingAnnouncements: checkSpeech),
                 Turns(),
                 DTMF(),
                 Gain(),
@@ -34,8 +31,14 @@ extension ComponentRegistry {
                 EchoAgent(),
                 ScriptAgent(),
                 ElevenLabsAgent(httpClient: httpClient),
+                GeminiAgent(),
+                OpenAIRealtimeAgent(),
                 WebSocketAgent(),
-            ], findConverters: standardConverters)
+            ], checkSpeech: checkSpeech, findConverters: standardConverters)
+    }
+
+    private static let checkSpeech: SpeechCheck = { announcement, directory throws(PipelineError) in
+        _ = try SpeechLibrary.shared.spoken(announcement.speech, voice: announcement.voice, directory: directory)
     }
 }
 

@@ -42,12 +42,17 @@ struct FileWatch {
     ///
     /// What is known of a file stays known, so that a change during a load is told by the next ``next()``. A file that is new
     /// here counts as it is now.
-    mutating func watch(also files: Set<String>) {
+    ///
+    /// - Parameter missing: Files that could not be read. One that is there in the meantime is told by the next ``next()``.
+    mutating func watch(also files: Set<String>, missing: Set<String> = []) {
         let former = others
+        let files = files.union(missing)
         others = files
         let below = look(withOthers: false)
         for file in former.subtracting(files) where below[file] == nil { known[file] = nil }
-        for file in files.subtracting(former) where known[file] == nil { known[file] = Self.stamp(of: file) }
+        for file in files.subtracting(former) where known[file] == nil && !missing.contains(file) {
+            known[file] = Self.stamp(of: file)
+        }
     }
 
     /// Waits for changes and gives the files that are new, gone or other than before; `nil` when the task is cancelled.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Patchbay
 
 struct GraphCommand: AsyncParsableCommand {
@@ -35,38 +34,17 @@ struct GraphCommand: AsyncParsableCommand {
             }
             return show(PipelineOutline(route.document, in: set))
         }
-        guard what.hasSuffix(".json") else {
-            let set = try load(what, environment)
-            if set.documents.count == 1, let document = set.documents.first {
-                return show(PipelineOutline(document, in: set))
-            }
-            return show(PipelineOverview(set))
-        }
-        // The pipelines that its rules lead to stand beside it.
-        let folder = (what as NSString).deletingLastPathComponent
-        let (neighbours, _) = try read(folder.isEmpty ? "." : folder, environment)
-        if let set = neighbours, let document = set.document(inFile: what) {
+        let set = try load(what, environment)
+        // A file's own pipeline comes before those that its rules lead to.
+        if let document = set.documents.first, set.documents.count == 1 || document.file == what {
             return show(PipelineOutline(document, in: set))
         }
-        let set = try load(what, environment)
-        for document in set.documents { show(PipelineOutline(document, in: set)) }
+        show(PipelineOverview(set))
     }
 
     /// What is drawn is not run: an unset variable is no reason to refuse.
-    private func read(
-        _ path: String, _ environment: ServerEnvironment
-    ) throws -> (set: PipelineSet?, findings: [Diagnostic]) {
-        let (set, findings) = PipelineSet.load(
-            [path], registry: try .standard(), environment: environment.variables,
-            options: LoadOptions(checkEnvironment: false, agentOverride: options.agent))
-        return (set, findings)
-    }
-
     private func load(_ path: String, _ environment: ServerEnvironment) throws -> PipelineSet {
-        let (set, findings) = try read(path, environment)
-        if !findings.isEmpty { Terminal.note(findings.page) }
-        guard let set else { throw ExitCode.badDocument }
-        return set
+        try options.pipelines([path], try .standard(), environment, checkEnvironment: false)
     }
 
     private func show(_ outline: PipelineOutline) {

@@ -14,7 +14,8 @@ struct ReloadCommand: AsyncParsableCommand {
               patchbay reload --back
               patchbay reload --server https://voice.example.com --token "$PATCHBAY_ADMIN_TOKEN"
 
-            Running calls keep the pipelines they began with. A set with errors changes nothing; the errors are printed.
+            Running calls keep the pipelines they began with. A set with errors, or with no pipeline at all, changes nothing;
+            the errors are printed. After --back, SIGHUP and --watch leave the files alone until one of them changes.
             The token comes from --token, PATCHBAY_ADMIN_TOKEN or the .env file; on the server's own machine none is needed.
 
             Exit code 0 when the server did it, 78 when the pipelines have errors, 1 for anything else.
@@ -88,6 +89,13 @@ struct ReloadCommand: AsyncParsableCommand {
         case "loaded": Terminal.result("loaded: \(inForce)")
         case "rolledBack":
             Terminal.result("back to revision \(answer.restored ?? 0): \(inForce)")
+            if let heldBack = answer.heldBack {
+                Terminal.result(
+                    "the files still hold revision \(heldBack): `patchbay reload` takes it, SIGHUP and --watch "
+                        + "leave it until a file changes")
+            }
+        case "heldBack":
+            Terminal.result("held back: the files hold revision \(answer.heldBack ?? 0), which was left; \(inForce)")
         case "unchanged": Terminal.result("nothing changed: \(inForce)")
         default: Terminal.result("refused: the pipelines have errors; \(inForce) as before")
         }
@@ -117,7 +125,7 @@ struct ReloadCommand: AsyncParsableCommand {
     private struct Answer: Decodable {
         var result: String
         var revision: Int
-        var restored: Int?
+        var restored, heldBack: Int?
         var changed, removed: [String]
         var pipelines: [Pipeline]
         var diagnostics: [Finding]

@@ -60,6 +60,7 @@ struct RunCommand: AsyncParsableCommand {
         let moment = try CallMoment(at).date
         let environment = try await options.environment()
         let set = try options.pipelines([pipeline], try .standard(), environment)
+        // The file's own pipeline comes before those that its rules lead to.
         let called = try number ?? Self.number(of: set, pipeline)
         var plan: PipelinePlan
         switch set.decide(called, from: from, at: moment) {
@@ -117,7 +118,7 @@ struct RunCommand: AsyncParsableCommand {
 
     /// A number of the only pipeline: the first that it claims, with digits in place of a star.
     private static func number(of set: PipelineSet, _ path: String) throws -> String {
-        guard let document = set.documents.first, set.documents.count == 1 else {
+        guard let document = set.documents.first, set.documents.count == 1 || document.file == path else {
             throw ValidationError("\(path) holds \(set.documents.count) pipelines; name one file, or a --number")
         }
         switch document.numbers.first?.pattern {

@@ -24,9 +24,11 @@ struct Serve: AsyncParsableCommand {
               PATCHBAY_ADMIN_TOKEN                    opens /calls and /metrics beyond this machine
               PATCHBAY_CA_FILE                        PEM file of authorities to trust for agents behind TLS
 
+            A file answers for its own pipeline, and for those beside it that its rules lead to.
+
             SIGTERM and Ctrl-C drain: /ready turns 503, new calls hear why, running calls finish. SIGHUP, `patchbay reload`
             and, with --watch, every change of a file read the pipelines again: running calls keep theirs, and a set with
-            errors changes nothing. server.json is read at the start only.
+            errors, or with no pipeline at all, changes nothing. server.json is read at the start only.
             """)
 
     @Argument(help: "Folder or file with pipelines.") var pipelines = "Pipelines"
@@ -143,14 +145,14 @@ struct Serve: AsyncParsableCommand {
 
     private static func reload(_ switchboard: Switchboard, when watch: FileWatch) async {
         var watch = watch
-        watch.watch(also: files(of: switchboard))
+        watch.watch(also: files(of: switchboard), missing: missingFiles(of: switchboard))
         while let changes = await watch.next() {
             if changes.contains(watch.serverSettings) {
                 Terminal.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
             }
             guard changes.contains(where: watch.isPipeline) else { continue }
             await switchboard.reload(.watch)
-            watch.watch(also: files(of: switchboard))
+            watch.watch(also: files(of: switchboard), missing: missingFiles(of: switchboard))
         }
     }
 
@@ -161,6 +163,11 @@ struct Serve: AsyncParsableCommand {
             files.insert(finding.file)
         }
         return files
+    }
+
+    /// The files whose absence keeps a newer set from being in force: fragments.
+    private static func missingFiles(of switchboard: Switchboard) -> Set<String> {
+        Set((switchboard.store.lastFailure?.diagnostics ?? []).compactMap(\.neededFile))
     }
 
     private func makeWireLog(

@@ -4,7 +4,7 @@ import PatchbaySimulators
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Plays an agent vendor on a port, for work without an account.",
-        subcommands: [SimulateElevenLabs.self, SimulateWebSocket.self])
+        subcommands: [SimulateElevenLabs.self, SimulateGemini.self, SimulateOpenAI.self, SimulateWebSocket.self])
 }
 
 struct SimulateElevenLabs: AsyncParsableCommand {
@@ -40,6 +40,10 @@ struct SimulateElevenLabs: AsyncParsableCommand {
     @Option(help: "Dynamic variable that must be given; may be repeated.") var requireVariable: [String] = []
     @Flag(help: "Refuse every override, as a new agent does.") var noOverrides = false
     @OptionGroup(title: "Faults") var faults: SimulatorFaultOptions
+    @Flag(help: "Give out signed URLs that are too old.") var expiredUrls = false
+    @Flag(help: "Use the account's quota up in mid-sentence.") var quota = false
+    @Option(help: "Seconds that a conversation waits for a free place.") var queue: Double?
+    @Flag(help: "Let that wait end without one.") var queueFull = false
     @Flag(help: "Send stale audio after an interruption.") var lateAudio = false
     @Flag(help: "Let a reply share the interruption's event id.") var sharedInterruptionId = false
     @Flag(help: "Send one message of 2 MiB.") var hugeAudio = false
@@ -68,6 +72,8 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         (options.toolTimeout, options.requiredVariables, options.refusesOverrides) = (
             toolTimeout, requireVariable, noOverrides
         )
+        (options.expiresURLs, options.exceedsQuota) = (expiredUrls, quota)
+        (options.queue, options.isQueueFull) = (queue, queueFull)
         (options.sendsLateAudio, options.interruptionSharesId) = (lateAudio, sharedInterruptionId)
         (options.sendsHugeAudio, options.sendsMalformedJSON) = (hugeAudio, malformedJson)
         return options

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Foundation
-import Glibc
 import Patchbay
 import PatchbayScenarios
 
@@ -71,7 +69,7 @@ struct TestCommand: AsyncParsableCommand {
         let paths = paths.isEmpty ? ["Pipelines"] : paths
         var (files, diagnostics) = ScenarioFile.files(in: paths)
         var runner = ScenarioRunner(registry: try .standard())
-        let style = ReportStyle(colour: Self.isColoured)
+        let style = ReportStyle(colour: Terminal.hasColourInResults)
         var results: [ScenarioResult] = []
         var known: Set<Diagnostic> = []
         for path in files {
@@ -100,10 +98,5 @@ struct TestCommand: AsyncParsableCommand {
         if diagnostics.hasErrors { throw ExitCode.badDocument }
         // A mistaken path or a test that was renamed must not pass for success.
         if results.isEmpty || results.contains(where: { !$0.isPassed }) { throw ExitCode(1) }
-    }
-
-    /// Reports go to standard output: coloured only where a person looks at that.
-    private static var isColoured: Bool {
-        isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     }
 }

@@ -1,20 +1,53 @@
+import PatchbayCore
+
 /// The reading of the stage that holds the agents.
 extension StageListReader {
     /// Settings of the stage that holds the agents.
     static let agentFields = [
         Field(
             "bridge", .string, isAdvanced: true,
-            "Words or a WAV file heard while a failed agent is replaced by the next.")
+            "Words or a WAV file heard while a failed agent is replaced by the next."),
+        Field(
+            "voice", .string, default: "en", isAdvanced: true,
+            "Voice of espeak-ng for the bridge, for instance en-us or de."),
+        Field(
+            "transferTo", .string, isAdvanced: true, example: "\"+4930123456\"",
+            "A person's number (E.164) that the caller is connected with when every agent has failed."),
+        Field(
+            "connect", .choice(["early", "answered"]), default: "early", isAdvanced: true,
+            "When the agent is connected: while the phone rings, or when the carrier's stream begins."),
     ]
 
     func readAgents(_ entry: ComponentEntry, _ path: DocumentPath) -> StageEntry.Kind {
         let settings = linter.settings(
             entry.members, of: entry.node, fields: Self.agentFields, owner: "stage \"agent\"", path,
             ignoring: ["type", "backends"])
+        if let settings { checkAgentStage(settings, entry, path) }
         let backends = withOverride { readBackends(entry, path) }
         return .agent(
             backends: settings == nil ? nil : backends,
             settings: settings ?? Settings(Self.agentFields, directory: linter.source.directory))
+    }
+
+    /// Checks what the fields alone cannot say.
+    private func checkAgentStage(_ settings: Settings, _ entry: ComponentEntry, _ path: DocumentPath) {
+        if let number = settings.string("transferTo"), !number.contains("${"), PhoneNumber(number) == nil,
+            let node = entry.members["transferTo"]
+        {
+            linter.report(
+                .badNumber, node.range, path.key("transferTo"),
+                "\(quoted(number)) is no number that can be dialled: \"+\" and 7 to 15 digits (E.164)",
+                NumberPattern.suggestion(for: number))
+        }
+        guard let checkSpeech = registry.checkSpeech, let bridge = settings.bridge,
+            !"\(bridge.text)\(bridge.voice)".contains("${"), let node = entry.members["bridge"]
+        else { return }
+        do throws(PipelineError) {
+            try checkSpeech(bridge, settings.directory(of: "bridge"))
+        } catch {
+            linter.report(
+                .notSpeakable, node.range, path.key("bridge"), "stage \"agent\": \(error.message)")
+        }
     }
 
     /// Reads the document's own backends in any case; an override only takes their place, and their credentials.
@@ -81,4 +114,16 @@ extension StageListReader {
     ) -> PipelineDocument.Choice<any AgentComponent>? {
         linter.settings(of: entry, agent, path).map { .init(component: agent, settings: $0) }
     }
+}
+
+extension Settings {
+    /// What is heard while a failed agent is replaced, in the settings of the `agent` stage.
+    public var bridge: Announcement? {
+        speech("bridge").map { Announcement($0, voice: string("voice") ?? "en") }
+    }
+}
+
+extension Diagnostic.Code {
+    /// A text could not be turned into sound.
+    public static let notSpeakable = Self("not-speakable")
 }

@@ -1,5 +1,10 @@
 import PatchbayCore
 
+extension Diagnostic.Code {
+    /// A rule leads to the pipeline that it stands in.
+    public static let ruleLeadsBack = Self("rule-leads-back")
+}
+
 /// Checks what rules lead to, once all documents of a set have been read.
 struct CallRuleCheck {
     /// A document with the pipelines that its rules name.
@@ -19,6 +24,7 @@ struct CallRuleCheck {
     ///   - isComplete: Whether every document has told its name; one that has not may be the one that is missed.
     func report(names: Set<String>, isComplete: Bool) {
         if isComplete { reportUnknown(names) }
+        reportSelfReferences()
         reportMissingVariables()
         withdrawUnreachableCases()
     }
@@ -40,11 +46,23 @@ struct CallRuleCheck {
                 var suggestion = Diagnostic.Suggestion.closest(
                     of: Array(names.prefix(200)), for: reference.name, label: "pipelines here")
                 if entries.count == 1, suggestion?.replacement == nil {
-                    suggestion = .init("name the folder of both, so that the other pipeline is read too")
+                    suggestion = .init("rules lead to pipelines of the same folder; put its file there")
                 }
                 entry.linter.report(
                     .unknownPipeline, reference.range, reference.path, "there is no pipeline \(quoted(reference.name))",
                     suggestion)
+            }
+        }
+    }
+
+    /// Nobody is asked twice: the call would go through the stages of the one that has been.
+    private func reportSelfReferences() {
+        for entry in entries {
+            for reference in entry.references where reference.name == entry.name {
+                entry.linter.report(
+                    .ruleLeadsBack, reference.range, reference.path,
+                    "the rule leads to its own pipeline, whose rules are not asked again: its stages run",
+                    .init("remove the rule, or name another pipeline"), severity: .warning)
             }
         }
     }

@@ -21,6 +21,7 @@ struct CallRuleReader {
         var unconditional: Range<Int>?
         for (index, element) in elements.enumerated() {
             let place = path.index(index)
+            let isLast = index == elements.count - 1
             if let unconditional {
                 linter.report(
                     .unreachableRule, element.headRange, place,
@@ -29,7 +30,15 @@ struct CallRuleReader {
             }
             guard let rule = read(element, "when[\(index)]", place) else { continue }
             rules.append(rule)
-            if rule.isUnconditional, unconditional == nil { unconditional = element.range }
+            guard rule.isUnconditional, unconditional == nil else { continue }
+            unconditional = element.range
+            // A rule that leads to a pipeline may lead back here, and then the stages answer.
+            if isLast, references.isEmpty {
+                linter.report(
+                    .unreachableRule, element.headRange, place,
+                    "this rule holds for every call, so that the stages are never reached",
+                    .init("give it a condition: \"callers\", \"during\" or \"outside\""), severity: .warning)
+            }
         }
         return rules
     }
@@ -126,6 +135,9 @@ struct CallRuleReader {
     private func suggestion(for text: String) -> Diagnostic.Suggestion? {
         if text == "*" { return .init("leave \"callers\" out for any caller") }
         if CallerPattern.isWithheld(text) {
+            return .init("did you mean \"anonymous\"?", replacement: "anonymous")
+        }
+        if closestMatch(to: text.lowercased(), in: ["anonymous"]) != nil {
             return .init("did you mean \"anonymous\"?", replacement: "anonymous")
         }
         return NumberPattern.suggestion(for: text)

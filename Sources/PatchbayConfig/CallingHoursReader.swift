@@ -42,12 +42,31 @@ struct CallingHoursReader {
         }
         // Foundation also takes abbreviations and offsets, which know nothing of summer.
         if name == "UTC" || name.contains("/"), let zone = TimeZone(identifier: name) { return zone }
+        if let place = Self.abbreviations[name.uppercased()] {
+            linter.report(
+                .unknownTimeZone, node.range, path,
+                "\(quoted(name)) is an abbreviation; a time zone is named by a place of the IANA database, or \"UTC\"",
+                .init("did you mean \"\(place)\"?", replacement: place))
+            return nil
+        }
         linter.report(
             .unknownTimeZone, node.range, path,
             "\(quoted(name)) is no time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
             suggestion(for: name))
         return nil
     }
+
+    /// Short names, each with a place that keeps that time. Some are in the database too, but many of them know no summer.
+    private static let abbreviations = [
+        "GMT": "UTC", "UCT": "UTC", "Z": "UTC", "ZULU": "UTC", "WET": "Europe/Lisbon",
+        "BST": "Europe/London", "CET": "Europe/Berlin", "CEST": "Europe/Berlin", "MET": "Europe/Berlin",
+        "MEZ": "Europe/Berlin", "MESZ": "Europe/Berlin", "EET": "Europe/Athens", "EEST": "Europe/Athens",
+        "MSK": "Europe/Moscow", "EST": "America/New_York", "EDT": "America/New_York",
+        "EST5EDT": "America/New_York", "CST": "America/Chicago", "CDT": "America/Chicago",
+        "CST6CDT": "America/Chicago", "MST": "America/Denver", "MDT": "America/Denver", "MST7MDT": "America/Denver",
+        "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles", "PST8PDT": "America/Los_Angeles",
+        "HST": "Pacific/Honolulu", "JST": "Asia/Tokyo",
+    ]
 
     private func suggestion(for name: String) -> Diagnostic.Suggestion? {
         guard name.utf8.count <= 64 else { return nil }
@@ -86,7 +105,7 @@ struct CallingHoursReader {
     private func spans(_ node: JSONNode, _ name: String, _ path: DocumentPath) -> [CallingHours.Span] {
         guard case .array(let elements) = node.content else {
             var remedy: String?
-            if case .string(let text) = node.content { remedy = "write a list: [\(quoted(text))]" }
+            if case .string(let text) = node.content { remedy = Self.listRemedy(for: text) }
             if case .null = node.content { remedy = "write [] for a day that is closed" }
             linter.reportWrongType(node, path, name, expected: "a list of hours", remedy: remedy)
             return []
@@ -110,9 +129,26 @@ struct CallingHoursReader {
         return spans
     }
 
+    /// The list for somebody who wrote a text: only with hours that would be taken.
+    private static func listRemedy(for text: String) -> String {
+        if let remedy = dayRemedy(for: text) { return remedy }
+        let hours = CallingHours.Span(text) == nil ? suggestion(for: text)?.replacement ?? "09:00-17:00" : text
+        return "write a list: [\(quoted(hours))]"
+    }
+
+    /// What stands for a day that somebody put into a word.
+    private static func dayRemedy(for text: String) -> String? {
+        switch text.lowercased() {
+        case "closed", "none", "off", "never", "": "for a day that is closed write []"
+        case "24h", "24/7", "open", "always", "all day": "for the whole day write [\"00:00-24:00\"]"
+        default: nil
+        }
+    }
+
     /// What somebody meant who wrote `9-17`, `9:00 - 17.30` or `09:00–17:00`.
     private static func suggestion(for text: String) -> Diagnostic.Suggestion? {
         guard text.utf8.count <= 40 else { return nil }
+        if let remedy = dayRemedy(for: text) { return .init(remedy) }
         let times = text.split { "-–—".contains($0) }.map { part in
             part.filter { !$0.isWhitespace }.split(omittingEmptySubsequences: false) { ":.".contains($0) }
         }

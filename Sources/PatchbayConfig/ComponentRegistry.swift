@@ -28,23 +28,31 @@ public struct ComponentRegistry: Sendable {
     /// Keys at the top of a document that the host adds, ``PipelinePlan/options`` at the other end.
     public let documentFields: [Field]
     let findConverters: ConverterFinder
+    /// Throws when words that every caller may hear cannot be turned into sound; relative files start from the folder. Asked
+    /// while documents are checked; may take as long as a text takes to be spoken.
+    public typealias SpeechCheck = @Sendable (Announcement, _ directory: String) throws(PipelineError) -> Void
+    let checkSpeech: SpeechCheck?
 
     private var transportsByType: [String: any TransportComponent]
     private var stagesByType: [String: any StageComponent]
     private var agentsByType: [String: any AgentComponent]
 
-    /// - Parameter findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one,
-    ///   every disagreement is an error.
+    /// - Parameters:
+    ///   - checkSpeech: Asked whether the bridge between two agents can be spoken; without one nobody asks.
+    ///   - findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one, every
+    ///     disagreement is an error.
     /// - Throws: When two components of a kind share a type, a type is both a stage's and an agent's (they stand in one
     ///   list), or a type is the reserved `agent`.
     public init(
         transports: [any TransportComponent], stages: [any StageComponent], agents: [any AgentComponent],
-        documentFields: [Field] = [], findConverters: @escaping ConverterFinder = { _, _ in nil }
+        documentFields: [Field] = [], checkSpeech: SpeechCheck? = nil,
+        findConverters: @escaping ConverterFinder = { _, _ in nil }
     ) throws(PipelineError) {
         self.transports = transports
         self.stages = stages
         self.agents = agents
         self.documentFields = documentFields
+        self.checkSpeech = checkSpeech
         self.findConverters = findConverters
         var seen: Set<String> = []
         for type in transports.flatMap(\.spec.types) { try Self.claim("transport \(type)", &seen) }

@@ -29,7 +29,9 @@ extension SourceText {
             while after < bytes.count, bytes[after] <= 0x20 { after += 1 }
             let isKey =
                 after < bytes.count && (bytes[after] == UInt8(ascii: ":") || bytes[after] == UInt8(ascii: "="))
-            let isHidden = holdsFinding || self.isHidden(content, word) || (isCredential && !isKey && isValue(word))
+            let isHidden =
+                holdsFinding || self.isHidden(content, word)
+                || (isCredential && !isKey && isValue(word) && !namesVariable(content))
             if isHidden { ranges.append(word.range) }
             isCredential = isKey && looksLikeCredential(content)
             if isKey { offset = after + 1 }
@@ -44,6 +46,11 @@ extension SourceText {
         }
         let text = text(in: word.range)
         return Double(text) == nil && !["true", "false", "null"].contains(text)
+    }
+
+    /// Whether it is `${env.NAME}` or `$NAME`, which says where the credential is and not what.
+    private func namesVariable(_ content: ArraySlice<UInt8>) -> Bool {
+        content.count <= 80 && Linter.namedVariable(String(decoding: content, as: UTF8.self)) != nil
     }
 
     /// Whether it gives itself away: by randomness, or in a form that escapes have hidden so far.

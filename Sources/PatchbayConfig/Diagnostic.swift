@@ -56,10 +56,13 @@ public struct Diagnostic: Error, Hashable, Sendable {
     public var suggestion: Suggestion?
     /// The source line, when there is one to show.
     public var excerpt: Excerpt?
+    /// The file that is missing or cannot be read, where another one names it: a fragment.
+    public var neededFile: String?
 
     public init(
         file: String, line: Int = 0, column: Int = 0, _ code: Code, severity: Severity = .error, _ message: String,
-        path: String = "", includedFrom: String? = nil, suggestion: Suggestion? = nil, excerpt: Excerpt? = nil
+        path: String = "", includedFrom: String? = nil, suggestion: Suggestion? = nil, excerpt: Excerpt? = nil,
+        neededFile: String? = nil
     ) {
         self.file = file
         self.line = line
@@ -71,6 +74,7 @@ public struct Diagnostic: Error, Hashable, Sendable {
         self.includedFrom = includedFrom
         self.suggestion = suggestion
         self.excerpt = excerpt
+        self.neededFile = neededFile
     }
 }
 

@@ -71,18 +71,23 @@ extension SourceText {
     ///
     /// For documents beside the pipelines; nothing but `${env.NAME}` is substituted in them.
     ///
-    /// - Parameter owner: What the document is, for messages: `a test`.
+    /// - Parameters:
+    ///   - owner: What the document is, for messages: `a test`.
+    ///   - keepingSoundParts: Whether a document with errors gives the settings in it that are sound, for a reader who looks for
+    ///     further mistakes. An element of a list that is no object is an object without settings then.
     /// - Returns: The settings, or `nil` when there is any error, with all findings.
     public func settings(
-        _ fields: [Field], owner: String, environment: [String: String] = [:], checkEnvironment: Bool = true
+        _ fields: [Field], owner: String, environment: [String: String] = [:], checkEnvironment: Bool = true,
+        keepingSoundParts: Bool = false
     ) -> (settings: Settings?, diagnostics: [Diagnostic]) {
         let linter = Linter(self, Surroundings(variables: environment, isChecked: checkEnvironment))
         linter.variables = .environment
+        linter.keepsSoundParts = keepingSoundParts
         guard let members = linter.rootMembers(owner) else { return (nil, linter.finish()) }
         let settings = linter.settings(
             members.members, of: members.root, fields: fields, owner: owner, .root, ignoring: ["$schema"])
         let diagnostics = linter.finish()
-        return (diagnostics.hasErrors ? nil : settings, diagnostics)
+        return (diagnostics.hasErrors && !keepingSoundParts ? nil : settings, diagnostics)
     }
 }
 

@@ -5,8 +5,8 @@ import Foundation
 ///
 /// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`), and any other a pipeline. In a
 /// folder, all of that is looked for, but not in the folders within it. A file that is named itself is a
-/// fragment also when it has `stages` but neither a name nor a transport. All pipelines that are checked together are one
-/// set, whose names and numbers must not collide.
+/// fragment also when it has `stages` but neither a name nor a transport; if it is a pipeline, those beside it that its rules
+/// lead to are checked too. All pipelines that are checked together are one set, whose names and numbers must not collide.
 ///
 /// In Markdown, the blocks of ```` ```json ```` are checked in place. Each is a set of its own, so that two examples may
 /// use one number. A block with `stages` and a name is a pipeline, one with `stages` alone a fragment, one with `tests` a
@@ -41,6 +41,7 @@ public struct DocumentLint: Sendable {
         let files = Self.files(paths, &found)
         report.add(found)
         var pipelines: [SourceText] = []
+        var named: Set<String> = []
         for (index, (file, isFromFolder)) in files.enumerated() {
             progress(index, files.count)
             switch SourceText.read(file) {
@@ -54,6 +55,7 @@ public struct DocumentLint: Sendable {
                 // Pipelines wait for one another: their names and numbers are compared.
                 case .pipeline:
                     pipelines.append(source)
+                    if !isFromFolder { named.insert(file) }
                     report.add([], of: file)
                 case .fragment: report.add(checkFragment(source), of: file)
                 case .test: report.add(checkTest(source), of: file)
@@ -61,6 +63,7 @@ public struct DocumentLint: Sendable {
                 }
             }
         }
+        pipelines += Companions(of: pipelines, named: named).sources
         if !pipelines.isEmpty || options.agentOverride != nil { report.add(load(pipelines)) }
         return report
     }
@@ -164,19 +167,6 @@ public struct DocumentLint: Sendable {
         case .fragment: return checkFragment(block.source)
         case .test: return checkTest(block.source)
         }
-    }
-}
-
-extension JSONNode {
-    /// The names that stand under `when[…].pipeline`.
-    fileprivate var pipelinesOfRules: Set<String> {
-        guard case .object(let members) = content, case .array(let rules)? = members["when"]?.content else { return [] }
-        return Set(
-            rules.compactMap { rule in
-                guard case .object(let members) = rule.content, case .string(let name)? = members["pipeline"]?.content
-                else { return nil }
-                return name
-            })
     }
 }
 

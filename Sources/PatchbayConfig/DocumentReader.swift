@@ -175,6 +175,7 @@ struct DocumentReader {
                             + "not beginning with call., context. or env.")
                     continue
                 }
+                linter.declare(member.key, member.keyRange, place)
                 switch member.value.content {
                 case .string(let string):
                     if string.contains("${env.") { written[member.key] = string }

@@ -47,6 +47,9 @@ public struct Field: Sendable {
     public var environmentDefault: String?
     /// Whether most documents do without it.
     public var isAdvanced: Bool
+    /// Whether its text is the path of a file or folder; relative ones start from the folder of the document. Texts that are heard
+    /// need no mark: those that end in `.wav` are paths.
+    public var isPath: Bool
     /// A value as it would be written, in JSON.
     public var example: String?
     /// Names it had in earlier versions. They are still read, with a warning that says the present one.
@@ -58,8 +61,8 @@ public struct Field: Sendable {
 
     public init(
         _ name: String, _ kind: Kind, isRequired: Bool = false, default defaultValue: VariableValue? = nil,
-        environmentDefault: String? = nil, isAdvanced: Bool = false, example: String? = nil,
-        formerNames: [String] = [], deprecation: String? = nil, _ summary: String
+        environmentDefault: String? = nil, isAdvanced: Bool = false, isPath: Bool = false,
+        example: String? = nil, formerNames: [String] = [], deprecation: String? = nil, _ summary: String
     ) {
         self.name = name
         self.kind = kind
@@ -67,6 +70,7 @@ public struct Field: Sendable {
         self.defaultValue = defaultValue
         self.environmentDefault = environmentDefault
         self.isAdvanced = isAdvanced
+        self.isPath = isPath
         self.example = example
         self.formerNames = formerNames
         self.deprecation = deprecation

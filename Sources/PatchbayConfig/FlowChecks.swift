@@ -105,22 +105,11 @@ extension FormatFlow {
     ) -> Bool {
         var isSound = true
         for backend in backends {
-            let formats = backend.component.formats(for: joint, settings: backend.settings)
-            let pairs = formats.inputs.map { (joint, $0) } + formats.outputs.map { ($0, joint) }
-            for (source, target) in pairs where source != target {
-                do throws(PipelineError) {
-                    _ = try FormatConverter(from: source, to: target)
-                } catch {
-                    isSound = false
-                    let announced = source == joint ? "take \(target)" : "give \(source)"
-                    findings.report(
-                        .formatMismatch, entry,
-                        "\"\(backend.component.spec.type)\" may \(announced), and the joint has \(joint): \(error.message)",
-                        .init("put stages around it that give it \(AudioFormat.pcm(16_000)), or set its format"), .error
-                    )
-                    break
-                }
-            }
+            guard let mismatch = backend.mismatch(at: joint) else { continue }
+            isSound = false
+            findings.report(
+                .formatMismatch, entry, mismatch,
+                .init("put stages around it that give it \(AudioFormat.pcm(16_000)), or set its format"), .error)
         }
         return isSound
     }

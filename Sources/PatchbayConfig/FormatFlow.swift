@@ -18,13 +18,13 @@ struct FlowFindings {
 /// Carries the audio format from the transport through every stage and back: inserts what is missing, leaves out what is
 /// useless, and says where two neighbours cannot agree.
 ///
-/// One mistake gives one error: the walk stops where it cannot know what comes next.
+/// One mistake gives one error: on each side of the agent the walk stops where it cannot know what comes next.
 struct FormatFlow {
     let registry: ComponentRegistry
     let transport: PipelineDocument.Choice<any TransportComponent>
     /// The folder that settings of inserted stages start from.
     let directory: String
-    let findings: FlowFindings
+    var findings: FlowFindings
     /// What the transport delivers and takes.
     private let transportFormat: AudioFormat
 
@@ -66,24 +66,61 @@ struct FormatFlow {
 
         var position = Position(
             format: transportFormat, giver: "transport \"\(transport.component.spec.type)\"", wanted: nil)
-        guard walk(before, isBeforeAgent: true, &position) else { return nil }
+        guard walk(before, isBeforeAgent: true, &position) else {
+            reportBehind(agent, after, arriving: position.format)
+            return nil
+        }
         let joint = position.format
         let (stagesBefore, leftOutBefore) = (position.planned, position.leftOut)
         let isAgentSound = backends.map { checkAgents($0, agent, joint) } ?? false
 
         position = Position(format: joint, giver: "the agent at \(findings.place(agent))", wanted: transportFormat)
-        guard walk(after, isBeforeAgent: false, &position) else { return nil }
-        guard arrive(at: transportFormat, &position) else {
-            reportEnd(after.last ?? agent, position)
-            return nil
-        }
-        guard isAgentSound, let backends else { return nil }
+        guard walkBack(agent, after, &position), isAgentSound, let backends else { return nil }
         return PipelineDocument.Chain(
             before: stagesBefore, agentFormat: joint, backends: backends, agentSettings: settings,
             after: position.planned, leftOut: (leftOutBefore, position.leftOut))
     }
 
     // MARK: One leg
+
+    private func walkBack(_ agent: StageEntry, _ after: [StageEntry], _ position: inout Position) -> Bool {
+        guard walk(after, isBeforeAgent: false, &position) else { return false }
+        guard arrive(at: transportFormat, &position) else {
+            reportEnd(after.last ?? agent, position)
+            return false
+        }
+        return true
+    }
+
+    /// Reports what is wrong behind the agent although nobody knows what it would give: only what is wrong whatever that is.
+    ///
+    /// - Parameter arriving: The last format that is known before the agent.
+    private func reportBehind(_ agent: StageEntry, _ after: [StageEntry], arriving: AudioFormat) {
+        // Agents talk in linear samples, or pass on what comes.
+        var formats = [AudioFormat.pcm(arriving.sampleRate)]
+        for format in [arriving, transportFormat] + [16_000, 8000, 24_000, 48_000].map({ AudioFormat.pcm($0) })
+        where !formats.contains(format) {
+            formats.append(format)
+        }
+        let giver = "the agent at \(findings.place(agent))"
+        var failure: String?
+        for format in formats {
+            var place: String?
+            var flow = self
+            flow.findings.report = { _, entry, _, _, severity in
+                if severity == .error { place = place ?? entry.map(findings.place) }
+            }
+            flow.findings.object = { _, _ in }
+            var position = Position(format: format, giver: giver, wanted: transportFormat)
+            if flow.walk(after, isBeforeAgent: false, &position) {
+                place = flow.arrive(at: transportFormat, &position) ? nil : "the end"
+            }
+            guard let place, failure == nil || failure == place else { return }
+            failure = place
+        }
+        var position = Position(format: formats[0], giver: giver, wanted: transportFormat)
+        _ = walkBack(agent, after, &position)
+    }
 
     private func walk(_ entries: [StageEntry], isBeforeAgent: Bool, _ position: inout Position) -> Bool {
         for entry in entries {

@@ -53,6 +53,13 @@ extension StageListReader {
             linter.report(.wrongType, root.headRange, .root, "a fragment is an object, not \(root.kind)")
             return nil
         }
+        // One word instead of an error for each key.
+        if members["transport"] != nil {
+            linter.report(
+                .notAllowed, root.headRange, .root, "this is a pipeline, and only fragments can be included",
+                .init("put the stages that several pipelines share into a file of their own, with \"stages\" alone"))
+            return nil
+        }
         let meant = linter.checkKeys(members, allowed: Self.fragmentKeys, owner: "a fragment", .root)
         for key in ["$schema", "description"] {
             guard let node = members[key] else { continue }
@@ -96,7 +103,7 @@ extension StageListReader {
         case .failure(let fault):
             linter.report(
                 fault.code, node.range, path, "the fragment \(quoted(file)): \(fault.message)",
-                .init("relative paths start from the folder of the file that says so"))
+                .init("relative paths start from the folder of the file that says so"), needing: file)
             return nil
         }
     }
@@ -155,6 +162,8 @@ extension StageListReader {
                     expected: parameter.value.kind == "null" ? "a string, a number or a boolean" : parameter.value.kind)
             }
             values[parameter.key] = value
+            // A value that is handed on to a fragment within keeps the place where it was written.
+            linter.givenValues[value.range] = linter.givenValues[value.range] ?? path.key("with").key(parameter.key)
         }
         return linter.errorCount == errors ? ParameterValues(values: values) : nil
     }
@@ -226,7 +235,8 @@ extension PipelineSet {
         options: LoadOptions = LoadOptions()
     ) -> [Diagnostic] {
         let surroundings = Surroundings(
-            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments,
+            fileFolders: options.fileFolders)
         let linter = Linter(source, surroundings)
         linter.variables = .includer
         do {

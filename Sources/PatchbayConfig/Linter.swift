@@ -6,6 +6,8 @@ struct Surroundings: Sendable {
     var isChecked: Bool
     /// The fragments there are; `nil` for those on disk.
     var fragments: [SourceText]?
+    /// The folders that files lie in which components may open; `nil` for all.
+    var fileFolders: [String]?
 
     /// The text of a fragment.
     func fragment(_ file: String) -> Result<SourceText, Diagnostic> {
@@ -38,6 +40,9 @@ final class Linter {
     var variables: VariableScope = .none
     /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
     var openParameters: Set<String> = []
+    /// Whether an object with errors gives the settings in it that are sound, so that they can be looked at too. Only for
+    /// documents that are then not used.
+    var keepsSoundParts = false
     /// Whether missing credentials and variables are errors where the reader stands now.
     var checksEnvironment: Bool
     private var findings: [(range: Range<Int>, diagnostic: Diagnostic)] = []
@@ -47,6 +52,13 @@ final class Linter {
     /// Whether a warning made room for an error.
     private var hasDropped = false
     private var roots: [JSONNode] = []
+    /// Where each variable of the document is first set.
+    private(set) var declaredVariables: [(name: String, range: Range<Int>, path: DocumentPath)] = []
+    private var declaredNames: Set<String> = []
+    /// The variables that its texts refer to.
+    var usedVariables: Set<String> = []
+    /// Where values stand that are checked at another place: those that an `include` gives to its fragment.
+    var givenValues: [Range<Int>: DocumentPath] = [:]
     private(set) var errorCount = 0
 
     init(_ source: SourceText, _ surroundings: Surroundings) {
@@ -66,7 +78,7 @@ final class Linter {
     func report(
         _ code: Diagnostic.Code, _ range: Range<Int>, _ path: @autoclosure () -> DocumentPath,
         _ message: @autoclosure () -> String, _ suggestion: @autoclosure () -> Diagnostic.Suggestion? = nil,
-        severity: Diagnostic.Severity = .error
+        severity: Diagnostic.Severity = .error, needing neededFile: String? = nil
     ) {
         if severity == .error { errorCount += 1 }
         guard !isFull || makesRoom(for: severity) else { return }
@@ -74,7 +86,8 @@ final class Linter {
         let (line, column) = entry.source.position(of: range.lowerBound - entry.base)
         let diagnostic = Diagnostic(
             file: entry.source.file, line: line, column: column, code, severity: severity, message(),
-            path: path().description, includedFrom: entry.includedAt.map(place), suggestion: suggestion())
+            path: (givenValues[range] ?? path()).description, includedFrom: entry.includedAt.map(place),
+            suggestion: suggestion(), neededFile: neededFile)
         findings.append((range, diagnostic))
         if severity == .warning { warningCount += 1 }
     }
@@ -119,6 +132,11 @@ final class Linter {
         var fault = fault
         fault.includedFrom = sources.entry(of: base).includedAt.map(place)
         findings.append((base..<(base + 1), fault))
+    }
+
+    /// Notes that the document sets a variable.
+    func declare(_ variable: String, _ range: Range<Int>, _ path: DocumentPath) {
+        if declaredNames.insert(variable).inserted { declaredVariables.append((variable, range, path)) }
     }
 
     /// Keeps a stretch of the source out of every excerpt.

@@ -52,7 +52,8 @@ extension Linter {
         _ problems: [SettingsProblem], of spec: ComponentSpec, _ node: JSONNode, _ members: [JSONMember],
         _ path: DocumentPath
     ) {
-        for problem in problems {
+        // What only the environment lacks is asked for where the environment counts.
+        for problem in problems where checksEnvironment || problem.code != .missingEnvironment {
             let names = spec[field: problem.field]?.names ?? [problem.field]
             let field = names.lazy.compactMap { members[$0] }.first
             report(

@@ -13,7 +13,9 @@ extension Linter {
     private func checkClearText(_ node: JSONNode, key: String, _ path: DocumentPath, _ known: Set<Int>) {
         switch node.content {
         case .string(let text):
-            guard text.utf8.count >= 8, !known.contains(node.range.lowerBound) else { return }
+            guard text.utf8.count >= 8, !known.contains(node.range.lowerBound), Self.namedVariable(text) == nil else {
+                return
+            }
             reportClearText(text, key: key, node.range, path)
         case .array(let elements):
             for (index, element) in elements.enumerated() {
@@ -32,15 +34,14 @@ extension Linter {
 
     private func reportClearText(_ text: String, key: String, _ range: Range<Int>, _ path: DocumentPath) {
         if let finding = CredentialShape.first(in: text) { return report(finding, range, path) }
+        let isRandom = looksRandom(text.utf8)
+        guard isRandom || isWordWithDigits(text) else { return }
+        let finding = CredentialShape.Finding(what: "a credential", range: 0..<0, isCertain: false)
         switch KeyMeaning(key) {
         case .identifier: return
-        case .credential where isWordWithDigits(text) && !CredentialShape.isMadeUp(text.utf8):
-            report(
-                .init(what: "a credential", range: 0..<0, isCertain: false), range, path,
-                because: "\(quoted(key)) has a value")
-        case .credential, .other:
-            guard looksRandom(text.utf8) else { return }
-            report(.init(what: "a credential", range: 0..<0, isCertain: false), range, path)
+        case .credential where !CredentialShape.isMadeUp(text.utf8):
+            report(finding, range, path, because: "\(quoted(key)) has a value")
+        case .credential, .other: if isRandom { report(finding, range, path) }
         }
     }
 

@@ -13,7 +13,7 @@ extension Linter {
     ) -> Settings? {
         let errorsBefore = errorCount
         let reading = readFields(members, of: node, fields: fields, owner: owner, path, ignoring: ignoring)
-        return errorCount == errorsBefore ? reading.settings : nil
+        return errorCount == errorsBefore || keepsSoundParts ? reading.settings : nil
     }
 
     /// What an object gave, whether or not all of it is right.
@@ -41,7 +41,10 @@ extension Linter {
             if let written = first[field.name] {
                 if isOpen(written) {
                     reading.unsound.insert(field.name)
-                } else if let value = self.value(written, field, owner: owner, path.key(field.name)) {
+                } else if let value = self.value(written, field, owner: owner, path.key(field.name)),
+                    !reportStrangeFile(
+                        in: value, field, written, from: directory(of: written), owner: owner, path.key(field.name))
+                {
                     reading.settings.set(field.name, value)
                     // The value of a parameter was written where the fragment is included.
                     reading.settings.setDirectory(of: field.name, directory(of: written))
@@ -203,7 +206,10 @@ extension Linter {
         var list: [Settings] = []
         for (index, element) in elements.enumerated() {
             let place = path.index(index)
-            guard let members = members(element, place, "\(name)[\(index)]") else { continue }
+            guard let members = members(element, place, "\(name)[\(index)]") else {
+                if keepsSoundParts { list.append(Settings(directory: directory(of: element))) }
+                continue
+            }
             let owner = quoted("\(name)[\(index)]")
             if let settings = settings(members, of: element, fields: fields, owner: owner, place) {
                 list.append(settings)

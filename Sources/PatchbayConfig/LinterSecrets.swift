@@ -10,6 +10,12 @@ extension Linter {
         _ node: JSONNode, _ name: String, suggestedVariable: String?, owner: String, _ path: DocumentPath
     ) -> Secret? {
         let variable = suggestedVariable ?? "NAME"
+        if case .string(let text) = node.content, let variable = Self.namedVariable(text) {
+            reportWrongType(
+                node, path, name, expected: Field.Kind.secret.expectation,
+                remedy: "write { \"env\": \(quoted(variable)) }")
+            return nil
+        }
         if case .string = node.content {
             hide(node.range)
             report(
@@ -52,6 +58,19 @@ extension Linter {
             ? environmentSecret(text, node, name, owner, path) : fileSecret(text, node, name, owner, path)
     }
 
+    /// The variable of somebody who wrote `${env.NAME}`, `${NAME}` or `$NAME`; `nil` when it may be a secret itself.
+    static func namedVariable(_ text: String) -> String? {
+        guard text.hasPrefix("$") else { return nil }
+        var name = text.dropFirst()
+        if name.hasPrefix("{"), name.hasSuffix("}") { name = name.dropFirst().dropLast() }
+        if name.hasPrefix("env.") { name = name.dropFirst(4) }
+        let isName =
+            (1...64).contains(name.utf8.count) && name.utf8.first?.isDigit == false
+            && name.utf8.allSatisfy { $0.isNameByte && !(UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+            && !looksRandom(name.utf8)
+        return isName ? String(name) : nil
+    }
+
     private func environmentSecret(
         _ variable: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
     ) -> Secret? {
@@ -80,6 +99,8 @@ extension Linter {
     private func fileSecret(
         _ file: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
     ) -> Secret? {
+        // No file is opened for a stranger: what it says would not be told, but how long it takes could be.
+        guard surroundings.fileFolders == nil else { return nil }
         let resolved = file.hasPrefix("/") ? file : "\(directory(of: node))/\(file)"
         switch readFile(resolved, limit: Self.maximumSecretBytes) {
         case .success(let bytes):

@@ -88,7 +88,9 @@ extension Linter {
         guard isSound else { return nil }
         if parts.isEmpty { return .literal("") }
         if parts.count == 1, case .literal(let literal)? = parts.first { return .literal(literal) }
-        return .template(Template(source: string, parts: parts, fallback: fallback))
+        return .template(
+            Template(
+                source: string, parts: parts, fallback: fallback, isFromStranger: surroundings.fileFolders != nil))
     }
 
     /// Where in the source a stretch of a string stands: exactly when the string has no escapes, else the whole string.
@@ -126,6 +128,7 @@ extension Linter {
         if name.hasPrefix("context."), isVariableName(name.dropFirst(8)) {
             return .part(.reference(.context(String(name.dropFirst(8)))))
         }
+        usedVariables.insert(name)
         guard let scope else { return .part(.reference(.variable(name))) }
         switch scope.lookUp(name) {
         case .set: return .part(.reference(.variable(name)))

@@ -54,9 +54,6 @@ public struct PipelineDocument: Sendable {
         public var variables: [String: VariableValue]
         /// Those that hold values of the environment, as they are written.
         var environmentTexts: [String: String] = [:]
-
-        /// Its own variables as they may be shown: secrets withheld, and values of the environment by their names.
-        public var shownVariables: [String: VariableValue] { variables.shown(writtenAs: environmentTexts) }
     }
 
     /// A component with the settings that the document gives it.
@@ -80,6 +77,15 @@ public struct PipelineDocument: Sendable {
         var after: [PlannedStage] = []
         /// Stages of the document that would change nothing, on each side.
         var leftOut: (before: [PlannedStage], after: [PlannedStage]) = ([], [])
+    }
+
+    /// The variables of calls to a number as they may be shown: its own before the document's, secrets withheld.
+    ///
+    /// Values of the environment are shown as they are written, `${env.NAME}`.
+    public func shownVariables(of number: Number) -> [String: VariableValue] {
+        let texts = environmentTexts.filter { number.variables[$0.key] == nil }
+        return variables.merging(number.variables) { $1 }.shown(
+            writtenAs: texts.merging(number.environmentTexts) { $1 })
     }
 
     /// The chain of the variant whose conditions hold.
@@ -118,7 +124,7 @@ public struct PipelineDocument: Sendable {
             stagesBefore: try chain.before.resolved(in: scope),
             agentFormat: chain.agentFormat,
             backends: try chain.backends.resolved(in: scope),
-            bridge: try chain.agentSettings.resolved(in: scope).string("bridge"),
+            agentSettings: try chain.agentSettings.resolved(in: scope),
             stagesAfter: try chain.after.resolved(in: scope),
             leftOut: chain.leftOut, options: try options.resolved(in: scope),
             variables: scope.variables, messages: messages, limits: limits)
@@ -153,8 +159,8 @@ public struct PipelinePlan: Sendable {
     public var agentFormat: AudioFormat
     /// The agents in the order in which they are tried; never empty.
     public var backends: [Backend]
-    /// Words or a WAV file that bridge the change from one agent to the next.
-    public var bridge: String?
+    /// What the `agent` stage says besides them: `bridge`, `transferTo`, `connect`.
+    public var agentSettings: Settings
     /// From the agent to the caller.
     public var stagesAfter: [PlannedStage]
     /// Stages of the document that would change nothing and are not run, on each side of the agent.

@@ -11,6 +11,11 @@ public struct LoadOptions: Sendable {
     public var fragments: [SourceText]?
     /// Names of pipelines that rules may lead to although they are not read now.
     public var otherPipelines: Set<String>
+    /// Numbers that pipelines claim which are not read now, with the names of these.
+    public var otherNumbers: [NumberPattern: String] = [:]
+    /// The folders that files lie in which components may open, such as sounds; `nil` for all. For documents of strangers:
+    /// then no file is read as a secret either, and what `${…}` becomes is never taken for a path.
+    public var fileFolders: [String]?
 
     public init(
         checkEnvironment: Bool = true, agentOverride: String? = nil, fragments: [SourceText]? = nil,
@@ -89,7 +94,7 @@ extension PipelineSet {
     /// Reads pipelines from files and folders.
     ///
     /// A folder stands for its `*.json` in the order of their names, without `*.test.json`, `server.json` and folders
-    /// in it. Cost is linear in the text. Reads files that the documents name as secrets.
+    /// in it. A file stands for its pipeline, followed by those beside it that its rules lead to. Cost is linear in the text. Reads files that the documents name as secrets.
     ///
     /// - Parameters:
     ///   - paths: Files and folders; diagnostics name files below them in the same way.
@@ -108,6 +113,9 @@ extension PipelineSet {
             case .failure(let diagnostic): diagnostics.append(diagnostic)
             }
         }
+        var named: Set<String> = []
+        for path in paths where sources.contains(where: { $0.file == path }) { named.insert(path) }
+        sources += Companions(of: sources, named: named).sources
         let (set, findings) = load(sources: sources, registry: registry, environment: environment, options: options)
         diagnostics += findings
         return (diagnostics.hasErrors ? nil : set, diagnostics)
@@ -127,7 +135,8 @@ extension PipelineSet {
     ) -> (set: PipelineSet?, diagnostics: [Diagnostic]) {
         var diagnostics: [Diagnostic] = []
         let surroundings = Surroundings(
-            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments)
+            variables: environment, isChecked: options.checkEnvironment, fragments: options.fragments,
+            fileFolders: options.fileFolders)
         var override: PipelineDocument.Choice<any AgentComponent>?
         if let type = options.agentOverride {
             switch overridingAgent(type, registry, surroundings) {
@@ -135,7 +144,7 @@ extension PipelineSet {
             case .failure(let fault): diagnostics.append(fault)
             }
         }
-        var crossCheck = CrossCheck()
+        var crossCheck = CrossCheck(otherNumbers: options.otherNumbers)
         var ruleCheck = CallRuleCheck()
         var linters: [Linter] = []
         var documents: [PipelineDocument] = []
@@ -158,6 +167,8 @@ extension PipelineSet {
         ruleCheck.report(
             names: crossCheck.pipelines.union(options.otherPipelines),
             isComplete: crossCheck.pipelines.count == sources.count)
+        // An override keeps the backends, and what they refer to, from being read.
+        if override == nil { ruleCheck.reportUnusedVariables() }
         // A fragment's mistake is one mistake, however many documents include it.
         var seen: Set<Diagnostic> = []
         for diagnostic in linters.flatMap({ $0.finish() }) {
@@ -194,8 +205,12 @@ extension PipelineSet {
 
 /// What no two documents may have in common.
 private struct CrossCheck {
+    /// Of pipelines that are not read now.
+    private let otherNumbers: [NumberPattern: String]
     private var names: [String: (linter: Linter, range: Range<Int>)] = [:]
     private var numbers: [NumberPattern: (linter: Linter, range: Range<Int>, pipeline: String?)] = [:]
+
+    init(otherNumbers: [NumberPattern: String]) { self.otherNumbers = otherNumbers }
 
     /// The names of the pipelines.
     var pipelines: Set<String> { Set(names.keys) }
@@ -213,16 +228,20 @@ private struct CrossCheck {
             }
         }
         for claim in reader.claims {
+            let owner: String
             if let first = numbers[claim.pattern] {
-                let owner = first.pipeline.map { "pipeline \(quoted($0))" } ?? "another pipeline"
-                linter.report(
-                    .duplicateNumber, claim.range, claim.path,
-                    "\(quoted(claim.pattern.description)) is claimed twice: also by \(owner) at "
-                        + first.linter.place(of: first.range),
-                    .init("leave it to one of them"))
+                let name = first.pipeline.map { "pipeline \(quoted($0))" } ?? "another pipeline"
+                owner = "\(name) at \(first.linter.place(of: first.range))"
+            } else if let other = otherNumbers[claim.pattern] {
+                owner = "pipeline \(quoted(other)), which is in force"
             } else {
                 numbers[claim.pattern] = (linter, claim.range, reader.name?.text)
+                continue
             }
+            linter.report(
+                .duplicateNumber, claim.range, claim.path,
+                "\(quoted(claim.pattern.description)) is claimed twice: also by \(owner)",
+                .init("leave it to one of them"))
         }
     }
 }

@@ -118,9 +118,8 @@ extension Route {
     /// The variables of a call on this route as they may be shown: the number's before the document's, secrets withheld.
     /// Values of the environment are shown as they are written, `${env.NAME}`.
     public var shownVariables: [String: VariableValue] {
-        let texts = document.environmentTexts.filter { variables[$0.key] == nil }
-        return document.variables.merging(variables) { $1 }
-            .shown(writtenAs: texts.merging(environmentTexts) { $1 })
+        document.shownVariables(
+            of: .init(pattern: numberPattern, variables: variables, environmentTexts: environmentTexts))
     }
 
     /// Words of a rule as they may be shown: with ``shownVariables``.

@@ -1,6 +1,6 @@
 /// The word among `candidates` that somebody who wrote `word` most likely meant, or `nil` when none is close.
 ///
-/// Close is an edit distance of at most a third of the length of `word`; letter case counts, exchanged neighbours count
+/// Close is an edit distance of at most a third of the length of `word`; letter case counts unless nothing else differs, exchanged neighbours count
 /// once. Two that are equally close give none: that would be a guess.
 /// Cost is the product of the lengths for each candidate.
 public func closestMatch(to word: String, in candidates: some Sequence<String>) -> String? {
@@ -8,10 +8,11 @@ public func closestMatch(to word: String, in candidates: some Sequence<String>) 
     // Nobody misspells a word of this length by accident, and the comparison is quadratic.
     guard !target.isEmpty, target.count <= 64 else { return nil }
     var best: (distance: Int, candidate: String?)?
+    let word = word.lowercased()
     for candidate in candidates {
         let letters = Array(candidate.unicodeScalars)
         guard letters.count <= 64, abs(letters.count - target.count) * 3 <= target.count else { continue }
-        let distance = editDistance(target, letters)
+        let distance = candidate.lowercased() == word ? 0 : editDistance(target, letters)
         guard distance * 3 <= target.count else { continue }
         if distance < best?.distance ?? .max {
             best = (distance, candidate)

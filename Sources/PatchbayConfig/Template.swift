@@ -22,15 +22,18 @@ struct Template: Sendable {
     var parts: [Part]
     /// What holds when the text is one reference to a context value that the call lacks.
     var fallback: String?
+    /// Whether the document itself is from outside, so that what its variables hold names no file.
+    var isFromStranger = false
 
     /// Whether anything in it comes with the call, and so from outside: `${call.…}`, `${context.…}`.
     var holdsCallValues: Bool {
-        parts.contains { part in
-            switch part {
-            case .reference(.variable), .literal: false
-            case .reference: true
+        isFromStranger
+            || parts.contains { part in
+                switch part {
+                case .reference(.variable), .literal: false
+                case .reference: true
+                }
             }
-        }
     }
 
     /// The first value it holds that is looked up about the caller.

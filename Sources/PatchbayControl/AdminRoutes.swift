@@ -30,6 +30,7 @@ struct AdminRoutes: Sendable {
                 try admit(request, context, .calls)
                 return try json(await CallReport(try record(context), withEvents: true))
             }
+            addAgents(to: router, path)
             router.post(RouterPath("\(path)/:id/recording")) { request, context in
                 try admit(request, context, nil)
                 return try await recording(request, context)
@@ -85,7 +86,7 @@ struct AdminRoutes: Sendable {
             body: ResponseBody(byteBuffer: ByteBuffer(string: PrometheusMetrics.shared.text())))
     }
 
-    private func record(_ context: ControlContext) throws -> CallRecord {
+    func record(_ context: ControlContext) throws -> CallRecord {
         let id = context.parameters.get("id") ?? ""
         guard let record = switchboard.registry.find(id) else {
             throw HTTPError(.notFound, message: "there is no call \"\(id)\"")
@@ -119,6 +120,9 @@ struct CallReport: Encodable, Sendable {
     var timeToFirstAudioMs, responseLatencyMs: Double?
     var packetsReceived, packetsSent, packetsMissing, gaps, underruns: Int
     var interruptions, falseInterruptions, interruptionsRefused, carrierFaults, agentFaults: Int
+    var agentFailures, agentTakeovers, agentChanges, agentReconnects: Int
+    /// The longest silence after a failure of the agent.
+    var agentSilenceMs: Double
     var concealedMs, lateDroppedMs, silenceSkippedMs: Double
     /// What the caller has really heard of the agent's turn that is played, or of its last one.
     var heard: Heard?
@@ -168,6 +172,11 @@ struct CallReport: Encodable, Sendable {
         }
         carrierFaults = counters.carrierFaults
         agentFaults = counters.agentFaults
+        agentFailures = counters.agentFailures
+        agentTakeovers = counters.agentTakeovers
+        agentChanges = counters.agentChanges
+        agentReconnects = counters.agentReconnects
+        agentSilenceMs = counters.longestAgentSilence.inMilliseconds
         if withEvents {
             if !record.rules.isEmpty { rules = record.rules.map(\.description) }
             events = record.log.entries.map { Event(atMs: $0.milliseconds, event: $0.event, detail: $0.detail) }

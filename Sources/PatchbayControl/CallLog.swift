@@ -76,6 +76,15 @@ final class CallLog: CallObserver {
         case .agentFailed(let error):
             logger.error("agent failed", metadata: ["error": "\(error)"])
             enter("agent failed", "\(error)", time)
+        case .agentChanged(let from, let to):
+            logger.notice("agent changed", metadata: ["from": "\(from)", "to": "\(to)"])
+            enter("agent changed", "\(from) → \(to)", time)
+        case .bridged(let silence):
+            enter("bridge", "after \(silence.milliseconds) ms of silence", time)
+        case .agentTookOver(let backend, let silence):
+            logger.notice(
+                "agent took over", metadata: ["backend": "\(backend)", "silenceMs": "\(silence.milliseconds)"])
+            enter("agent took over", "\(backend), after \(silence.milliseconds) ms of silence", time)
         case .agentReconnecting(let backend, let cause):
             logger.info("agent reconnecting", metadata: ["backend": "\(backend)", "cause": "\(cause)"])
             enter("agent reconnecting", "\(backend): \(cause)", time)

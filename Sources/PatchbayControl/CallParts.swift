@@ -10,9 +10,14 @@ public struct CallParts: Sendable {
     private let backends: [any AgentBackend]
     private let tapMakers: [MediaTapMaker]
     private let announcement: ByteBuffer
+    private let bridge: ByteBuffer
+    private let transferTo: PhoneNumber?
+    private let health: AgentHealth?
 
     /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
-    public init(_ plan: PipelinePlan) throws(PipelineError) {
+    ///
+    /// - Parameter health: Knows which agents are not worth a try just now, and learns from this call.
+    public init(_ plan: PipelinePlan, health: AgentHealth? = nil) throws(PipelineError) {
         guard let carrier = plan.transport.component as? any CarrierComponent else {
             throw PipelineError(
                 .stageFailed, "transport \"\(plan.transport.component.spec.type)\" carries no calls", place: plan.file)
@@ -36,6 +41,27 @@ public struct CallParts: Sendable {
         }
         self.tapMakers = tapMakers
         self.announcement = announcement
+        bridge = try Self.bridge(of: plan)
+        transferTo = try Self.transferNumber(of: plan)
+        self.health = health
+    }
+
+    private static func bridge(of plan: PipelinePlan) throws(PipelineError) -> ByteBuffer {
+        guard let words = plan.agentSettings.bridge else { return ByteBuffer() }
+        return try SpeechLibrary.shared.spoken(
+            words.speech, voice: words.voice, directory: plan.agentSettings.directory(of: "bridge")
+        )
+        .audio(in: plan.agentFormat)
+    }
+
+    /// A number that came with a variable could not be checked before.
+    private static func transferNumber(of plan: PipelinePlan) throws(PipelineError) -> PhoneNumber? {
+        guard let text = plan.agentSettings.string("transferTo"), !text.isEmpty else { return nil }
+        guard let number = PhoneNumber(text) else {
+            throw PipelineError(
+                .agentNotConfigured, "transferTo is \"\(text.prefix(32))\", which is no number (E.164)", place: plan.file)
+        }
+        return number
     }
 
     /// Makes the processors of one call. On its event loop.
@@ -43,12 +69,25 @@ public struct CallParts: Sendable {
         var taps: [any MediaTap] = []
         let carrierFormat = carrier.format(plan.transport.settings)
         for makeTap in tapMakers { taps.append(try makeTap(info, carrierFormat)) }
-        return CallPlan(
+        var call = CallPlan(
             info: info, limits: plan.limits, carrier: carrier.makeSerializer(plan.transport.settings),
             carrierFormat: carrierFormat,
             toAgent: Chain(.toAgent, try plan.stagesBefore.makeStages()),
             joint: plan.agentFormat,
             backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()), taps: taps,
             announcement: announcement)
+        call.bridge = bridge
+        call.transferTo = transferTo
+        call.connectsEarly = plan.agentSettings.string("connect") != "answered"
+        call.health = health
+        call.identities = plan.backends.map { $0.identity(in: plan.pipeline) }
+        return call
+    }
+}
+
+extension PipelinePlan.Backend {
+    /// Who it is to ``AgentHealth``.
+    func identity(in pipeline: String) -> AgentIdentity {
+        AgentIdentity(type: component.spec.type, pipeline: pipeline, settings: settings.fingerprint)
     }
 }

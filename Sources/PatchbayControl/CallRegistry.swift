@@ -91,6 +91,19 @@ final class CallRegistry: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// Connects the caller of a call that ended in a transfer.
+    ///
+    /// - Returns: The number, once; `nil` when there is none or it has been given out.
+    func takeTransfer(callSid: String) -> PhoneNumber? {
+        state.withLock { state in
+            guard let index = state.past.lastIndex(where: { $0.info.callSid == callSid }),
+                let end = state.past[index].end, end.kind == .transferred, !state.past[index].isTransferred
+            else { return nil }
+            state.past[index].isTransferred = true
+            return PhoneNumber(end.detail)
+        }
+    }
+
     /// Enters a call that was over before it began.
     func enter(_ record: CallRecord, ended reason: EndReason) { state.withLock { $0.enter(record, ended: reason) } }
 
@@ -144,4 +157,8 @@ struct CallRecord: Sendable {
     var failureText: String
     /// The rules that were asked about it.
     var rules: [RuleStep] = []
+    /// Where another agent would stand; `nil` for a call that never had one.
+    var agentPlace: AgentPlace?
+    /// The caller has been connected with a person.
+    var isTransferred = false
 }

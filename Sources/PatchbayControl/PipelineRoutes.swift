@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import PatchbayConfig
+import PatchbayCore
 
 /// The pipelines in force: what they are, who calls them, how they change.
 extension AdminRoutes {
@@ -39,7 +40,8 @@ extension AdminRoutes {
     private func answer(_ outcome: PipelineStore.Outcome) throws -> Response {
         var report = ReloadReport(outcome)
         switch outcome {
-        case .loaded(_, let warnings), .unchanged(_, let warnings): report.diagnostics = warnings.map(Finding.init)
+        case .loaded(_, let warnings), .unchanged(_, let warnings), .heldBack(_, let warnings):
+            report.diagnostics = warnings.map(Finding.init)
         case .rolledBack: break
         case .refused(let failure, _):
             report.diagnostics = failure.diagnostics.map(Finding.init)
@@ -89,6 +91,8 @@ private struct ReloadReport: Encodable {
     var revision: Int
     var since: Date
     var restored: Int?
+    /// After a rollback, the revision that only an explicit reload or a changed file brings back.
+    var heldBack: Int?
     var loadMs: Int64
     var changed, removed: [String]
     var pipelines: [Pipeline]
@@ -97,12 +101,13 @@ private struct ReloadReport: Encodable {
     init(_ outcome: PipelineStore.Outcome) {
         let inForce = outcome.revision
         result = outcome.name
-        (revision, since, restored) = (inForce.number, inForce.since, inForce.restored)
+        (revision, since) = (inForce.number, inForce.since)
+        (restored, heldBack) = (inForce.restored, inForce.heldBack)
         loadMs = inForce.loading.milliseconds
         pipelines = inForce.set.documents.map { Pipeline(name: $0.name, file: $0.file, version: $0.version) }
         switch outcome {
         case .loaded, .rolledBack: (changed, removed) = (inForce.changed, inForce.removed)
-        case .unchanged, .refused, .impossible: (changed, removed) = ([], [])
+        case .unchanged, .heldBack, .refused, .impossible: (changed, removed) = ([], [])
         }
     }
 }
@@ -117,6 +122,8 @@ private struct PipelinesReport: Encodable {
         /// How many rules are asked before it answers.
         var rules: Int
         var calls: [Calls]
+        /// Its agents that have failed lately; absent while all are well.
+        var agents: [AvoidedAgent]?
     }
 
     /// Running calls of one version.
@@ -155,6 +162,8 @@ private struct PipelinesReport: Encodable {
     var since: Date
     var loadedBy: PipelineStore.Cause
     var restored: Int?
+    /// After a rollback, the revision that only an explicit reload or a changed file brings back.
+    var heldBack: Int?
     var canReload: Bool
     var lastError: Failure?
     var pipelines: [Pipeline]
@@ -166,8 +175,10 @@ private struct PipelinesReport: Encodable {
         let store = switchboard.store
         let current = store.current
         let running = switchboard.registry.runningVersions()
+        let troubled = Dictionary(grouping: switchboard.health.reports, by: \.identity.pipeline)
+        let now = MediaTime.now()
         (revision, since) = (current.number, current.since)
-        (loadedBy, restored) = (current.cause, current.restored)
+        (loadedBy, restored, heldBack) = (current.cause, current.restored, current.heldBack)
         canReload = store.canReload
         lastError = store.lastFailure.map {
             Failure(at: $0.at, loadedBy: $0.cause, diagnostics: $0.diagnostics.map(Finding.init))
@@ -176,7 +187,8 @@ private struct PipelinesReport: Encodable {
             Pipeline(
                 name: document.name, file: document.file, version: document.version, description: document.summary,
                 numbers: document.numbers.count, rules: document.rules.count,
-                calls: Self.calls(running[document.name] ?? [:]))
+                calls: Self.calls(running[document.name] ?? [:]),
+                agents: troubled[document.name].map { $0.map { AvoidedAgent($0, at: now) } })
         }
         retired = running.filter { current.set.document(named: $0.key) == nil }
             .map { Retired(name: $0.key, calls: Self.calls($0.value)) }.sorted { $0.name < $1.name }
@@ -192,6 +204,7 @@ private struct PipelinesReport: Encodable {
 private struct NumbersReport: Encodable {
     struct Number: Encodable {
         var number, pipeline, file: String
+        /// Those in effect: its own before the pipeline's.
         var variables: [String: Value]
     }
 
@@ -223,7 +236,7 @@ private struct NumbersReport: Encodable {
                 numbers.append(
                     Number(
                         number: number.pattern.description, pipeline: document.name, file: document.file,
-                        variables: number.shownVariables.mapValues { Value(value: $0) }))
+                        variables: document.shownVariables(of: number).mapValues { Value(value: $0) }))
             }
             start += document.numbers.count
         }

@@ -6,15 +6,25 @@ import Synchronization
 public struct PipelineSource: Sendable {
     /// Reads everything anew. Awaited on a thread of its own, never on an event loop.
     public var load: @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic])
-    /// Checks one document that is not in force, beside the pipelines that are.
+    /// Checks one document that is not in force, beside the pipelines that are. It takes the place of the one with its file.
     public var check: @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
+    /// Reads an agent that a running call is given; `nil` where calls only have their own.
+    public var readAgent: AgentReader?
+
+    /// Reads one agent from JSON, for a place in a running call.
+    public typealias AgentReader =
+        @Sendable (_ bytes: [UInt8], _ place: AgentPlace) async -> (
+            backend: PipelinePlan.Backend?, diagnostics: [Diagnostic]
+        )
 
     public init(
         load: @escaping @Sendable () async -> (set: PipelineSet?, diagnostics: [Diagnostic]),
-        check: @escaping @Sendable (SourceText, PipelineSet) async -> [Diagnostic]
+        check: @escaping @Sendable (SourceText, PipelineSet) async -> [Diagnostic],
+        readAgent: AgentReader? = nil
     ) {
         self.load = load
         self.check = check
+        self.readAgent = readAgent
     }
 
     /// Files and folders.
@@ -35,20 +45,18 @@ public struct PipelineSource: Sendable {
                 }
             },
             check: { source, set in
-                var options = options
-                options.otherPipelines.formUnion(set.documents.map(\.name))
-                // A document that comes over the network may include what is included already, and is not told which
-                // variables are set and which files of secrets there are. Sounds that it names are opened, as components do.
-                options.checkEnvironment = false
-                options.fragments = Set(set.documents.flatMap(\.fragments)).compactMap {
-                    try? SourceText.read($0).get()
-                }
                 do {
-                    return PipelineSet.load(
-                        sources: [source], registry: registry, environment: try await environment(), options: options
-                    ).diagnostics
+                    return set.check(
+                        source, registry: registry, environment: try await environment(), options: options)
                 } catch {
                     return [Diagnostic(file: "", .unreadableFile, "\(error)")]
+                }
+            },
+            readAgent: { bytes, place in
+                do {
+                    return place.readAgent(bytes, registry: registry, environment: try await environment())
+                } catch {
+                    return (nil, [Diagnostic(file: "", .unreadableFile, "\(error)")])
                 }
             })
     }
@@ -63,7 +71,12 @@ public final class PipelineStore: Sendable {
     public static let maximumRevisions = 10
 
     /// What brought a set into force.
-    public enum Cause: String, Sendable, Codable { case start, signal, http, watch, host, rollback }
+    public enum Cause: String, Sendable, Codable {
+        case start, signal, http, watch, host, rollback
+
+        /// Whether somebody wants what the files hold, whatever that is.
+        fileprivate var isExplicit: Bool { self != .signal && self != .watch }
+    }
 
     /// A set with its number. Numbers only grow.
     public struct Revision: Sendable {
@@ -74,6 +87,9 @@ public final class PipelineStore: Sendable {
         public var cause: Cause
         /// The revision whose set it is again, after a rollback.
         public var restored: Int?
+        /// After a rollback: the revision that was left, which the files still hold as far as is known. Signals and watching
+        /// pass over it until a file says something else; whoever asks for a reload gets it.
+        public var heldBack: Int?
         /// How long the set took to load.
         public var loading: Duration
         /// Pipelines that are new or have another version than in the set before.
@@ -104,6 +120,9 @@ public final class PipelineStore: Sendable {
         case refused(Failure, inForce: Revision)
         /// A former set is in force again.
         case rolledBack(Revision)
+        /// The documents are those that a rollback left; the set in force stays until one of them changes, or somebody asks for
+        /// a reload. The revision's ``Revision/heldBack`` says which they are.
+        case heldBack(Revision, [Diagnostic])
         /// There is nothing to read, or nothing to go back to.
         case impossible(String, inForce: Revision)
     }
@@ -113,6 +132,8 @@ public final class PipelineStore: Sendable {
         /// Oldest first.
         var former: [Revision] = []
         var lastFailure: Failure?
+        /// The documents of the revision that the first of some rollbacks left.
+        var left: [String]?
         /// Reloads that wait for the next load; all of them are content with it.
         var waiting: [(cause: Cause, continuation: CheckedContinuation<Outcome, Never>)] = []
         var isLoading = false
@@ -144,6 +165,16 @@ public final class PipelineStore: Sendable {
     /// Whether there is something to reload from.
     public var canReload: Bool { source != nil }
 
+    /// Reads an agent that a running call is given. May read files and speak texts: not on an event loop.
+    ///
+    /// - Returns: `nil` when the host gave no means to.
+    func readAgent(
+        _ bytes: [UInt8], for place: AgentPlace
+    ) async -> (backend: PipelinePlan.Backend?, diagnostics: [Diagnostic])? {
+        guard let read = source?.readAgent else { return nil }
+        return await Task(executorPreference: thread) { await read(bytes, place) }.value
+    }
+
     /// Reloads that wait for the next load.
     var waitingCount: Int { state.withLock { $0.waiting.count } }
 
@@ -166,47 +197,13 @@ public final class PipelineStore: Sendable {
         // A document that is in force under that name says where the files lie that it names; any other lies beside them.
         let folder = set.documents.first.map { $0.file.prefix(upTo: $0.file.lastIndex(of: "/") ?? $0.file.startIndex) }
         var file = folder.map { $0.isEmpty ? "document.json" : "\($0)/document.json" } ?? "document.json"
-        let root = try? SourceText(file: file, bytes: bytes).readJSON()
-        var former: PipelineDocument?
-        if case .object(let members)? = root?.content,
+        if case .object(let members)? = try? SourceText(file: file, bytes: bytes).readJSON().content,
             case .string(let name)? = members.first(where: { $0.key == "name" })?.value.content
         {
-            former = set.document(named: name)
+            file = set.document(named: name)?.file ?? file
         }
-        file = former?.file ?? file
         let text = SourceText(file: file, bytes: bytes)
-        let others = set.documents.filter { $0.name != former?.name }
-        let findings = await Task(executorPreference: thread) { await source.check(text, set) }.value
-        return findings + (root.map { Self.claimedTwice(text, $0, others) } ?? [])
-    }
-
-    /// The numbers that a document claims although one of the others has them.
-    private static func claimedTwice(
-        _ text: SourceText, _ root: JSONNode, _ others: [PipelineDocument]
-    ) -> [Diagnostic] {
-        guard case .object(let members) = root.content,
-            let numbers = members.first(where: { $0.key == "numbers" })?.value
-        else { return [] }
-        var owners: [NumberPattern: String] = [:]
-        for document in others { for number in document.numbers { owners[number.pattern] = document.name } }
-        var findings: [Diagnostic] = []
-        func check(_ number: String, _ range: Range<Int>, _ place: String) {
-            guard let pattern = NumberPattern(number), let owner = owners[pattern] else { return }
-            findings.append(
-                text.finding(
-                    .duplicateNumber, range, path: "numbers[\(place)]",
-                    "\"\(pattern)\" is claimed twice: also by pipeline \"\(owner)\", which is in force",
-                    suggestion: .init("leave it to one of them")))
-        }
-        switch numbers.content {
-        case .array(let elements):
-            for (index, element) in elements.enumerated() {
-                if case .string(let number) = element.content { check(number, element.range, "\(index)") }
-            }
-        case .object(let entries): for entry in entries { check(entry.key, entry.keyRange, "\"\(entry.key)\"") }
-        case .null, .boolean, .number, .string: break
-        }
-        return findings
+        return await Task(executorPreference: thread) { await source.check(text, set) }.value
     }
 
     // MARK: Changes
@@ -240,9 +237,12 @@ public final class PipelineStore: Sendable {
                 return .impossible("there is no former set of pipelines to go back to", inForce: state.current)
             }
             dropped = state.current
+            // Who goes back twice still leaves what the files hold.
+            state.left = state.left ?? state.current.set.identity
             state.current = Revision(
                 number: state.current.number + 1, set: former.set, since: now, cause: .rollback,
-                restored: former.restored ?? former.number, loading: .zero)
+                restored: former.restored ?? former.number, heldBack: state.current.heldBack ?? state.current.number,
+                loading: .zero)
             if let dropped { state.current.compare(with: dropped.set) }
             return .rolledBack(state.current)
         }
@@ -265,7 +265,8 @@ public final class PipelineStore: Sendable {
             guard let first = batch.first else { return }
             let start = ContinuousClock.now
             let result = await source.load()
-            let outcome = settle(first.cause, result, loading: ContinuousClock.now - start)
+            let cause = batch.first { $0.cause.isExplicit }?.cause ?? first.cause
+            let outcome = settle(cause, result, loading: ContinuousClock.now - start)
             for entry in batch { entry.continuation.resume(returning: outcome) }
         }
     }
@@ -274,20 +275,30 @@ public final class PipelineStore: Sendable {
         _ cause: Cause, _ result: (set: PipelineSet?, diagnostics: [Diagnostic]), loading: Duration
     ) -> Outcome {
         let now = clock()
-        guard let set = result.set else {
-            let failure = Failure(at: now, cause: cause, diagnostics: result.diagnostics)
+        func refused(_ diagnostics: [Diagnostic]) -> Outcome {
+            let failure = Failure(at: now, cause: cause, diagnostics: diagnostics)
             return state.withLock { state in
                 state.lastFailure = failure
                 return .refused(failure, inForce: state.current)
             }
         }
+        guard let set = result.set else { return refused(result.diagnostics) }
+        // A folder in the middle of a deployment, or mounted too late, must not take every number off the air.
+        if set.documents.isEmpty, cause != .host, !current.set.documents.isEmpty {
+            return refused(result.diagnostics.asLossOfAll)
+        }
         let identity = set.identity
         var dropped: [Revision] = []
         let outcome: Outcome = state.withLock { state in
             state.lastFailure = nil
+            if identity == state.left, !cause.isExplicit, identity != state.current.set.identity {
+                return .heldBack(state.current, result.diagnostics)
+            }
+            state.left = nil
             if identity == state.current.set.identity {
                 dropped = [state.current]
                 state.current.set = set
+                state.current.heldBack = nil
                 return .unchanged(state.current, result.diagnostics)
             }
             let former = state.current
@@ -306,4 +317,16 @@ public final class PipelineStore: Sendable {
 extension PipelineSet {
     /// What makes two sets the same: the documents, in order, by name, file and version.
     fileprivate var identity: [String] { documents.map { "\($0.name)\n\($0.file)\n\($0.version)" } }
+}
+
+extension [Diagnostic] {
+    /// The findings of a load that found no pipeline where there were some.
+    fileprivate var asLossOfAll: [Diagnostic] {
+        let file = first { $0.code == .noDocuments }?.file ?? ""
+        return filter { $0.code != .noDocuments } + [
+            Diagnostic(
+                file: file, .noDocuments, "no pipeline is left; those in force stay",
+                suggestion: .init("put the files back; to answer no calls at all, stop the server"))
+        ]
+    }
 }

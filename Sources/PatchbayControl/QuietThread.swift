@@ -1,4 +1,4 @@
-import Glibc
+import PatchbayCore
 import Synchronization
 
 /// A thread for work that must not take time from calls: it runs when nothing else wants the core.
@@ -26,23 +26,9 @@ final class QuietThread: TaskExecutor {
     }
 
     private func start() {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let result = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, QuietThread.niceness)
-                Unmanaged<QuietThread>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context.toOpaque())
-        guard result == 0 else {
-            context.release()
-            // Without a thread the caller's must do; its work is late rather than lost.
-            run()
-            return
-        }
-        pthread_detach(thread)
+        let result = SystemThread.start(niceness: Self.niceness) { self.run() }
+        // Without a thread the caller's must do; its work is late rather than lost.
+        if result != 0 { run() }
     }
 
     private func run() {

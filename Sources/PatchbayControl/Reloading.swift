@@ -35,8 +35,17 @@ extension Switchboard {
             log(warnings)
         case .rolledBack(let revision):
             metadata["restored"] = "\(revision.restored ?? 0)"
+            metadata["heldBack"] = "\(revision.heldBack ?? 0)"
             metadata["changed"] = Self.list(revision.changed + revision.removed)
-            logger.notice("pipelines rolled back", metadata: metadata)
+            logger.notice(
+                "pipelines rolled back; the files are left alone until one changes, or a reload is asked for",
+                metadata: metadata)
+        case .heldBack(let revision, let warnings):
+            metadata["heldBack"] = "\(revision.heldBack ?? 0)"
+            logger.notice(
+                "the files hold what the rollback left; change one, or ask for a reload, to have it in force",
+                metadata: metadata)
+            log(warnings)
         case .refused(let failure, _):
             metadata["findings"] = "\(failure.diagnostics.summary)"
             logger.error("the pipelines have errors; those in force stay", metadata: metadata)
@@ -73,7 +82,9 @@ extension PipelineStore.Outcome {
     /// The revision in force afterwards.
     public var revision: PipelineStore.Revision {
         switch self {
-        case .loaded(let revision, _), .unchanged(let revision, _), .rolledBack(let revision): revision
+        case .loaded(let revision, _), .unchanged(let revision, _), .heldBack(let revision, _),
+            .rolledBack(let revision):
+            revision
         case .refused(_, let inForce), .impossible(_, let inForce): inForce
         }
     }
@@ -84,6 +95,7 @@ extension PipelineStore.Outcome {
         case .loaded: "loaded"
         case .unchanged: "unchanged"
         case .rolledBack: "rolledBack"
+        case .heldBack: "heldBack"
         case .refused: "refused"
         case .impossible: "impossible"
         }

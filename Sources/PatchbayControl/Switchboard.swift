@@ -16,6 +16,8 @@ public final class Switchboard: Sendable {
     /// The pipelines in force, and how to change them.
     public let store: PipelineStore
     let settings: ServerSettings
+    /// Which agents are not worth a try just now.
+    public let health: AgentHealth
     private let dialer: any AgentDialer
     private let carrierREST: TwilioREST?
     private let clock: @Sendable () -> Date
@@ -40,6 +42,7 @@ public final class Switchboard: Sendable {
         self.carrierREST = carrierREST
         self.logger = logger
         self.observers = observers
+        health = AgentHealth { Self.note($0, logger) }
         tokens = StreamToken(secret: options.twilioAuthToken?.reveal())
     }
 
@@ -74,6 +77,7 @@ public final class Switchboard: Sendable {
             id: Self.makeID(), callSid: callSid, from: from, to: to, pipeline: route.document.name,
             version: route.document.version)
         let log = CallLog(logger: logger)
+        let variables = CallVariables(from: from, to: to, sid: callSid)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
             farewell: carrierREST.flatMap { rest in
@@ -82,9 +86,15 @@ public final class Switchboard: Sendable {
                 return { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
         ) { [registry] call, reason in registry.ended(call.info.id, reason) }
-        let record = CallRecord(
+        var record = CallRecord(
             info: info, call: call, log: log, maximumDuration: route.document.limits.maximumDuration,
             failureText: words[.failure], rules: decision.steps)
+        // Where it would stand is only known with the plan; a call without one never runs.
+        let plan = Result { () throws(PipelineError) in try route.plan(for: variables) }
+        if case .success(let plan) = plan {
+            record.agentPlace = AgentPlace(
+                document: route.document, call: variables, variables: route.variables, joint: plan.agentFormat)
+        }
         // In the books first: a call that ends while it starts must find its entry.
         switch registry.admit(record, limit: settings.limits.maximumCalls) {
         case .admitted: break
@@ -94,10 +104,10 @@ public final class Switchboard: Sendable {
         }
         var wire: (any WireObserver)?
         do {
-            var plan = try route.plan(for: CallVariables(from: from, to: to, sid: callSid))
+            var plan = try plan.get()
             // A call must not give up its stream before the stream's token does.
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
-            let parts = try CallParts(plan)
+            let parts = try CallParts(plan, health: health)
             wire = options.wireLog?.observer(for: info, plan)
             try await call.start(observers: [log] + observers(info), wire: wire) { () throws(PipelineError) in
                 try parts.makePlan(info)
@@ -140,6 +150,30 @@ public final class Switchboard: Sendable {
             Counter(label: CallMetrics.calls, dimensions: [("outcome", reason.kind.rawValue)]).increment()
         }
         return Refusal(code: "answered-by-rule", words: text)
+    }
+
+    /// Changes only: what is avoided for a while fails in many calls.
+    private static func note(_ change: AgentHealth.Change, _ logger: Logger) {
+        let identity: AgentIdentity
+        let isAvoided: Bool
+        switch change {
+        case .avoided(let agent, let pause, let error):
+            (identity, isAvoided) = (agent, true)
+            logger.warning(
+                "agent avoided",
+                metadata: [
+                    "pipeline": "\(agent.pipeline)", "backend": "\(agent.type)",
+                    "seconds": "\(pause.milliseconds / 1000)", "error": "\(error)",
+                ])
+        case .recovered(let agent):
+            (identity, isAvoided) = (agent, false)
+            logger.notice(
+                "agent well again", metadata: ["pipeline": "\(agent.pipeline)", "backend": "\(agent.type)"])
+        }
+        Gauge(
+            label: CallMetrics.agentAvoided,
+            dimensions: [("pipeline", identity.pipeline), ("backend", identity.type)]
+        ).record(isAvoided ? 1 : 0)
     }
 
     private func logger(forCall callSid: String) -> Logger {

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
+import Metrics
 import PatchbayConfig
 import PatchbayCore
 import PatchbayWire
@@ -40,6 +41,7 @@ struct TwilioRoutes: Sendable {
         let (form, origin) = try await verified(request, context)
         let callSid = form["CallSid"] ?? "", from = form["From"] ?? "", to = form["To"] ?? ""
         if let status = form["CallStatus"], Self.finalStates.contains(status) { return try twiml([.hangup]) }
+        if let outcome = form["DialCallStatus"] { return try twiml(dialled(outcome, callSid: callSid)) }
         let now = Int(Date().timeIntervalSince1970)
         let ticket = request.uri.queryParameters["ticket"].map(String.init) ?? ""
         // Taken over by itself: the claim is checked against the very call that the signed form names.
@@ -49,7 +51,9 @@ struct TwilioRoutes: Sendable {
         if let end = switchboard.registry.latest(callSid: callSid)?.end,
             ![.callerHungUp, .streamLost].contains(end.kind)
         {
-            return try twiml(farewell(callSid: callSid, end))
+            return try twiml(
+                end.kind == .transferred
+                    ? transfer(callSid: callSid, from: from, to: to, origin) : farewell(callSid: callSid, end))
         }
         guard let claim, claim.resumes < StreamTicket.maximumResumes else {
             return try twiml([.say(switchboard.words[.failure]), .hangup])
@@ -101,6 +105,35 @@ struct TwilioRoutes: Sendable {
         guard end.isFailure || end.kind == .shutdown else { return [.hangup] }
         let words = switchboard.registry.latest(callSid: callSid)?.failureText ?? switchboard.words[.failure]
         return [.say(words), .hangup]
+    }
+
+    /// Seconds that a person's telephone rings.
+    private static let ringing = 30
+    /// What Twilio says of how a dialled call ended (twilio.com/docs/voice/twiml/dial#dialcallstatus).
+    private static let dialOutcomes = ["completed", "answered", "busy", "no-answer", "failed", "canceled"]
+
+    /// Connects the caller with a person, once.
+    private func transfer(callSid: String, from: String, to: String, _ origin: RequestOrigin) -> [TwiML.Verb] {
+        guard let number = switchboard.registry.takeTransfer(callSid: callSid) else { return [.hangup] }
+        Counter(label: CallMetrics.transfers, dimensions: [("outcome", "begun")]).increment()
+        let dial = TwiML.Dial(
+            .number(number.description),
+            // The caller's own number is shown where nothing is said. Where that is no number, Twilio wants one of the
+            // account's, and the called one is (twilio.com/docs/voice/twiml/dial#callerid).
+            callerId: PhoneNumber(from) == nil ? PhoneNumber(to)?.description : nil,
+            action: origin.url(settings.paths(.next).first ?? "/twilio/next"), method: .post, timeout: Self.ringing)
+        return [.dial(dial)]
+    }
+
+    /// The person has hung up, or could not be reached.
+    private func dialled(_ outcome: String, callSid: String) -> [TwiML.Verb] {
+        let known = Self.dialOutcomes.contains(outcome) ? outcome : "other"
+        Counter(label: CallMetrics.transfers, dimensions: [("outcome", known)]).increment()
+        switchboard.logger.info("transfer ended", metadata: ["callSid": "\(callSid)", "outcome": "\(known)"])
+        guard !["completed", "answered"].contains(outcome) else { return [.hangup] }
+        return [
+            .say(switchboard.registry.latest(callSid: callSid)?.failureText ?? switchboard.words[.failure]), .hangup,
+        ]
     }
 
     private func twiml(_ verbs: [TwiML.Verb]) throws -> Response {

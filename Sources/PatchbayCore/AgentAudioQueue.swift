@@ -62,6 +62,26 @@ struct AgentAudioQueue {
     /// Whether a point ends the audio that waits, so that a short rest need not wait for more.
     var hasPoint: Bool { !points.isEmpty }
 
+    /// Whether the last that came was the end of a turn.
+    var endsTurn: Bool {
+        guard let last = points.last, case .turnEnded = last.point else { return false }
+        return last.position == taken + bytes.readableBytes
+    }
+
+    /// Whether the agent has said goodbye.
+    var endsCall: Bool { points.contains { if case .hangup = $0.point { true } else { false } } }
+
+    /// What is left of an agent that is gone: its words up to their end, and nothing that it wanted done.
+    mutating func keepWords() {
+        points.removeAll {
+            switch $0.point {
+            case .interruptible, .hangup: true
+            case .turnEnded, .pause: false
+            }
+        }
+        append(.turnEnded)
+    }
+
     /// Moves `count` bytes into `destination`, which is emptied first.
     mutating func take(_ count: Int, into destination: inout ByteBuffer) {
         destination.clear()

@@ -10,6 +10,11 @@ struct AgentStage {
     /// What the agent takes and gives; `nil` until it has said so.
     private(set) var formats: (input: AudioFormat, output: AudioFormat)?
     var queue: AgentAudioQueue
+    /// What the agent before this one has left to be played, in its own format.
+    private var former: FormerWords?
+    /// Between two sockets of one conversation: what comes for the agent is kept until it is ready again.
+    private(set) var isHolding = false
+    private var held: [Held] = []
     private var toAgent: FormatConverter?
     private var fromAgent: FormatConverter?
     /// Caller audio in the joint's format that came before the agent was ready.
@@ -17,6 +22,21 @@ struct AgentStage {
     private let backlogLimit: Int
     private(set) var backlogDroppedBytes = 0
     private var chunk = ByteBuffer()
+
+    /// Frames, answers of tools and context that are kept between two sockets; the oldest are dropped beyond it.
+    static let heldLimit = 64
+
+    private struct FormerWords {
+        var queue: AgentAudioQueue
+        var converter: FormatConverter
+        let format: AudioFormat
+    }
+
+    private enum Held {
+        case frame(Frame)
+        case answer(ToolResult)
+        case context(String)
+    }
 
     init(_ conversation: any AgentConversation, joint: AudioFormat, limits: CallLimits) {
         self.joint = joint
@@ -30,13 +50,68 @@ struct AgentStage {
     /// What the converters hold back, both ways.
     var delay: TimeSpan { (toAgent?.delay ?? .zero) + (fromAgent?.delay ?? .zero) }
 
-    /// Takes the next backend. What the former one left to be played is dropped: it is in the former's format.
-    mutating func replace(_ next: any AgentConversation) {
+    /// Takes the next backend.
+    ///
+    /// - Parameter keepsWords: Whether what the former one has sent is still played. Of two agents that are gone only the
+    ///   words of the first are: the second has not been heard.
+    mutating func replace(_ next: any AgentConversation, keepsWords: Bool = false) {
+        if keepsWords { keepFormerWords() }
         queue.interrupt(isReplaced: true)
         conversation = next
         formats = nil
         toAgent = nil
         fromAgent = nil
+        isHolding = false
+        held = []
+    }
+
+    private mutating func keepFormerWords() {
+        guard former == nil, let format = formats?.output, let converter = fromAgent else { return }
+        var words = queue
+        words.keepWords()
+        former = FormerWords(queue: words, converter: converter, format: format)
+        queue.interrupt(isReplaced: true)
+    }
+
+    /// Whether the words of the agent before this one are being played.
+    var isFormerSpeaking: Bool { former != nil }
+
+    /// How much of the former agent's words has not been taken.
+    var formerDuration: TimeSpan {
+        guard let former else { return .zero }
+        return TimeSpan(nanoseconds: former.format.nanoseconds(byteCount: former.queue.byteCount))
+    }
+
+    /// Nothing waits to be played.
+    var isSilent: Bool { former == nil && queue.isEmpty }
+
+    /// Agent audio that waits, in bytes of its encoding.
+    var waitingBytes: Int { (former?.queue.byteCount ?? 0) + queue.byteCount }
+
+    /// Whether the last that came from the agent was the end of its turn.
+    var endsTurn: Bool { queue.endsTurn }
+
+    /// The conversation's socket is gone, or a new one has just been opened: nothing is sent until ``resume(at:into:)``.
+    mutating func hold() { isHolding = true }
+
+    /// The agent is ready again on its new socket: it gets what came meanwhile, audio first.
+    mutating func resume(at now: MediaTime, into output: inout AgentOutput) {
+        isHolding = false
+        sendBacklog(at: now, into: &output)
+        let waiting = held
+        held = []
+        for item in waiting {
+            switch item {
+            case .frame(let frame): conversation.receive(frame, at: now, into: &output)
+            case .answer(let result): conversation.toolAnswered(result, at: now, into: &output)
+            case .context(let text): conversation.contextAdded(text, at: now, into: &output)
+            }
+        }
+    }
+
+    private mutating func keep(_ item: Held) {
+        if held.count == Self.heldLimit { held.removeFirst() }
+        held.append(item)
     }
 
     /// How long audio in the announced output format plays.
@@ -57,10 +132,12 @@ struct AgentStage {
     }
 
     mutating func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput) {
+        guard !isHolding else { return keep(.answer(result)) }
         conversation.toolAnswered(result, at: now, into: &output)
     }
 
     mutating func contextAdded(_ text: String, at now: MediaTime, into output: inout AgentOutput) {
+        guard !isHolding else { return keep(.context(text)) }
         conversation.contextAdded(text, at: now, into: &output)
     }
 
@@ -76,23 +153,34 @@ struct AgentStage {
     mutating func ready(
         input: AudioFormat, output format: AudioFormat, at now: MediaTime, into output: inout AgentOutput
     ) throws(PipelineError) {
-        toAgent = try FormatConverter(from: joint, to: input)
-        fromAgent = try FormatConverter(from: format, to: joint)
+        let (toNext, fromNext) = (
+            try FormatConverter(from: joint, to: input), try FormatConverter(from: format, to: joint)
+        )
+        // A conversation that goes on in another format: what waits is still in the former one.
+        if formats?.output != format { keepFormerWords() }
+        (toAgent, fromAgent) = (toNext, fromNext)
         formats = (input, format)
-        if backlog.readableBytes > 0 {
-            let waited = backlog
-            backlog = ByteBuffer()
-            receive(.audio(AudioFrame(waited, format: joint)), at: now, into: &output)
-        }
+        resume(at: now, into: &output)
+    }
+
+    private mutating func sendBacklog(at now: MediaTime, into output: inout AgentOutput) {
+        guard backlog.readableBytes > 0 else { return }
+        let waited = backlog
+        backlog = ByteBuffer()
+        receive(.audio(AudioFrame(waited, format: joint)), at: now, into: &output)
     }
 
     /// Hands a frame of the caller's side to the agent.
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
         guard case .audio(let audio) = frame else {
-            conversation.receive(frame, at: now, into: &output)
+            if isHolding, !frame.endsCall {
+                keep(.frame(frame))
+            } else {
+                conversation.receive(frame, at: now, into: &output)
+            }
             return
         }
-        guard let formats else {
+        guard let formats, !isHolding else {
             keep(audio.payload)
             return
         }
@@ -103,6 +191,7 @@ struct AgentStage {
 
     /// Takes the next packet of the agent's audio in the joint's format, or `nil` when there is less than one.
     mutating func takePacket(generation: UInt32) -> AudioFrame? {
+        if former != nil { return takeFormerPacket(generation: generation) }
         guard let formats else { return nil }
         let available = queue.byteCountBeforePoint
         let packet = formats.output.bytesPerPacket
@@ -112,17 +201,40 @@ struct AgentStage {
         return AudioFrame(converted, format: joint, generation: generation)
     }
 
+    private mutating func takeFormerPacket(generation: UInt32) -> AudioFrame? {
+        guard let size = former?.format.bytesPerPacket, let available = former?.queue.byteCountBeforePoint,
+            available > 0
+        else { return nil }
+        former?.queue.take(min(size, available), into: &chunk)
+        guard let converted = former?.converter.convert(chunk) else { return nil }
+        return AudioFrame(converted, format: joint, generation: generation)
+    }
+
+    /// Takes the point that is due now: everything before it has been taken.
+    mutating func takePoint() -> AgentAudioQueue.Point? {
+        if former != nil {
+            if let point = former?.queue.takePoint() { return point }
+            guard former?.queue.isEmpty == true else { return nil }
+            former = nil
+        }
+        return queue.takePoint()
+    }
+
     /// Less than a packet waits, or nothing.
-    var isRunDry: Bool { queue.byteCount < (formats?.output.bytesPerPacket ?? 1) && !queue.hasPoint }
+    var isRunDry: Bool {
+        former == nil && queue.byteCount < (formats?.output.bytesPerPacket ?? 1) && !queue.hasPoint
+    }
 
     /// The tail of the agent's resampler, at the end of an utterance.
     mutating func flushTail(generation: UInt32) -> AudioFrame? {
-        guard let tail = fromAgent?.flush(), tail.readableBytes > 0 else { return nil }
+        let tail = former == nil ? fromAgent?.flush() : former?.converter.flush()
+        guard let tail, tail.readableBytes > 0 else { return nil }
         return AudioFrame(tail, format: joint, generation: generation)
     }
 
     /// Forgets what waits and what the converter holds back.
     mutating func interrupt() {
+        former = nil
         queue.interrupt()
         fromAgent?.reset()
     }
@@ -137,4 +249,8 @@ struct AgentStage {
         }
         backlog.writeImmutableBuffer(payload)
     }
+}
+
+extension Frame {
+    fileprivate var endsCall: Bool { if case .callEnded = self { true } else { false } }
 }

@@ -18,6 +18,8 @@ struct AgentTranscript {
         var start: TimeSpan
         /// Where its audio ends; `nil` while it may still come.
         var end: TimeSpan?
+        /// More words of it may come.
+        var isGrowing = false
     }
 
     private var passages: Deque<Passage> = []
@@ -37,14 +39,44 @@ struct AgentTranscript {
     /// Silence that has been taken was left out instead of played.
     mutating func audioSkipped(_ duration: TimeSpan) { skipped = skipped + duration }
 
-    mutating func textCame(_ text: String) {
+    /// A text, or the last form of the one that has been growing.
+    ///
+    /// - Parameter isFinal: Whether no more words of it will come; until then `text` is all of it so far. It begins where
+    ///   its first words came.
+    mutating func textCame(_ text: String, isFinal: Bool = true) {
+        if let last = passages.indices.last, passages[last].isGrowing {
+            passages[last].text = text
+            passages[last].isGrowing = !isFinal
+            return
+        }
         closePassage()
         if passages.count == Self.limit { passages.removeFirst() }
-        passages.append(Passage(text: text, start: received))
+        passages.append(Passage(text: text, start: received, isGrowing: !isFinal))
     }
 
     /// The agent has sent everything of its turn.
     mutating func turnCame() { closePassage() }
+
+    /// The agent is gone in the middle of a sentence: of its last text there is no more than what its audio holds.
+    mutating func breakOff() {
+        guard let last = passages.indices.last, passages[last].end == nil else { return }
+        let end = end(of: passages[last])
+        if end - received > Self.tolerance { passages[last].text = part(of: passages[last], received, end) }
+        passages[last].end = received
+        if passages[last].text.isEmpty { passages.removeLast() }
+    }
+
+    /// Audio that came is dropped, all but the next `rest` of what has not been taken.
+    mutating func audioDropped(exceptNext rest: TimeSpan) {
+        received = min(received, taken + rest)
+        passages.removeAll { $0.start >= received }
+        if let last = passages.indices.last { passages[last].end = min(passages[last].end ?? received, received) }
+    }
+
+    /// The words that have come and not been taken, those of the turn that is being played included or not.
+    func wordsAhead(withTurn: Bool) -> String {
+        words(until: received, from: withTurn ? .zero : taken)
+    }
 
     /// What is taken from here on belongs to the next turn.
     mutating func startTurn() {
@@ -64,9 +96,9 @@ struct AgentTranscript {
     /// The words of everything that was taken of the turn.
     var wordsTaken: String { words(until: taken) }
 
-    private func words(until: TimeSpan) -> String {
+    private func words(until: TimeSpan, from start: TimeSpan = .zero) -> String {
         var words = ""
-        for passage in passages where passage.start < until {
+        for passage in passages where passage.start < until && passage.start >= start {
             let end = end(of: passage)
             let text = end - until <= Self.tolerance ? passage.text : part(of: passage, until, end)
             guard !text.isEmpty else { continue }

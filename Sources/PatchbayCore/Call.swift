@@ -191,6 +191,35 @@ public actor Call {
         return core?.addContext(text, at: .now(), into: &output) ?? false
     }
 
+    /// Gives the call another agent, by its place in the list of its own; see ``CallCore/changeAgent(to:at:into:)``.
+    ///
+    /// - Returns: False when the call is over, or has not begun.
+    /// - Throws: When there is no such agent, or it cannot be opened; the call goes on with the one it has.
+    public func changeAgent(to index: Int) throws(PipelineError) -> Bool {
+        let isChanged = try core?.changeAgent(to: index, at: .now(), into: &output) ?? false
+        perform()
+        return isChanged
+    }
+
+    /// Gives the call an agent that is not in its list.
+    ///
+    /// - Parameter identity: Who it is to ``AgentHealth``.
+    public func changeAgent(
+        to backend: any AgentBackend, identity: AgentIdentity? = nil
+    ) throws(PipelineError) -> Bool {
+        let isChanged = try core?.changeAgent(to: backend, identity: identity, at: .now(), into: &output) ?? false
+        perform()
+        return isChanged
+    }
+
+    /// Connects the caller with a person once what waits has been played.
+    ///
+    /// - Returns: False when the call is over.
+    public func transfer(to number: PhoneNumber) -> Bool {
+        defer { perform() }
+        return core?.transferCaller(to: number, at: .now(), into: &output) ?? false
+    }
+
     /// How the call stands.
     public var status: CallStatus? {
         core.map { CallStatus($0, at: .now()) } ?? last

@@ -6,15 +6,14 @@ extension CallCore {
     /// The agent's socket is open.
     public mutating func agentConnected(link: Int, at now: MediaTime, into output: inout CallOutput) {
         guard wantsAgent else { return }
-        if link == nextLink {
-            nextLink = nil
-            self.link = link
+        if link == redial?.link {
+            reconnected(link: link, at: now, into: &output)
+        } else if link == self.link {
+            agentOpened(at: now, into: &output)
         }
-        guard link == self.link else { return }
-        agentOpened(at: now, into: &output)
     }
 
-    private mutating func agentOpened(at now: MediaTime, into output: inout CallOutput) {
+    mutating func agentOpened(at now: MediaTime, into output: inout CallOutput) {
         agent.opened(at: now, into: &output.agent)
         if let callStart { agent.receive(.callStarted(callStart), at: now, into: &output.agent) }
         handleAgentEvents(at: now, into: &output)
@@ -24,8 +23,12 @@ extension CallCore {
     public mutating func agentUnreachable(
         _ error: PipelineError, link: Int, at now: MediaTime, into output: inout CallOutput
     ) {
-        guard wantsAgent, link == self.link || link == nextLink else { return }
-        agentFailed(error, at: now, into: &output)
+        guard wantsAgent else { return }
+        if link == redial?.link {
+            redialFailed(error, at: now, into: &output)
+        } else if link == self.link {
+            agentFailed(error, at: now, into: &output)
+        }
     }
 
     /// A message of the agent has come.
@@ -50,95 +53,20 @@ extension CallCore {
     public mutating func agentClosed(
         code: UInt16, reason: String, link: Int, at now: MediaTime, into output: inout CallOutput
     ) {
+        guard link == self.link, wantsAgent else { return }
+        isSocketDown = true
         // A socket whose successor is being dialled may go.
-        guard link == self.link, nextLink == nil, wantsAgent else { return }
+        guard redial == nil else { return redialNow(at: now, into: &output) }
         agent.closed(code: code, reason: reason, at: now, into: &output.agent)
         handleAgentEvents(at: now, into: &output)
     }
 
-    /// Opens the current backend, or the first after it that can be opened.
-    mutating func openAgent(at now: MediaTime, into output: inout CallOutput) throws(PipelineError) {
-        while true {
-            guard backendIndex < backends.count else {
-                throw PipelineError(.agentUnreachable, "the pipeline names no agent backend")
-            }
-            let session: AgentSession
-            do {
-                session = try backends[backendIndex].open(
-                    AgentRequest(call: info, joint: agent.joint, tools: tools))
-            } catch {
-                note(.agentFailed(error), at: now)
-                guard backendIndex + 1 < backends.count else { throw error }
-                backendIndex += 1
-                continue
-            }
-            changeLink()
-            forgetTools(into: &output)
-            endpoint = session.endpoint
-            agent.replace(session.conversation)
-            // In mid-call somebody is waiting on the line.
-            agentDeadline =
-                now + (state == .streaming && counters.agentFailures > 0 ? limits.agentTakeover : limits.agentReady)
-            note(.agentConnecting(backend: backend), at: now)
-            switch session.endpoint {
-            case .local: agentOpened(at: now, into: &output)
-            case .webSocket(let resolve):
-                output.actions.append(.dialAgent(link: link, resolve: resolve))
-            }
-            return
-        }
-    }
-
-    private mutating func changeLink() {
-        lastLink += 1
-        link = lastLink
-        nextLink = nil
-    }
-
-    /// Dials the agent again for the conversation that runs; the audio that waits is kept.
-    private mutating func reconnect(_ cause: String, at now: MediaTime, into output: inout CallOutput) {
-        guard wantsAgent, nextLink == nil, case .webSocket(let resolve) = endpoint else { return }
-        note(.agentReconnecting(backend: backend, cause: cause), at: now)
-        lastLink += 1
-        nextLink = lastLink
-        agentDeadline = now + limits.agentReady
-        output.actions.append(.redialAgent(link: lastLink, resolve: resolve))
-    }
-
-    /// The current backend is of no more use: the next one takes over, or the call ends with the failure.
-    mutating func agentFailed(_ error: PipelineError, at now: MediaTime, into output: inout CallOutput) {
-        guard wantsAgent else { return }
-        counters.agentFailures += 1
-        note(.agentFailed(error), at: now)
-        agentDeadline = nil
-        output.actions.append(.closeAgent(code: 1000, reason: ""))
-        var failure = error
-        if isAnotherTryPossible(after: error) {
-            endUtterance(at: now, into: &output)
-            forgetWords(at: now)
-            do {
-                try openAgent(at: now, into: &output)
-                return
-            } catch {
-                failure = error
-            }
-        }
-        // Nobody is left: what was said is played, then the call ends.
-        changeLink()
-        forgetTools(into: &output)
-        agent.queue.append(.hangup(EndReason(.failure, "\(failure)")))
-        pump(at: now, into: &output)
-    }
-
-    /// Moves on to the next backend; the last one gets a second chance where that can help.
-    private mutating func isAnotherTryPossible(after error: PipelineError) -> Bool {
-        if backendIndex + 1 < backends.count {
-            backendIndex += 1
-            return true
-        }
-        guard error.isRetryable, !hasRetried else { return false }
-        hasRetried = true
-        return true
+    /// The agent, or its new socket, is not ready in time.
+    mutating func agentIsLate(at now: MediaTime, into output: inout CallOutput) {
+        let error = PipelineError(
+            .agentTimeout, "not ready within \(agentPatience.milliseconds / 1000) s", place: "agent \(backend)",
+            isRetryable: true)
+        if redial != nil { redialFailed(error, at: now, into: &output) } else { agentFailed(error, at: now, into: &output) }
     }
 
     /// Does what the agent's events ask for, in order, and sends what has become due.
@@ -185,11 +113,15 @@ extension CallCore {
         case .ready(let input, let format):
             agentDeadline = nil
             // After a reconnection the converters go on where they are.
-            if let formats = agent.formats, formats == (input, format) { return }
+            if let formats = agent.formats, formats == (input, format) {
+                agent.resume(at: now, into: &output.agent)
+                return
+            }
             do {
                 try agent.ready(input: input, output: format, at: now, into: &output.agent)
                 counters.agentReadyAt = now
                 note(.agentReady(backend: backend, input: input, output: format), at: now)
+                if choice.readySince == nil { attemptSucceeded(at: now) }
             } catch {
                 agentFailed(error, at: now, into: &output)
             }
@@ -205,14 +137,19 @@ extension CallCore {
         case .hangup(let reason):
             agent.queue.append(.hangup(reason))
         case .transfer(let number):
-            note(.transferring(to: number), at: now)
-            agent.queue.append(.hangup(EndReason(.transferred, number)))
+            if let number = PhoneNumber(number) {
+                transfer(to: number, at: now)
+            } else {
+                counters.agentFaults += 1
+                let message = "it wants the caller transferred to \"\(number.prefix(32))\", which is no number (E.164)"
+                note(.fault(peer: "agent", message: message), at: now)
+            }
         case .toolCall(let call):
             runTool(call, at: now, into: &output)
         case .toolCallsCancelled(let ids):
             cancelTools(ids, into: &output)
         case .reconnect(let cause):
-            reconnect(cause, at: now, into: &output)
+            redialAgent(cause, at: now, into: &output)
         case .fault(let message):
             counters.agentFaults += 1
             note(.fault(peer: "agent", message: message), at: now)
@@ -230,8 +167,15 @@ extension CallCore {
             }
             switch text.speaker {
             case .agent: transcript.textCame(text.text)
-            case .caller: sendToAgent(.userTurnEnded(TurnEnd(.agent)), at: now, into: &output)
+            case .caller:
+                conversation.append(.caller, text.text)
+                callerSpoke()
+                sendToAgent(.userTurnEnded(TurnEnd(.agent)), at: now, into: &output)
             }
+        } else if text.isFinal, text.speaker == .caller {
+            conversation.correctCaller(text.text)
+        } else if text.speaker == .agent, !text.isCorrection {
+            transcript.textCame(text.text, isFinal: false)
         }
         var text = text
         text.generation = ledger.generation

@@ -56,6 +56,7 @@ extension CallCore {
         }
         state = .streaming
         callStart = start
+        if link == 0 { connectAnswered(at: now, into: &output) }
         counters.streamStartedAt = now
         callerTrack = CallerTrack(start: now, limit: limits.callerLateness)
         note(.streamStarted(start), at: now)

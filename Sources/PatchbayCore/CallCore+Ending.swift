@@ -37,6 +37,7 @@ extension CallCore {
         if isUtteranceOpen, agent.isRunDry, now - lastAgentAudio >= limits.utterancePause {
             agent.queue.append(.pause)
         }
+        bridgeIfDue(at: now, into: &output)
         if let paused, now - paused.since >= limits.bargeIn { resumePlayback(at: now, into: &output) }
         // Nothing waits here and nothing is ahead at the carrier: whatever delay there was is gone.
         if ledger.debt > .zero, agent.isRunDry, ledger.speechEnd <= now { ledger.repay(ledger.debt) }
@@ -51,7 +52,7 @@ extension CallCore {
         let isAnnounced = !isAnnouncing && ledger.played(at: now) >= announcementEnd
         let isSpeaking =
             paused != nil
-            || isAnnounced && (isUtteranceOpen || ledger.speechEnd > now || !agent.queue.isEmpty)
+            || isAnnounced && (isUtteranceOpen || ledger.speechEnd > now || !agent.isSilent)
         if !isSpeaking { turnHeard(at: now, into: &output) }
         guard isSpeaking != isAgentSpeaking else { return }
         isAgentSpeaking = isSpeaking
@@ -72,13 +73,8 @@ extension CallCore {
             agent.deadlineReached(at: now, into: &output.agent)
             handleAgentEvents(at: now, into: &output)
         }
-        if let deadline = agentDeadline, deadline <= now {
-            let waited = limits.agentReady.milliseconds / 1000
-            agentFailed(
-                PipelineError(
-                    .agentTimeout, "not ready within \(waited) s", place: "agent \(backend)", isRetryable: true),
-                at: now, into: &output)
-        }
+        redialIfDue(at: now, into: &output)
+        if let deadline = agentDeadline, deadline <= now { agentIsLate(at: now, into: &output) }
     }
 
     /// Results of an asynchronous stage have come.
@@ -136,6 +132,7 @@ extension CallCore {
     mutating func finish(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
         if case .ended = state { return }
         state = .ended(reason)
+        abandonAttempt(at: now)
         counters.endedAt = now
         counters.played = ledger.played(at: now)
         // A stage that fails on the last frame changes nothing: the call is over already.

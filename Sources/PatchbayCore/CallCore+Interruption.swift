@@ -72,8 +72,10 @@ extension CallCore {
 
     /// We cut the agent's turn, and tell it so.
     mutating func interruptAgent(_ cause: String, at now: MediaTime, into output: inout CallOutput) {
+        let isOfFormer = isTurnOfFormer && (isTurnOpen || isTurnEnding)
         guard let interruption = interrupt(cause: cause, at: now, into: &output) else { return }
-        agent.receive(.interruption(interruption), at: now, into: &output.agent)
+        // An agent that has said nothing yet has nothing to take back.
+        if !isOfFormer { agent.receive(.interruption(interruption), at: now, into: &output.agent) }
     }
 
     /// Cuts the agent's turn: what waits anywhere must not be heard.
@@ -91,9 +93,13 @@ extension CallCore {
             return nil
         }
         // The order matters: new generation, our own queue, the carrier's.
-        let cutsSomething = isUtteranceOpen || !agent.queue.isEmpty || ledger.speechEnd > now || paused != nil
-        let duration = ledger.interrupt(at: now)
-        let heard = Heard(text: transcript.words(in: duration), duration: duration, isComplete: false)
+        let cutsSomething = isUtteranceOpen || !agent.isSilent || ledger.speechEnd > now || paused != nil
+        // What we say ourselves is nobody's turn.
+        let duration = interlude.isTurn ? .zero : ledger.heardInTurn(at: now)
+        _ = ledger.interrupt(at: now)
+        let text = interlude.isTurn ? "" : transcript.words(in: duration)
+        let heard = Heard(text: text, duration: duration, isComplete: false)
+        conversation.append(.agent, isTurnOpen || isTurnEnding ? text : "")
         forgetTurn(at: now)
         toCaller.generation = ledger.generation
         agent.interrupt()
@@ -117,15 +123,6 @@ extension CallCore {
         return Heard(text: transcript.words(in: duration), duration: duration, isComplete: false)
     }
 
-    /// Another agent takes over: what the former one said has been heard as far as it got.
-    mutating func forgetWords(at now: MediaTime) {
-        counters.heard = heardNow(at: now) ?? counters.heard
-        transcript.reset()
-        isTurnOpen = false
-        isTurnEnding = false
-        interruptibility.byAgent = true
-    }
-
     private mutating func forgetTurn(at now: MediaTime) {
         releasedUntil = now
         packetizer.reset()
@@ -134,6 +131,8 @@ extension CallCore {
         hasSentOfUtterance = false
         isTurnOpen = false
         isTurnEnding = false
+        isTurnOfFormer = false
+        interlude.cut()
         paused = nil
     }
 

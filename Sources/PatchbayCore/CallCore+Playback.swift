@@ -8,9 +8,11 @@ extension CallCore {
         guard case .streaming = state, paused == nil else { return }
         let packetDuration = TimeSpan(nanoseconds: Int64(carrierFormat.packetMicroseconds) * 1000)
         let lead = max(limits.lead, packetDuration)
-        guard announce(lead, packetDuration, at: now, into: &output) else { return }
+        guard announce(lead, packetDuration, at: now, into: &output),
+            playInterlude(lead, packetDuration, at: now, into: &output)
+        else { return }
         while case .streaming = state, paused == nil {
-            if let point = agent.queue.takePoint() {
+            if let point = agent.takePoint() {
                 reach(point, at: now, into: &output)
                 continue
             }
@@ -26,12 +28,14 @@ extension CallCore {
             }
             releasedUntil = max(releasedUntil, now) + audio.duration
             if !isTurnOpen { startTurn(at: now, into: &output) }
+            // The end of the turn before may have been reached after this one's sound came.
+            isUtteranceOpen = true
             sendToCaller(.audio(audio), at: now, into: &output)
         }
     }
 
     /// Whether another packet keeps within the lead. Background that is ahead of the agent does not hold it back.
-    private func mayRelease(_ packetDuration: TimeSpan, within lead: TimeSpan, at now: MediaTime) -> Bool {
+    func mayRelease(_ packetDuration: TimeSpan, within lead: TimeSpan, at now: MediaTime) -> Bool {
         let ahead = hasBackground ? ledger.speechEnd - now : ledger.unplayed(at: now)
         return max(ahead, releasedUntil - now) + packetDuration <= lead
     }
@@ -39,6 +43,9 @@ extension CallCore {
     private mutating func startTurn(at now: MediaTime, into output: inout CallOutput) {
         turnHeard(at: now, into: &output)
         isTurnOpen = true
+        interlude.isTurn = false
+        isTurnOfFormer = agent.isFormerSpeaking
+        if !isTurnOfFormer { takeoverHeard(at: now) }
         ledger.startTurn()
         transcript.startTurn()
         sendToCaller(.agentTurnStarted(generation: ledger.generation), at: now, into: &output)
@@ -66,9 +73,10 @@ extension CallCore {
         guard isTurnEnding else { return }
         isTurnEnding = false
         // The next turn may begin while the end of this one is still with the carrier: it will be heard.
-        let heard = Heard(text: transcript.wordsTaken, duration: ledger.sentInTurn, isComplete: true)
+        let heard = Heard(text: transcript.wordsTaken, duration: ledger.sentInTurn, isComplete: !isTurnOfFormer)
         counters.heard = heard
-        agent.receive(.heard(heard), at: now, into: &output.agent)
+        conversation.append(.agent, heard.text)
+        if !isTurnOfFormer { agent.receive(.heard(heard), at: now, into: &output.agent) }
         note(.turnHeard(heard), at: now)
     }
 
@@ -141,7 +149,7 @@ extension CallCore {
             padLastPacket(at: now, into: &output)
             placeMark(into: &output)
             hasSentOfUtterance = false
-            if !isAnnouncing { note(.utteranceSent, at: now) }
+            if !isOurVoice { note(.utteranceSent, at: now) }
         case .hangup(let reason):
             beginDraining(reason, at: now, into: &output)
         case .failure(let error):
@@ -189,7 +197,7 @@ extension CallCore {
         switch kind {
         case .background: hasBackground = true
         case .again: break
-        case .speech where !hasSentOfUtterance && !isAnnouncing:
+        case .speech where !hasSentOfUtterance && !isOurVoice:
             hasSentOfUtterance = true
             counters.agentAudible(at: now)
             note(.agentAudible(generation: ledger.generation), at: now)

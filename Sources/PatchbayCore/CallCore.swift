@@ -52,6 +52,16 @@ public struct CallPlan {
     public var tools: [ToolDefinition]
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
+    /// Whose failures other calls are to learn from; `nil` tries the backends in their order and tells nobody.
+    public var health: AgentHealth?
+    /// Who the backends are to ``health``, in the same order; those without an identity are always tried.
+    public var identities: [AgentIdentity?] = []
+    /// Heard while a failed agent is replaced in mid-call, in the format of the agent's joint.
+    public var bridge = ByteBuffer()
+    /// Whether the agent is connected while the phone rings, or only when the stream begins.
+    public var connectsEarly = true
+    /// Who the caller is connected with when every agent has failed.
+    public var transferTo: PhoneNumber?
     /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
     public var announcement: ByteBuffer
 
@@ -103,17 +113,35 @@ public struct CallCore {
     var toAgent: Chain
     var toCaller: Chain
     var agent: AgentStage
-    let backends: [any AgentBackend]
+    var backends: [any AgentBackend]
+    var identities: [AgentIdentity?]
+    /// Backends that the pipeline names; those behind them were given by somebody while the call ran.
+    let declaredBackends: Int
+    let health: AgentHealth?
+    let transferTo: PhoneNumber?
     let tools: [ToolDefinition]
     /// Tools whose answers are awaited, by the vendor's id of the call, with the time of the call.
     var pendingTools: [String: MediaTime] = [:]
-    var backendIndex = 0
+    public internal(set) var backendIndex = 0
+    var choice = AgentChoice()
+    /// An agent failed in mid-call, and the next one has not been heard yet.
+    var takeover: AgentTakeover?
+    /// What an agent that takes over is told.
+    var conversation = ConversationHistory()
+    let bridge: ByteBuffer
+    var interlude = Interlude()
+    /// The turn that is played is that of an agent that is gone.
+    var isTurnOfFormer = false
     /// Counts the agents dialled, so that a late word of an abandoned one is not taken for its successor's.
     var link = 0
     /// Counts the links; the newest is the highest.
     var lastLink = 0
-    /// The link that will take the place of the current one once its socket is open.
-    var nextLink: Int?
+    /// The agent is being dialled again for the conversation that runs.
+    var redial: AgentRedial?
+    /// The agent's socket has closed.
+    var isSocketDown = false
+    /// When the conversation was dialled again, within the last minute.
+    var redials: [MediaTime] = []
     /// Where the current agent is reached, for dialling it again.
     var endpoint = AgentEndpoint.local
     public internal(set) var state = State.ringing
@@ -150,9 +178,10 @@ public struct CallCore {
     /// When everything released from the agent's queue will have been played. Runs ahead of the ledger where a stage
     /// answers late.
     var releasedUntil = MediaTime.zero
-    var hasRetried = false
     var finalMark: PlaybackMark?
     var agentDeadline: MediaTime?
+    /// How long the agent had when ``agentDeadline`` was set.
+    var agentPatience = TimeSpan.zero
     var lastCarrierMessage = MediaTime.zero
     var lastAgentAudio = MediaTime.zero
     var createdAt = MediaTime.zero
@@ -173,6 +202,11 @@ public struct CallCore {
         toAgent = plan.toAgent
         toCaller = plan.toCaller
         backends = plan.backends
+        identities = plan.identities
+        declaredBackends = plan.backends.count
+        health = plan.health
+        transferTo = plan.transferTo
+        bridge = plan.bridge
         tools = plan.tools
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
@@ -189,7 +223,9 @@ public struct CallCore {
         agent = AgentStage(NoConversation(), joint: plan.joint, limits: plan.limits)
         toAgent.observers = observers
         toCaller.observers = observers
-        try openAgent(at: now, into: &output)
+        if plan.connectsEarly {
+            try openAgent(within: limits.agentReady, at: now, into: &output)
+        }
     }
 
     /// Whether an agent that has just been connected is still of use.
@@ -201,13 +237,13 @@ public struct CallCore {
     }
 
     /// Whether an agent's socket of this number is still of use.
-    func wants(link: Int) -> Bool { wantsAgent && (link == self.link || link == nextLink) }
+    func wants(link: Int) -> Bool { wantsAgent && (link == self.link || link == redial?.link) }
 
     /// The backend that runs now.
     public var backend: String { backendIndex < backends.count ? backends[backendIndex].type : "" }
 
     /// Agent audio that waits to be played, in bytes of the agent's encoding.
-    public var waitingAgentBytes: Int { agent.queue.byteCount }
+    public var waitingAgentBytes: Int { agent.waitingBytes }
 
     /// Data frames of cut turns that were dropped inside the chain.
     public var staleFrames: Int { toAgent.staleCount + toCaller.staleCount }
@@ -231,6 +267,7 @@ public struct CallCore {
         toAgent.takeExits(into: &frames)
         for frame in frames {
             switch frame {
+            case .speechStarted: callerSpoke()
             case .speechStopped: counters.speechStoppedAt = now
             case .userTurnEnded(let end):
                 counters.speechStoppedAt = end.speechStoppedAt ?? counters.speechStoppedAt ?? now

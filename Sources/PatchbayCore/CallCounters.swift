@@ -26,7 +26,18 @@ public struct CallCounters: Sendable {
     /// Messages that could not be used.
     public internal(set) var carrierFaults = 0
     public internal(set) var agentFaults = 0
-    public internal(set) var agentFailures = 0
+    public var agentFailures: Int { agentFailureCodes.values.reduce(0, +) }
+    /// Failures of agents, at connect or in mid-call, by their code.
+    public internal(set) var agentFailureCodes: [PipelineError.Code: Int] = [:]
+    /// Agents that took over from another in mid-call and were heard.
+    public internal(set) var agentTakeovers = 0
+    /// Times somebody gave the call another agent.
+    public internal(set) var agentChanges = 0
+    /// Times one conversation went on over a new socket.
+    public internal(set) var agentReconnects = 0
+    /// The longest that the caller heard nothing after a failure of the agent: neither what was left of its words, nor ours,
+    /// nor the next agent.
+    public internal(set) var longestAgentSilence = TimeSpan.zero
     /// Tools that agents called, and calls among them that were answered with an error.
     public internal(set) var toolCalls = 0
     public internal(set) var toolFailures = 0

@@ -39,8 +39,14 @@ public struct CallLimits: Sendable {
     public var idle = TimeSpan.seconds(15)
     /// An agent that has not become ready by then has failed.
     public var agentReady = TimeSpan.seconds(10)
-    /// The same for an agent that takes over in mid-call.
+    /// The same for an agent that takes over in mid-call, and for one that is tried again after it has been avoided.
     public var agentTakeover = TimeSpan.seconds(3)
+    /// After this long of service an agent's failure is a new one: every other backend is tried again.
+    public var agentSettled = TimeSpan.seconds(60)
+    /// Times that one conversation may be dialled anew within a minute.
+    public var agentReconnects = 10
+    /// Agents that one call may be given beside its own backends.
+    public var agentChanges = 32
     /// A call whose stream has not begun by then ends.
     public var stream = TimeSpan.seconds(120)
     /// How far audio is sent ahead of the playback clock.
@@ -88,6 +94,12 @@ public enum CallEvent: Sendable {
     /// A turn has been sent completely.
     case utteranceSent
     case agentFailed(PipelineError)
+    /// Somebody gave the call another agent.
+    case agentChanged(from: String, to: String)
+    /// After a failure of the agent our own words are heard; for so long nothing was.
+    case bridged(after: TimeSpan)
+    /// An agent that took over in mid-call can be heard, so long after the caller heard anything.
+    case agentTookOver(backend: String, after: TimeSpan)
     /// The same conversation goes on over a new socket.
     case agentReconnecting(backend: String, cause: String)
     /// The agent called a tool.

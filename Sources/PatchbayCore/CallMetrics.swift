@@ -18,8 +18,18 @@ public enum CallMetrics {
     public static let underruns = "patchbay_underruns_total"
     /// Messages that could not be used, by `peer`: `carrier` or `agent`.
     public static let faults = "patchbay_message_faults_total"
-    /// Agents that failed, at connect or in mid-call.
+    /// Agents that failed, at connect or in mid-call, by `code` (a ``PipelineError/Code``).
     public static let agentFailures = "patchbay_agent_failures_total"
+    /// 1 while an agent is avoided, by `pipeline` and `backend`; of several with one type the latest change shows.
+    public static let agentAvoided = "patchbay_agent_avoided"
+    /// Callers who were to be connected with a person, by `outcome`: `begun`, and how the carrier says it ended.
+    public static let transfers = "patchbay_transfers_total"
+    /// Agents that took over from another in mid-call and were heard.
+    public static let agentTakeovers = "patchbay_agent_takeovers_total"
+    /// The longest silence of a call after a failure of its agent, in seconds.
+    public static let agentSilence = "patchbay_agent_silence_seconds"
+    /// Conversations that went on over a new socket.
+    public static let agentReconnects = "patchbay_agent_reconnects_total"
     /// Tools that agents called, by `outcome`: `ok` or `error`.
     public static let toolCalls = "patchbay_tool_calls_total"
     /// Final marks that carriers never confirmed.
@@ -42,7 +52,14 @@ public enum CallMetrics {
         Counter(label: underruns).increment(by: core.ledger.underruns)
         Counter(label: faults, dimensions: [("peer", "carrier")]).increment(by: counters.carrierFaults)
         Counter(label: faults, dimensions: [("peer", "agent")]).increment(by: counters.agentFaults)
-        Counter(label: agentFailures).increment(by: counters.agentFailures)
+        for (code, count) in counters.agentFailureCodes {
+            Counter(label: agentFailures, dimensions: [("code", code.description)]).increment(by: count)
+        }
+        Counter(label: agentTakeovers).increment(by: counters.agentTakeovers)
+        if counters.longestAgentSilence > .zero {
+            Recorder(label: agentSilence).record(counters.longestAgentSilence.seconds)
+        }
+        Counter(label: agentReconnects).increment(by: counters.agentReconnects)
         Counter(label: toolCalls, dimensions: [("outcome", "ok")]).increment(
             by: counters.toolCalls - counters.toolFailures)
         Counter(label: toolCalls, dimensions: [("outcome", "error")]).increment(by: counters.toolFailures)

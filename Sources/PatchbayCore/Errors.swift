@@ -53,7 +53,8 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         var text = place.isEmpty ? "" : "\(place): "
         text += "\(message) [\(code)]"
-        if let cause { text += " (caused by: \(cause))" }
+        // A message that is nothing but the cause in words says it once.
+        if let cause, "\(cause)" != message { text += " (caused by: \(cause))" }
         return text
     }
 }

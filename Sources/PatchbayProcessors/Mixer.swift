@@ -17,7 +17,7 @@ public struct Mixer: StageComponent {
             "Plays a background sound to the caller, all the time, lowered while the agent speaks. Stands behind the agent.",
         fields: [
             Field(
-                "sound", .string, isRequired: true, example: "\"audio/office.wav\"",
+                "sound", .string, isRequired: true, isPath: true, example: "\"audio/office.wav\"",
                 "The WAV file that goes round and round, 0.2 s to 5 min; relative to the document."),
             Field("levelDb", .number(-60...0), default: -20, "Level of the background, relative to the file, in dB."),
             Field("duckDb", .number(0...60), default: 12, "How much lower it is while the agent speaks, in dB."),

@@ -25,7 +25,7 @@ public struct VAD: StageComponent {
                 "exitThreshold", .number(0.01...0.99), isAdvanced: true, example: "0.35",
                 "silero: probability down to which speech lasts; 0.15 below \"threshold\" if not given."),
             Field(
-                "model", .string, example: "\"models/silero_vad.onnx\"",
+                "model", .string, isPath: true, example: "\"models/silero_vad.onnx\"",
                 "silero: the model file, from the document's folder; where `patchbay model silero` puts it if not given."
             ),
             Field(

@@ -1,4 +1,4 @@
-import NIOCore
+public import NIOCore
 public import PatchbayCore
 
 /// Runs a whole call on a virtual clock: messages in, messages out, no socket, no waiting.
@@ -31,14 +31,61 @@ public struct CallHarness {
         collect()
     }
 
+    /// The agent dialled last sends a binary message.
+    public mutating func agent(binary message: ByteBuffer) {
+        call.agentReceived(binary: message, link: link, at: now, into: &output)
+        collect()
+    }
+
+    /// The socket of the agent dialled last is open; or that of the agent dialled anew, which is then the last.
     public mutating func agentConnected() {
+        if let redialLink { link = redialLink }
+        redialLink = nil
         call.agentConnected(link: link, at: now, into: &output)
         collect()
     }
 
+    /// The socket in use has closed.
     public mutating func agentClosed(code: UInt16, reason: String = "") {
         call.agentClosed(code: code, reason: reason, link: link, at: now, into: &output)
         collect()
+    }
+
+    /// The socket that is being dialled cannot be opened.
+    public mutating func agentUnreachable(_ error: PipelineError) {
+        let link = redialLink ?? link
+        redialLink = nil
+        call.agentUnreachable(error, link: link, at: now, into: &output)
+        collect()
+    }
+
+    /// A tool has answered.
+    public mutating func toolAnswered(_ result: ToolResult) {
+        call.toolAnswered(result, link: link, at: now, into: &output)
+        collect()
+    }
+
+    /// Tells the agent something.
+    @discardableResult
+    public mutating func addContext(_ text: String) -> Bool {
+        defer { collect() }
+        return call.addContext(text, at: now, into: &output)
+    }
+
+    /// Gives the call another of its agents.
+    @discardableResult
+    public mutating func changeAgent(to index: Int) throws(PipelineError) -> Bool {
+        let isChanged = try call.changeAgent(to: index, at: now, into: &output)
+        collect()
+        return isChanged
+    }
+
+    /// Gives the call an agent that is not in its list.
+    @discardableResult
+    public mutating func changeAgent(to backend: any AgentBackend) throws(PipelineError) -> Bool {
+        let isChanged = try call.changeAgent(to: backend, at: now, into: &output)
+        collect()
+        return isChanged
     }
 
     public mutating func carrierClosed() {
@@ -74,6 +121,9 @@ public struct CallHarness {
     /// The number of the agent dialled last, as the call counts them.
     public private(set) var link = 0
 
+    /// The number under which the agent is being dialled again, if it is.
+    public private(set) var redialLink: Int?
+
     /// Why the call ended, or `nil`.
     public var end: EndReason? {
         if case .ended(let reason) = call.state { reason } else { nil }
@@ -89,7 +139,13 @@ public struct CallHarness {
         output.carrier.clear()
         output.agent.messages.clear()
         let new = output.takeActions()
-        for case .dialAgent(let link, _) in new { self.link = link }
+        for action in new {
+            switch action {
+            case .dialAgent(let link, _): (self.link, redialLink) = (link, nil)
+            case .redialAgent(let link, _): redialLink = link
+            default: break
+            }
+        }
         actions += new
     }
 }

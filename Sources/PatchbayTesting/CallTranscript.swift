@@ -113,6 +113,10 @@ public final class CallTranscript: CallObserver {
         case .recording(let command): enter(.call, "recording: \(command.rawValue)", time)
         case .utteranceSent: enter(.agent, "has been sent", time)
         case .agentFailed(let error): enter(.agent, "fails: \(error)", time)
+        case .agentChanged(let from, let to): enter(.call, "has \(to) take the place of \(from)", time)
+        case .bridged(let silence): enter(.call, "bridges, after \(silence.milliseconds) ms of silence", time)
+        case .agentTookOver(let backend, let silence):
+            enter(.agent, "\(backend) takes over, after \(silence.milliseconds) ms of silence", time)
         case .agentReconnecting(let backend, let cause): enter(.agent, "\(backend) is dialled again: \(cause)", time)
         case .toolCalled(let call): enter(.agent, "calls \(call.name) \(call.arguments)", time)
         case .toolAnswered(let result, let span):

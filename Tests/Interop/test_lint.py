@@ -12,7 +12,8 @@ PIPELINE = '{ "name": "salon", "numbers": ["+15551234567"], "transport": "twilio
 
 
 def lint(folder, *arguments):
-    return subprocess.run([os.path.abspath(BINARY), "lint", *arguments], capture_output=True, text=True, cwd=folder, timeout=60)
+    command = [os.path.abspath(BINARY), "lint", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
 
 
 def write(folder, **files):
@@ -25,13 +26,14 @@ def project(tmp_path):
     write(tmp_path, salon__json=PIPELINE % '{ "type": "include", "file": "listening.fragment.json" }, "echo"',
           listening__fragment__json='{ "stages": ["decoder", "vad"] }\n',
           salon__test__json='{ "tests": [{ "name": "rings", "expect": [] }] }\n',
-          server__json='{ "limits": { "maximumCalls": 5 } }\n', README__md="# Salon\n\n```json\n" + PIPELINE % '"echo"' + "```\n")
+          server__json='{ "limits": { "maximumCalls": 5 } }\n',
+          README__md="# Salon\n\n```json\n" + PIPELINE % '"echo"' + "```\n")
     return tmp_path
 
 
 def test_every_kind_is_checked_as_what_it_is(project):
-    write(project, listening__fragment__json='{ "stages": ["vadd"] }\n', server__json='{ "limits": { "maximumCalls": 0 } }\n',
-          salon__test__json='{ "tests": 5 }\n', README__md="```json\n" + PIPELINE % '"ecko"' + "```\n")
+    write(project, listening__fragment__json='{ "stages": ["vadd"] }\n', salon__test__json='{ "tests": 5 }\n',
+          server__json='{ "limits": { "maximumCalls": 0 } }\n', README__md="```json\n" + PIPELINE % '"ecko"' + "```\n")
     result = lint(project, ".", "--format", "json")
     assert result.returncode == 78
     found = [(entry["file"], entry["line"], entry["code"]) for entry in json.loads(result.stdout)]
@@ -47,7 +49,8 @@ def test_the_summary_counts_files(project):
 
 
 def test_warnings_can_be_errors(project):
-    write(project, salon__json=PIPELINE % '"echo", "decoder", { "type": "dtmf", "mode": "generate", "mute": true }, "encoder"')
+    tones = '{ "type": "dtmf", "mode": "generate", "mute": true }'
+    write(project, salon__json=PIPELINE % f'"echo", "decoder", {tones}, "encoder"')
     assert lint(project, "salon.json").returncode == 0
     strict = lint(project, "salon.json", "--warnings-as-errors")
     assert strict.returncode == 78 and "warning" in strict.stdout
@@ -62,7 +65,9 @@ def test_annotations_are_one_line_each(project):
 def test_no_credential_is_repeated(project):
     secret = "sk-" + "live-9f8e7d6c5b4a3f2e"
     for name in ["salon.json", "listening.fragment.json", "salon.test.json", "server.json", "README.md"]:
-        for text in [json.dumps({secret: secret}), json.dumps({"stages": [secret]}), f"{{'{secret}", f"```json\n[\"{secret}\" 1]\n```"]:
+        documents = [json.dumps({secret: secret}), json.dumps({"stages": [secret]}), f"{{'{secret}",
+                     f"```json\n[\"{secret}\" 1]\n```"]
+        for text in documents:
             (project / name).write_text(text)
             for form in ["text", "json", "github"]:
                 result = lint(project, name, "--format", form)

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import wave
 
 from conftest import BINARY, Process
 from phone import call, webhook
@@ -206,12 +207,71 @@ def test_the_command_reloads_and_goes_back(serve, tmp_path):
     result = reload(server, "--back")
     assert result.returncode == 0 and result.stdout.startswith("back to revision 1: revision 3"), result
     assert description(server) == "one"
+    assert "the files still hold revision 2" in result.stdout and pipelines(server)["heldBack"] == 2
     result = reload(server, "--back")
     assert result.returncode == 1 and "no former set" in result.stderr, result
     result = reload(server, "--format", "json")
     assert result.returncode == 78 and json.loads(result.stdout)["result"] == "refused"
     printed = "".join(server.lines) + server.get("/pipelines") + result.stdout
     assert "sk-live" not in printed
+
+
+def test_a_folder_that_was_emptied_takes_nothing_off_the_air(serve, tmp_path):
+    server = serve(echo("one"), arguments=["--watch"])
+    (tmp_path / "0.json").rename(tmp_path / "0.away")
+    wait("the refusal", lambda: "lastError" in pipelines(server))
+    result = reload(server)
+    assert result.returncode == 78 and "no pipeline is left; those in force stay" in result.stderr, result
+    assert description(server) == "one" and pipelines(server)["revision"] == 1
+
+
+def test_what_was_left_by_going_back_stays_left_until_a_file_changes(serve, tmp_path):
+    server = serve(echo("one"), arguments=["--watch"])
+    replace(tmp_path / "0.json", echo("two"))
+    wait("the change", lambda: pipelines(server)["revision"] == 2)
+    assert reload(server, "--back").returncode == 0
+    os.utime(tmp_path / "0.json")
+    wait("the look", lambda: any("what the rollback left" in line for line in server.lines))
+    server.process.send_signal(signal.SIGHUP)
+    wait("the signal", lambda: sum("what the rollback left" in line for line in server.lines) == 2)
+    assert description(server) == "one" and pipelines(server)["heldBack"] == 2
+    replace(tmp_path / "0.json", echo("three"))
+    wait("the next change", lambda: description(server) == "three")
+    assert "heldBack" not in pipelines(server)
+
+
+def test_watching_sees_a_missing_fragment_appear(serve, tmp_path):
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    elsewhere.mkdir()
+    server = serve(echo("one"), arguments=["--watch"])
+    replace(tmp_path / "0.json", echo("two").replace(
+        '["echo"]', '[{"type": "include", "file": "%s"}, "echo", "encoder"]' % (elsewhere / "part.json")))
+    wait("the refusal", lambda: "lastError" in pipelines(server))
+    replace(elsewhere / "part.json", '{"stages": ["decoder"]}')
+    wait("the fragment", lambda: pipelines(server)["revision"] == 2)
+    assert description(server) == "two" and "lastError" not in pipelines(server)
+
+
+def test_a_file_brings_the_pipelines_that_its_rules_lead_to(tmp_path):
+    (tmp_path / "desk.json").write_text(
+        '{"name": "desk", "numbers": ["+15550100001"], "transport": "twilio", "stages": ["echo"], '
+        '"when": [{"callers": ["+1555*"], "pipeline": "vip"}]}')
+    (tmp_path / "vip.json").write_text(
+        '{"name": "vip", "transport": "twilio", "stages": ["decoder", "echo", "encoder"]}')
+    (tmp_path / "broken.json").write_text("{")
+    file = str(tmp_path / "desk.json")
+    sound = tmp_path / "in.wav"
+    with wave.open(str(sound), "wb") as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", ""))
+        writer.writeframes(bytes(3200))
+    for command in (["lint", file], ["graph", file], ["run", file, "--input", str(sound), "--from", "+15550100002"]):
+        result = subprocess.run([BINARY, *command], capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, (command, result)
+    server = Process(["serve", file, "--port", "0", "--drain-timeout", "1"])
+    try:
+        assert [pipeline["name"] for pipeline in pipelines(server)["pipelines"]] == ["desk", "vip"]
+    finally:
+        server.stop()
 
 
 def test_the_command_says_what_is_in_its_way(serve, tmp_path):

@@ -52,7 +52,8 @@ ACCEPTED = {
     "include-parameter-other-type-salon": "needs the fragment",
     "include-parameter-wrong-type-salon": "needs the fragment",
     "include-unknown-parameter-salon": "needs the fragment",
-    "include-secret-salon": "needs the fragment",
+    "include-secret-salon": "a text that looks like a credential is a text",
+    "include-secret-listening": "a text that looks like a credential is a text",
     "secret-forms-salon": "a text that looks like a credential is a text",
     "switch-case-lacks-agent-salon": "whether every case has an agent depends on what stands beside the switch",
 }

@@ -30,6 +30,28 @@ struct LoadingFindingsTests {
         #expect(diagnostics.first?.message.contains("the empty branch \"otherwise\"") == true)
     }
 
+    @Test("What cannot fit on either side of the agent is told at once")
+    func bothSides() throws {
+        let picky = TestStage(
+            spec: ComponentSpec("picky", .stage, summary: "Takes nothing that there is."),
+            convert: { _, _ in .failure(FormatMismatch("takes 3 channels", remedy: "remove it")) })
+        let registry = try ComponentRegistry(
+            transports: [TestTransport()], stages: [picky, TestStage.decoder, TestStage.vad, TestStage.encoder],
+            agents: [TestAgent.echo])
+        func places(_ stages: String) throws -> [String] {
+            try load(["a.json": document(stages)], registry: registry).diagnostics.map { "\($0.code) \($0.path)" }
+        }
+        #expect(try places(#"["picky", "echo"]"#) == ["format-mismatch stages[0]"])
+        let both = ["format-mismatch stages[0]", "format-mismatch stages[2]"]
+        #expect(try places(#"["picky", "echo", "picky"]"#) == both)
+        #expect(try places(#"["picky", "echo", "picky", "picky"]"#) == both, "behind that one nothing is known")
+        #expect(try places(#"["pikky", "echo", "picky"]"#) == ["unknown-type stages[0]", both[1]])
+        // Nobody knows what the agent would give, so nobody knows that these are wrong.
+        #expect(try places(#"["picky", "echo", "decoder"]"#) == [both[0]])
+        #expect(try places(#"["picky", "echo", "encoder"]"#) == [both[0]])
+        #expect(try places(#"["picky", "echo", "vad"]"#) == [both[0]])
+    }
+
     @Test("Warnings never keep a document from being used, and never hide an error", arguments: [0, 1, 250])
     func manyWarnings(errors: Int) throws {
         let numbers = (0..<300).map { "\"+1555\(1_000_000 + $0)\": { \"lang\": \"x\($0)\" }" }
@@ -132,7 +154,8 @@ struct LoadingFindingsTests {
         let set = try #require(loaded.set, "\(loaded.diagnostics.rendered())")
         let decision = try #require(set.decide("+15551234567", from: "+1", at: Date()))
         let report = try RouteReport(number: "+15551234567", decision, from: "+1")
-        let all = report.text() + report.json.text() + "\(set.documents[0].numbers[0].shownVariables)"
+        let document = set.documents[0]
+        let all = report.text() + report.json.text() + "\(document.shownVariables(of: document.numbers[0]))"
         #expect(!all.contains("correcthorse") && !all.contains("batterystaple"), "\(all)")
         #expect(report.words == "${env.MY_API_TOKEN}, +1, Bearer ${env.MY_TOKEN}")
         guard case .say(let words, _, _) = decision else { return }

@@ -32,10 +32,7 @@ final class ShelfOfDocuments: Sendable {
             load: { (try? self.load()) ?? (nil, []) },
             check: { source, set in
                 guard let registry = try? ComponentRegistry.standard() else { return [] }
-                return PipelineSet.load(
-                    sources: [source], registry: registry, environment: [:],
-                    options: LoadOptions(otherPipelines: Set(set.documents.map(\.name)))
-                ).diagnostics
+                return set.check(source, registry: registry, environment: [:])
             })
     }
 }
@@ -104,13 +101,104 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
             return
         }
         #expect(reason.contains("no former set") && inForce.number == 22)
+        #expect(store.current.heldBack == 13, "what the files hold")
+        guard case .heldBack(let same, _) = await store.reload(.watch) else {
+            Issue.record("what was left came back by itself")
+            return
+        }
+        #expect(same.number == 22 && same.heldBack == 13)
         _ = await store.reload(.http)
+        #expect(store.current.heldBack == nil)
         #expect(store.current.number == 23 && store.current.set.documents.first?.summary == "12")
         guard case .rolledBack(let again) = store.rollback() else {
             Issue.record("nothing to go back to")
             return
         }
         #expect(again.restored == 4, "the number it had when it was loaded")
+    }
+
+    @Test(arguments: [PipelineStore.Cause.watch, .signal])
+    func whatARollbackLeftComesBackOnlyWhenAFileChanges(cause: PipelineStore.Cause) async throws {
+        let shelf = ShelfOfDocuments(echo("a", "one"))
+        let store = PipelineStore(try shelf.set(), source: shelf.source)
+        shelf.put(echo("a", "two"))
+        _ = await store.reload(cause)
+        #expect(store.rollback().revision.heldBack == 2)
+        for _ in 0..<2 {
+            guard case .heldBack(let revision, _) = await store.reload(cause) else {
+                Issue.record("the files say nothing new")
+                return
+            }
+            #expect(revision.number == 3 && revision.set.documents.first?.summary == "one")
+        }
+        shelf.put("{")
+        guard case .refused = await store.reload(cause) else {
+            Issue.record("it has an error")
+            return
+        }
+        shelf.put(echo("a", "two"))
+        guard case .heldBack = await store.reload(cause) else {
+            Issue.record("a mistake in between does not bring it back")
+            return
+        }
+        shelf.put(echo("a", "three"))
+        guard case .loaded(let third, _) = await store.reload(cause) else {
+            Issue.record("a file has changed")
+            return
+        }
+        #expect(third.number == 4 && third.heldBack == nil && third.set.documents.first?.summary == "three")
+        shelf.put(echo("a", "two"))
+        guard case .loaded = await store.reload(cause) else {
+            Issue.record("it is left alone only as long as nothing else has been in force")
+            return
+        }
+    }
+
+    @Test func filesThatHoldWhatIsInForceAgainEndTheHoldingBack() async throws {
+        let shelf = ShelfOfDocuments(echo("a", "one"))
+        let store = PipelineStore(try shelf.set(), source: shelf.source)
+        shelf.put(echo("a", "two"))
+        _ = await store.reload(.http)
+        _ = store.rollback()
+        shelf.put(echo("a", "one"))
+        guard case .unchanged(let revision, _) = await store.reload(.watch) else {
+            Issue.record("it is what is in force")
+            return
+        }
+        #expect(revision.heldBack == nil && store.current.heldBack == nil)
+        shelf.put(echo("a", "two"))
+        guard case .loaded = await store.reload(.watch) else {
+            Issue.record("a file has changed")
+            return
+        }
+    }
+
+    @Test func aFolderThatHasBeenEmptiedTakesNothingOffTheAir() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("patchbay-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("a.json")
+        let source = PipelineSource.files([folder.path], registry: try .standard()) { [:] }
+        let empty = try #require(await source.load().set)
+        let fromNothing = PipelineStore(empty, source: source)
+        guard case .unchanged = await fromNothing.reload(.http) else {
+            Issue.record("nothing was in force")
+            return
+        }
+        try Data(echo("a").utf8).write(to: file)
+        let store = PipelineStore(try #require(await source.load().set), source: source)
+        try FileManager.default.removeItem(at: file)
+        for cause in [PipelineStore.Cause.watch, .http] {
+            guard case .refused(let failure, let inForce) = await store.reload(cause) else {
+                Issue.record("it was taken")
+                return
+            }
+            #expect(failure.diagnostics.map(\.code) == [.noDocuments] && failure.diagnostics.hasErrors)
+            #expect(failure.diagnostics.first?.file == folder.path && inForce.set.documents.count == 1)
+        }
+        #expect(store.current.number == 1 && store.current.set.route("+15550100001") != nil)
+        store.replace(with: empty)
+        #expect(store.current.set.documents.isEmpty, "a host may do what it likes")
     }
 
     @Test func reloadsThatComeDuringALoadShareTheNextOne() async throws {
@@ -202,6 +290,46 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
             let findings = await source.check(SourceText(file: "b.json", document), set)
             #expect(findings.isEmpty, "\(findings.rendered())")
         }
+    }
+
+    @Test func aDocumentOfAStrangerNamesFilesOfThePipelinesOnly() async throws {
+        let root = FileManager.default.temporaryDirectory.appendingPathComponent("patchbay-\(UUID().uuidString)")
+        let folder = root.appendingPathComponent("Pipelines")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: root) }
+        let sound = WAVFile(samples: Tone(440).samples(count: 8000, sampleRate: 8000), sampleRate: 8000)
+        try sound.write(to: folder.appendingPathComponent("in.wav").path)
+        try sound.write(to: root.appendingPathComponent("out.wav").path)
+        try FileManager.default.createSymbolicLink(
+            at: folder.appendingPathComponent("link.wav"), withDestinationURL: root.appendingPathComponent("out.wav"))
+        try Data(echo("a").utf8).write(to: folder.appendingPathComponent("a.json"))
+        let source = PipelineSource.files([folder.path], registry: try .standard()) { [:] }
+        let set = try #require(await source.load().set)
+        func codes(_ stages: String) async -> [String] {
+            let text = #"{"name": "b", "variables": {"place": "x"}, "transport": "twilio", "stages": [\#(stages)]}"#
+            return await source.check(SourceText(file: "\(folder.path)/b.json", text), set).filter {
+                $0.severity == .error
+            }.map { "\($0.code) \($0.path)" }
+        }
+        for name in ["in.wav", "../Pipelines/in.wav", "\(folder.path)/in.wav"] {
+            #expect(await codes(#""echo", {"type": "mixer", "sound": "\#(name)"}"#) == [], "\(name)")
+            #expect(await codes(#"{"type": "script", "say": "\#(name)"}"#) == [], "\(name)")
+        }
+        let outside = ["../out.wav", "link.wav", "/etc/passwd", "\(root.path)/out.wav", "${place}/../../out.wav"]
+        for name in outside {
+            #expect(
+                await codes(#""echo", {"type": "mixer", "sound": "\#(name)"}"#) == ["not-allowed stages[1].sound"],
+                "\(name)")
+        }
+        for name in ["../out.wav", "link.wav", "/etc/passwd.WAV", "${place}.wav"] {
+            #expect(await codes(#"{"type": "script", "say": "\#(name)"}"#) == ["not-allowed stages[0].say"])
+            #expect(
+                await codes(#"{"type": "script", "say": "in.wav", "keys": {"1": "\#(name)"}}"#)
+                    == ["not-allowed stages[0].keys"])
+        }
+        let there = await codes(#"{"type": "script", "say": "../out.wav"}"#)
+        #expect(
+            await codes(#"{"type": "script", "say": "../gone.wav"}"#) == there, "nobody learns which files there are")
     }
 
     @Test func filesAreReadWithTheEnvironmentOfThatMoment() async throws {

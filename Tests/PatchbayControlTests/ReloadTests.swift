@@ -103,8 +103,10 @@ import Testing
             let back = try await server.post("/pipelines/rollback").json
             #expect(back["result"] as? String == "rolledBack" && back["revision"] as? Int == 3)
             #expect(back["restored"] as? Int == 1 && back["changed"] as? [String] == ["desk"])
+            #expect(back["heldBack"] as? Int == 2, "the files still hold it")
             let report = try await server.get("/pipelines").json
             #expect(report["loadedBy"] as? String == "rollback" && report["restored"] as? Int == 1)
+            #expect(report["heldBack"] as? Int == 2)
             #expect((report["pipelines"] as? [[String: Any]])?.first?["description"] as? String == "one")
             #expect((report["former"] as? [[String: Any]])?.isEmpty == true)
         }
@@ -127,6 +129,7 @@ import Testing
             {"name": "desk", "description": "Front desk", "numbers": {
                "+15550100001": {"agentId": "agent_1", "apiKey": "${env.KEY}", "chairs": 4, "isOpen": true, "note": "${env.KEY}"},
                "+4930*": {}},
+             "variables": {"chairs": 2, "place": "the front desk", "token": "abc"},
              "when": [{"callers": ["anonymous"], "say": "No."}],
              "transport": "twilio", "stages": ["echo"]}
             """
@@ -148,6 +151,9 @@ import Testing
             let variables = try #require(numbers.first?["variables"] as? [String: Any])
             #expect(variables["agentId"] as? String == "agent_1" && variables["chairs"] as? Int == 4)
             #expect(variables["isOpen"] as? Bool == true)
+            #expect(variables["place"] as? String == "the front desk" && variables["token"] as? String == "[withheld]")
+            let other = numbers.dropFirst().first?["variables"] as? [String: Any]
+            #expect(other?["chairs"] as? Int == 2 && other?["agentId"] == nil, "those in effect for this number")
             #expect(variables["apiKey"] as? String == "[withheld]" && variables["note"] as? String == "${env.KEY}")
             let page = try await server.get("/numbers?offset=1&limit=1").json
             #expect(page["count"] as? Int == 3)

@@ -387,10 +387,3 @@ private struct InterruptsOnText: Processor {
         output.emit(frame)
     }
 }
-
-private struct InterruptsOnKey: Processor {
-    func receive(_ frame: Frame, at now: MediaTime, into output: inout FrameOutput) throws(PipelineError) {
-        if case .dtmf = frame { output.emitUpstream(.interruption(Interruption(generation: 0, cause: "a key"))) }
-        output.emit(frame)
-    }
-}

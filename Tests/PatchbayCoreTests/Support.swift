@@ -44,8 +44,8 @@ struct PlainCarrier: CarrierSerializer {
     func clear(into batch: inout MessageBatch) { batch.text { $0.writeString("clear") } }
 }
 
-/// An agent that does what its messages say: `ready`, `audio 40 160`, `end`, `interrupt`, `hangup`, `fail`. Writes down what
-/// it is given.
+/// An agent that does what its messages say: `ready`, `audio 40 160`, `end`, `interrupt`, `hangup`, `fail`, `calls ID NAME`,
+/// `reconnect`. Writes down what it is given.
 struct PuppetAgent: AgentBackend {
     let type: String
     var format = AudioFormat.telephony
@@ -59,14 +59,30 @@ struct PuppetAgent: AgentBackend {
 
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         if refuses { throw PipelineError(.agentUnreachable, "refused", place: type) }
-        return AgentSession(Conversation(format: format), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
+        return AgentSession(Conversation(format: format, request: request), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
     }
 
     private struct Conversation: AgentConversation {
         let format: AudioFormat
+        let request: AgentRequest
 
         func opened(at now: MediaTime, into output: inout AgentOutput) {
-            output.messages.text { $0.writeString("hello") }
+            let history = request.history.map { "; \($0.speaker.rawValue): \($0.text)" }.joined()
+            output.messages.text { $0.writeString("hello\(history)\(request.isAnswerAwaited ? "; go on" : "")") }
+        }
+
+        func received(binary message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {
+            output.emit(.audio(message))
+        }
+
+        func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput) {
+            output.messages.text {
+                $0.writeString("\(result.isError ? "error" : "answer") \(result.id): \(result.output)")
+            }
+        }
+
+        func contextAdded(_ text: String, at now: MediaTime, into output: inout AgentOutput) {
+            output.messages.text { $0.writeString("context: \(text)") }
         }
 
         func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
@@ -105,6 +121,11 @@ struct PuppetAgent: AgentBackend {
             case "locks": output.emit(.interruptible(false))
             case "unlocks": output.emit(.interruptible(true))
             case "keys": output.emit(.dtmf(words[1]))
+            case "calls": output.emit(.toolCall(ToolCall(id: words[1], name: words[2])))
+            case "cancels": output.emit(.toolCallsCancelled(ids: Array(words.dropFirst())))
+            case "reconnect": output.emit(.reconnect(cause: "told to"))
+            case "transfers": output.emit(.transfer(to: words[1]))
+            case "fails": output.emit(.failed(PipelineError(PipelineError.Code(words[1]), "told to")))
             default: output.emit(.fault("?"))
             }
         }
@@ -119,15 +140,15 @@ struct PuppetAgent: AgentBackend {
 func makeHarness(
     backends: [any AgentBackend] = [PuppetAgent()], limits: CallLimits = CallLimits(), toAgent: [Stage] = [],
     toCaller: [Stage] = [], joint: AudioFormat = .telephony, observers: [any CallObserver] = [],
-    taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer()
+    taps: [any MediaTap] = [], announcement: ByteBuffer = ByteBuffer(), change: (inout CallPlan) -> Void = { _ in }
 ) throws(PipelineError) -> CallHarness {
-    try CallHarness(
-        CallPlan(
-            info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"), limits: limits,
-            carrier: PlainCarrier(), carrierFormat: .telephony, toAgent: Chain(.toAgent, toAgent), joint: joint,
-            backends: backends, toCaller: Chain(.toCaller, toCaller), taps: taps,
-            announcement: announcement),
-        observers: observers)
+    var plan = CallPlan(
+        info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"), limits: limits,
+        carrier: PlainCarrier(), carrierFormat: .telephony, toAgent: Chain(.toAgent, toAgent), joint: joint,
+        backends: backends, toCaller: Chain(.toCaller, toCaller), taps: taps,
+        announcement: announcement)
+    change(&plan)
+    return try CallHarness(plan, observers: observers)
 }
 
 extension CallHarness {

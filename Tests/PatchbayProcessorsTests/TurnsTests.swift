@@ -4,11 +4,7 @@ import Testing
 
 @testable import PatchbayProcessors
 
-/// Timelines: one character is 20 ms.
-///
-/// In: `S`/`s` speech starts and stops, `p`/`r` it pauses and goes on meanwhile, `A`/`a` the agent's, `t` the agent has transcribed the caller.
-/// Out: `U` the caller's turn starts, `u`/`v` ends by silence or by the agent; `P` playback pauses, `C` the turn is cut, `R`
-/// playback resumes; `L`/`l` the agent cannot be interrupted, can be again. Several at once stand in one bracket.
+/// Timelines: one character is 20 ms, letters as ``Timeline`` has them. What the agent does is only drawn on the way in.
 private func expectTimeline(
     _ rules: TurnRules, _ input: String, _ expected: String, starts: Bool = false,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -16,45 +12,26 @@ private func expectTimeline(
     var harness = ProcessorHarness(TurnStage(rules))
     var drawn = ""
     func draw(_ frames: [Frame]) {
-        let letters = frames.compactMap(letter)
-        drawn += letters.isEmpty ? "." : letters.count == 1 ? letters[0] : "[\(letters.joined())]"
+        drawn += Timeline.draw(
+            frames.filter { frame in
+                switch frame {
+                case .agentStartedSpeaking, .agentStoppedSpeaking: false
+                default: true
+                }
+            })
     }
     if starts {
         _ = try harness.push(.callStarted(CallStart(callSid: "CA1", streamSid: "MZ1")))
         draw(harness.takeUpstream())
     }
-    for character in input {
-        let frame: Frame? =
-            switch character {
-            case "S": .speechStarted
-            case "s": .speechStopped
-            case "p": .speechPaused
-            case "r": .speechResumed
-            case "A": .agentStartedSpeaking
-            case "a": .agentStoppedSpeaking
-            case "t": .userTurnEnded(TurnEnd(.agent))
-            default: nil
-            }
+    // No sound: turns are made of what others have heard.
+    for frames in Timeline(.telephony).frames(input) {
         var seen: [Frame] = []
-        if let frame { seen += try harness.push(frame) }
+        for frame in frames { seen += try harness.push(frame) }
         seen += try harness.advance(by: .milliseconds(20))
         draw(harness.takeUpstream() + seen)
     }
     #expect(drawn == expected, "in:  \(input)", sourceLocation: sourceLocation)
-}
-
-private func letter(_ frame: Frame) -> String? {
-    switch frame {
-    case .userTurnStarted: "U"
-    case .userTurnEnded(let end): end.cause == .silence ? "u" : "v"
-    case .bargeIn(.started): "P"
-    case .bargeIn(.confirmed): "C"
-    case .bargeIn(.dismissed): "R"
-    case .interruptible(false): "L"
-    case .interruptible(true): "l"
-    case .speechStarted, .speechStopped, .speechPaused, .speechResumed: "!"
-    default: nil
-    }
 }
 
 @Suite struct TurnsTests {

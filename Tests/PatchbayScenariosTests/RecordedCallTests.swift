@@ -54,7 +54,7 @@ struct RecordedCallTests {
         try folder.writeTone(440, milliseconds: 400, to: "greeting.wav")
         try folder.writeTone(880, milliseconds: 400, to: "reply.wav")
         var options = ElevenLabsSimulatorOptions()
-        (options.port, options.format) = (0, "ulaw_8000")
+        (options.common.port, options.format) = (0, "ulaw_8000")
         (options.greeting, options.replies) = ("\(folder.path)/greeting.wav", ["\(folder.path)/reply.wav"])
         options.apiKey = "planted-key-4711"
         let simulator = ElevenLabsSimulator(try options.configuration())

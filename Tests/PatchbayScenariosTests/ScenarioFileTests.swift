@@ -86,6 +86,58 @@ struct ScenarioFileTests {
         #expect(found.map { $0.split(separator: " ").dropFirst().joined(separator: " ") } == [finding])
     }
 
+    /// A wrong type is no reason to keep the other mistakes back, and none is told twice.
+    @Test(arguments: [
+        (
+            #"{"tests": [{"name": "a", "caller": [{"say": 5}, {"press": "1x"}], "expect": [{"agent": "speeks"}, {}]}]}"#,
+            [
+                "wrong-type tests[0].caller[0].say", "not-allowed tests[0].caller[1].press",
+                "not-allowed tests[0].expect[0].agent", "missing-field tests[0].expect[1]",
+            ]
+        ),
+        (
+            #"{"tests": [7, {"name": "a", "at": 5, "number": "12", "expect": [{"agent": "speaks", "after": "nobody"}]}]}"#,
+            [
+                "wrong-type tests[0]", "wrong-type tests[1].at", "bad-number tests[1].number",
+                "not-allowed tests[1].expect[0].after",
+            ]
+        ),
+        (
+            #"{"tests": [{"name": 1, "expect": []}, {"name": 2, "agents": [{"steps": [{"close": 7}, {"send": "x"}]}], "expect": 5}]}"#,
+            [
+                "wrong-type tests[0].name", "empty-list tests[0].expect", "wrong-type tests[1].name",
+                "out-of-range tests[1].agents[0].steps[0].close", "not-allowed tests[1].agents[0].steps[1].send",
+                "wrong-type tests[1].expect",
+            ]
+        ),
+        (
+            #"{"tests": [{"name": "a", "caller": [{"as": 5, "press": "1"}], "expect": [{"agent": "speaks", "after": "question ends"}]}]}"#,
+            ["wrong-type tests[0].caller[0].as"]
+        ),
+        (#"{"tests": {"name": "a"}, "pipeline": 5}"#, ["wrong-type tests", "wrong-type pipeline"]),
+    ])
+    func allMistakesAtOnce(text: String, expected: [String]) throws {
+        let found = try findings(text).map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
+        #expect(found == expected)
+    }
+
+    @Test func aPipelineIsNoFileOfTests() throws {
+        let pipeline = #"{"name": "desk", "transport": "twilio", "stages": ["echo"]}"#
+        #expect(try findings(pipeline) == ["1:41 missing-field stages"])
+        let (_, diagnostics) = ScenarioFile.load(SourceText(file: "p/desk.json", pipeline))
+        #expect(diagnostics.first?.suggestion?.text == "its tests would be in p/desk.test.json")
+    }
+
+    @Test(arguments: [
+        ("2026-12-24T18:00", "2026-12-24T18:00:00Z"), ("2026-12-24T18:00:05", "2026-12-24T18:00:05Z"),
+        ("tomorrow", "for instance"),
+    ])
+    func aTimeWithoutItsZoneGetsOne(time: String, remedy: String) {
+        let text = test(#""at": "\#(time)", \#(fine)"#)
+        let (_, diagnostics) = ScenarioFile.load(SourceText(file: "p/desk.test.json", text))
+        #expect(diagnostics.first?.suggestion?.text.contains(remedy) == true, "\(diagnostics.rendered())")
+    }
+
     @Test func aMisspeltEventGetsAProposal() throws {
         let folder = try ScenarioFolder()
         let text = test(

@@ -2,6 +2,7 @@ import Foundation
 import PatchbayCore
 
 @testable import PatchbayConfig
+@testable import PatchbayScenarios
 
 /// What libFuzzer calls with each input; the variable `PATCHBAY_FUZZ` says which of the readers gets it.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -21,6 +22,10 @@ enum Target: String, CaseIterable {
     case settings
     /// The loader again, with a sound document that the input's bytes say how to change.
     case structure
+    /// A file of tests.
+    case tests
+    /// A wire log, and the test that is made of it.
+    case wirelog
 
     static let chosen: Target = {
         let name = ProcessInfo.processInfo.environment["PATCHBAY_FUZZ"] ?? "documents"
@@ -54,6 +59,8 @@ enum Target: String, CaseIterable {
             ])
             // What is written as JSON is read as JSON.
             expect(!diagnostics.contains { $0.code == .syntax && $0.message != "" }, "\(document)\n\(fragment)")
+        case .tests: checkTests(SourceText(file: "Pipelines/x.test.json", bytes: bytes))
+        case .wirelog: checkWireLog(String(decoding: bytes, as: UTF8.self))
         }
     }
 
@@ -133,6 +140,27 @@ private func checkDocuments(_ texts: [SourceText]) -> [Diagnostic] {
         }
     }
     return diagnostics
+}
+
+@discardableResult
+private func checkTests(_ source: SourceText) -> [Diagnostic] {
+    let (file, diagnostics) = ScenarioFile.load(source)
+    check(diagnostics, of: [source])
+    expect((file == nil) == diagnostics.hasErrors, "tests and errors, or neither")
+    return diagnostics
+}
+
+private func checkWireLog(_ text: String) {
+    do throws(Diagnostic) {
+        let call = try RecordedCall(text, file: "x.wire.jsonl")
+        let made = try ScenarioRecorder(call).make(
+            stem: "x", pipeline: "x.json", expecting: [#"{ "agent": "speaks" }"#])
+        // What is written is a test, whatever the log says: only the files that it names are not there.
+        let errors = checkTests(SourceText(file: "x.test.json", made.test)).filter { $0.severity == .error }
+        expect(errors.allSatisfy { $0.code == .unreadableFile }, "\(errors)\n\(made.test)")
+    } catch {
+        check([error], of: [SourceText(file: "x.wire.jsonl", text)])
+    }
 }
 
 private func check(_ diagnostics: [Diagnostic], of sources: [SourceText]) {

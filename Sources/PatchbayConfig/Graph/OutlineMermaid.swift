@@ -23,11 +23,14 @@ extension PipelineOverview {
 
 /// A flowchart, node by node.
 private struct MermaidChart {
+    /// Nodes and the groups they stand in. A node is taken into every group that mentions it, so edges come after them
+    /// all.
     private var lines: [String] = []
+    private var edges: [String] = []
     private var count = 0
 
     var text: String {
-        (["flowchart LR"] + lines + [
+        (["flowchart LR"] + lines + edges + [
             "  classDef inserted stroke-dasharray: 4 3", "  classDef leftOut stroke-dasharray: 1 4,opacity: 0.6",
         ]).joined(separator: "\n") + "\n"
     }
@@ -40,24 +43,25 @@ private struct MermaidChart {
         let agents = chain.agents.enumerated().map { index, agent in
             (chain.agents.count > 1 ? "\(index + 1) " : "") + agent.type
         }
-        var last = caller
+        var ends = [End(caller)]
         var format = outline.carrierFormat
-        add(chain.before, &last, &format)
+        add(chain.before, &ends, &format)
         let agent = node(agents.joined(separator: "\n"), "{{", "}}")
-        edge(last, agent, format.short)
-        last = agent
+        lead(ends, to: agent, format)
+        ends = [End(agent)]
         format = chain.joint
-        add(chain.after, &last, &format)
-        edge(last, caller, format.short)
+        add(chain.after, &ends, &format)
+        lead(ends, to: caller, format)
         if !isOne { lines.append("  end") }
     }
 
     mutating func add(_ rules: [PipelineOutline.Rule], of outline: PipelineOutline) {
         guard !rules.isEmpty else { return }
-        var last = node("call of \(outline.name)", "([", "])")
+        let call = node("call of \(outline.name)", "([", "])")
+        var last = call
         for rule in rules {
             let choice = node(rule.condition, "{", "}")
-            edge(last, choice, "")
+            edge(last, choice, last == call ? "" : "no")
             edge(choice, node(rule.outcome.words, "[", "]"), "yes")
             last = choice
         }
@@ -81,22 +85,46 @@ private struct MermaidChart {
         }
     }
 
-    private mutating func add(_ stages: [PipelineOutline.Stage], _ last: inout String, _ format: inout AudioFormat) {
+    private mutating func add(_ stages: [PipelineOutline.Stage], _ ends: inout [End], _ format: inout AudioFormat) {
         for stage in stages {
             let words = ([stage.type] + stage.settings + [stage.delay.label]).filter { !$0.isEmpty }
             let next = node(words.joined(separator: "\n"), "[", "]")
-            if stage.mark != .written { lines.append("  class \(next) \(stage.mark.rawValue)") }
-            edge(last, next, format.short)
+            if stage.mark != .written { edges.append("  class \(next) \(stage.mark.rawValue)") }
+            lead(ends, to: next, format)
+            ends = [End(next)]
+            let joins = stage.type == Structure.switch.type
+            if joins, !stage.branches.isEmpty { ends = [] }
             for branch in stage.branches {
-                guard !branch.stages.isEmpty else { continue }
-                lines.append("  subgraph \(newName())[\(Self.label(branch.label))]")
-                var side = next
+                guard !branch.stages.isEmpty else {
+                    if joins { ends.append(End(next, branch.title)) }
+                    continue
+                }
+                lines.append("  subgraph \(newName())[\(Self.label(branch.title))]")
+                var side = [End(next)]
                 var sideFormat = stage.takes
                 add(branch.stages, &side, &sideFormat)
                 lines.append("  end")
+                if joins { ends += side }
             }
-            last = next
             format = stage.gives
+        }
+    }
+
+    /// Where the sound comes from: one node, or the ends of all branches of a switch.
+    private struct End {
+        var node: String
+        /// The branch that has no stages of its own.
+        var branch: String?
+
+        init(_ node: String, _ branch: String? = nil) {
+            self.node = node
+            self.branch = branch
+        }
+    }
+
+    private mutating func lead(_ ends: [End], to next: String, _ format: AudioFormat) {
+        for end in ends {
+            edge(end.node, next, end.branch.map { "\($0)\n\(format.short)" } ?? format.short)
         }
     }
 
@@ -112,7 +140,7 @@ private struct MermaidChart {
     }
 
     private mutating func edge(_ from: String, _ to: String, _ label: String) {
-        lines.append("  \(from) -->\(label.isEmpty ? "" : "|\(Self.label(label))|") \(to)")
+        edges.append("  \(from) -->\(label.isEmpty ? "" : "|\(Self.label(label))|") \(to)")
     }
 
     /// A quoted label; what Mermaid would take for syntax or markup is written as an entity code.

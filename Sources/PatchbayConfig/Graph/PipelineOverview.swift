@@ -35,11 +35,6 @@ public struct PipelineOverview: Sendable {
     }
 }
 
-extension PipelineSet {
-    /// The document that was read from that file, however the path is written.
-    public func document(inFile path: String) -> PipelineDocument? { documents.first { isSameFile($0.file, path) } }
-}
-
 extension PipelineOutline {
     /// The chain on one line: `twilio › decoder › vad › script, echo › encoder › twilio`.
     func route(of chain: Chain) -> String {

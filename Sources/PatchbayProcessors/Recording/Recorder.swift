@@ -35,7 +35,7 @@ public struct Recorder: TapComponent {
             "path", .string, isRequired: true, example: "\"recordings/${call.sid}.wav\"",
             "File to write, below \"directory\": .wav, .opus or .ogg. A name that is taken gets a number.")
         Field(
-            "directory", .string, isAdvanced: true, example: "\"/var/lib/patchbay\"",
+            "directory", .string, isAdvanced: true, isPath: true, example: "\"/var/lib/patchbay\"",
             "Folder that \"path\" starts from and never leaves. Without it the document's folder.")
         Field(
             "format", .choice(RecordingRequest.Format.allCases.map(\.rawValue)), isAdvanced: true,

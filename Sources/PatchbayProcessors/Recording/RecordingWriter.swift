@@ -99,22 +99,10 @@ public final class RecordingWriter: Sendable {
     }
 
     private func startThread() {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let result = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<RecordingWriter>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context.toOpaque())
-        guard result == 0 else {
-            context.release()
-            arrivals.withLock { $0.isThreadRunning = false }
-            logger.error("no thread for recordings: error \(result); the next call tries again")
-            return
-        }
-        pthread_detach(thread)
+        let result = SystemThread.start { self.run() }
+        guard result != 0 else { return }
+        arrivals.withLock { $0.isThreadRunning = false }
+        logger.error("no thread for recordings: error \(result); the next call tries again")
     }
 
     /// The thread: works until there has been nothing to record for a while.

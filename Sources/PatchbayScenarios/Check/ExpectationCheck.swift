@@ -54,7 +54,7 @@ extension ExpectationCheck {
         case .ledger(let played, let unplayed): check(played, unplayed, at: window.lowerBound, trace)
         case .agentSilent: checkSilence(trace)
         default:
-            check(Sightings.of(expectation.subject, in: trace, window))
+            check(Sightings.of(expectation.subject, in: trace, window), trace)
             if !isMet, case .tone(let frequency, _) = expectation.subject {
                 seen += Sightings.strongestTone(beside: frequency, in: trace, window)
             }
@@ -99,7 +99,7 @@ extension ExpectationCheck {
 
     // MARK: Points in time
 
-    private mutating func check(_ all: [Sighting]) {
+    private mutating func check(_ all: [Sighting], _ trace: ScenarioTrace) {
         guard let window else { return }
         let inside = all.filter { window.contains($0.time) }
         sightings = all.map(\.time)
@@ -108,7 +108,11 @@ extension ExpectationCheck {
             seen = Self.list(inside)
             if !isMet, let times = expectation.times { seen = "\(inside.count) times instead of \(times): " + seen }
         } else if all.isEmpty {
-            seen = "never in the call"
+            if case .ended = expectation.subject, let end = trace.end {
+                seen = "\(end) at \(trace.duration.inSeconds)"
+            } else {
+                seen = "never in the call"
+            }
         } else {
             let nearest = all.min { Self.distance($0.time, window) < Self.distance($1.time, window) }
             if let nearest {
@@ -156,15 +160,5 @@ extension ExpectationCheck {
         }
         isMet = played?.contains(playback.played) != false && unplayed?.contains(playback.unplayed) != false
         seen = "at \(time.inSeconds) \(playback.played) ms were played and \(playback.unplayed) ms waited"
-    }
-}
-
-extension TimeSpan {
-    /// For people: `3.42 s`.
-    var inSeconds: String {
-        let milliseconds = abs(self.milliseconds)
-        let hundredths = String(milliseconds % 1000 / 10)
-        return
-            "\(nanoseconds < 0 && milliseconds >= 10 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import NIOCore
+import PatchbayAudio
 import PatchbayCore
-import PatchbayTesting
 
 /// Finds in a call what an expectation looks for.
 enum Sightings {

@@ -189,3 +189,13 @@ public struct StepPlace: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String { "\(path) (line \(line))" }
 }
+
+extension TimeSpan {
+    /// For people: `3.42 s`.
+    var inSeconds: String {
+        let milliseconds = abs(self.milliseconds)
+        let hundredths = String(milliseconds % 1000 / 10)
+        return
+            "\(nanoseconds < 0 && milliseconds >= 10 ? "-" : "")\(milliseconds / 1000).\(hundredths.count < 2 ? "0" : "")\(hundredths) s"
+    }
+}

@@ -10,10 +10,14 @@ extension ScenarioFile {
     ///
     /// - Returns: The tests, or `nil` when there is any error, with all findings in the order of the text.
     public static func load(_ source: SourceText) -> (file: ScenarioFile?, diagnostics: [Diagnostic]) {
+        if let kind = source.kindOfOther { return (nil, [kind]) }
         var (settings, diagnostics) = source.settings(
-            ScenarioFields.document, owner: "a test file", checkEnvironment: false)
+            ScenarioFields.document, owner: "a test file", checkEnvironment: false, keepingSoundParts: true)
         guard let settings, let root = try? source.readJSON() else { return (nil, diagnostics) }
-        var reader = ScenarioReader(source: source, root: root, directory: settings.directory)
+        let errors = diagnostics.filter { $0.severity == .error }.map {
+            ScenarioReader.Place(line: $0.line, column: $0.column)
+        }
+        var reader = ScenarioReader(source: source, root: root, directory: settings.directory, known: errors.sorted())
         let file = reader.read(settings)
         diagnostics += reader.diagnostics
         diagnostics.sort { ($0.line, $0.column) < ($1.line, $1.column) }
@@ -50,14 +54,48 @@ extension ScenarioFile {
     }
 }
 
+extension SourceText {
+    /// What is wrong with a file that is a pipeline or a fragment instead of a test: one word instead of an error for each key.
+    fileprivate var kindOfOther: Diagnostic? {
+        guard case .object(let members)? = try? readJSON().content, !members.contains(where: { $0.key == "tests" }),
+            let stages = members.first(where: { $0.key == "stages" })
+        else { return nil }
+        let suggestion =
+            file.hasSuffix(ScenarioFile.suffix) || !file.hasSuffix(".json")
+            ? nil : "its tests would be in \(file.dropLast(5))\(ScenarioFile.suffix)"
+        return finding(
+            .missingField, stages.keyRange, path: "stages",
+            "this is no file of tests: it has \"stages\" and no \"tests\"",
+            suggestion: suggestion.map { .init($0) })
+    }
+}
+
 /// Turns checked settings into tests, and checks what fields alone cannot say.
 struct ScenarioReader {
+    /// Where in the text something begins.
+    struct Place: Comparable {
+        var line, column: Int
+
+        static func < (one: Self, other: Self) -> Bool { (one.line, one.column) < (other.line, other.column) }
+    }
+
     let source: SourceText
     let root: JSONNode
     let directory: String
+    /// Where its fields have errors, in order. What they have to do with is not called wrong once more.
+    let known: [Place]
     var diagnostics: [Diagnostic] = []
     /// Names of the steps of the test that is read.
     var stepNames: Set<String> = []
+    /// Whether one of the steps has a name that could not be read, so that any event may be its.
+    private var hasUnknownNames = false
+
+    init(source: SourceText, root: JSONNode, directory: String, known: [Place]) {
+        self.source = source
+        self.root = root
+        self.directory = directory
+        self.known = known
+    }
 
     mutating func read(_ settings: Settings) -> ScenarioFile {
         let tests = settings.list("tests")
@@ -65,8 +103,7 @@ struct ScenarioReader {
         var names: Set<String> = []
         var scenarios: [Scenario] = []
         for (index, test) in tests.enumerated() {
-            let name = test.string("name") ?? ""
-            if !names.insert(name).inserted {
+            if let name = test.string("name"), !names.insert(name).inserted {
                 report(.duplicateName, ["tests", .index(index), "name"], "another test is named \"\(name)\" too")
             }
             scenarios.append(read(test: test, ["tests", .index(index)]))
@@ -92,6 +129,7 @@ struct ScenarioReader {
     private mutating func read(test: Settings, _ path: Path) -> Scenario {
         let callerSteps = test.list("caller"), connections = test.list("agents")
         stepNames = []
+        hasUnknownNames = false
         for (index, step) in callerSteps.enumerated() { claimName(step, path + ["caller", .index(index)]) }
         for (index, connection) in connections.enumerated() {
             for (number, step) in connection.list("steps").enumerated() {
@@ -133,12 +171,20 @@ struct ScenarioReader {
         if let date = try? Date(text, strategy: .iso8601) { return date }
         report(
             .notAllowed, path + ["at"], "\"at\" is \"\(text)\"; a time is written as in RFC 3339",
-            .init("for instance 2026-12-24T10:30:00+01:00"))
+            // `patchbay route --at` takes a time of this machine; a test must say the same everywhere.
+            .init(
+                (try? Date(text + "Z", strategy: .iso8601)) == nil
+                    && (try? Date(text + ":00Z", strategy: .iso8601)) == nil
+                    ? "for instance 2026-12-24T10:30:00+01:00"
+                    : "a test has to name the zone: \(text)\(text.utf8.count == 16 ? ":00" : "")Z, or with its offset"))
         return Date(timeIntervalSince1970: 0)
     }
 
     private mutating func claimName(_ step: Settings, _ path: Path) {
-        guard let name = step.string("as") else { return }
+        guard let name = step.string("as") else {
+            if isKnown(node(path + ["as"]).range) { hasUnknownNames = true }
+            return
+        }
         let isClear = !EventName.all.contains { $0.name == name } && !name.isEmpty && !name.contains("\"")
         if !isClear {
             report(.badName, path + ["as"], "\"\(name)\" means something else already; choose another name")
@@ -170,10 +216,22 @@ extension ScenarioReader {
         severity: Diagnostic.Severity = .error
     ) {
         var range = node(path).range
+        guard !isKnown(range) else { return }
         if case .object = node(path).content { range = range.lowerBound..<(range.lowerBound + 1) }
         if case .array = node(path).content { range = range.lowerBound..<(range.lowerBound + 1) }
         diagnostics.append(
             source.finding(code, range, path: text(of: path), message, suggestion: suggestion, severity: severity))
+    }
+
+    /// Whether its fields have an error there.
+    private func isKnown(_ range: Range<Int>) -> Bool {
+        guard !known.isEmpty else { return false }
+        func place(_ offset: Int) -> Place {
+            let (line, column) = source.position(of: offset)
+            return Place(line: line, column: column)
+        }
+        let (start, end) = (place(range.lowerBound), place(range.upperBound))
+        return known.contains { start <= $0 && $0 < end }
     }
 
     /// The value itself, or what holds it where it is not written.
@@ -238,14 +296,15 @@ extension ScenarioReader {
             name = String(text[..<space])
             number = value
         }
-        let known =
+        let events =
             EventName.all.map(\.name)
             + stepNames.sorted().flatMap { [EventName.begin(of: $0).name, EventName.end(of: $0).name] }
-        if known.contains(name) { return EventName(name, number: number) }
+        if events.contains(name) { return EventName(name, number: number) }
         // A step whose name ends in a number.
-        if known.contains(text) { return EventName(text) }
-        let match = closestMatch(to: name, in: known)
-        let list = "events here: \(known.joined(separator: ", "))"
+        if events.contains(text) { return EventName(text) }
+        guard !hasUnknownNames else { return nil }
+        let match = closestMatch(to: name, in: events)
+        let list = "events here: \(events.joined(separator: ", "))"
         report(
             .notAllowed, path, "there is no event \"\(text)\"",
             .init(match.map { "did you mean \"\($0)\"? \(list)" } ?? list, replacement: match))

@@ -19,9 +19,9 @@ public struct ScenarioRecorder {
     /// A packet's timestamp may be so much past the end of the call: clocks differ.
     private static let lateness = TimeSpan.seconds(5)
 
-    private let call: RecordedCall
+    let call: RecordedCall
     /// When the carrier's stream began, since the call was made.
-    private let start: TimeSpan
+    let start: TimeSpan
     /// From the beginning of the stream to the end of the call.
     private let length: TimeSpan
 
@@ -44,47 +44,49 @@ public struct ScenarioRecorder {
         }
     }
 
-    /// Writes the test and the files that it needs beside it.
-    ///
-    /// - Parameters:
-    ///   - path: Ends in `.test.json`.
-    ///   - pipeline: The pipeline's file; the one that the log names without.
-    ///   - overwrites: Whether files that are there already are replaced.
-    /// - Throws: ``Diagnostic`` before anything is written, when one of the files is there already.
-    /// - Returns: The files that were written, the test first.
-    public func write(to path: String, pipeline: String?, overwrites: Bool = false) throws -> [String] {
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        let name = URL(fileURLWithPath: path).lastPathComponent
-        let stem = name.hasSuffix(ScenarioFile.suffix) ? String(name.dropLast(ScenarioFile.suffix.count)) : name
-        let (soundFile, messageFile) = ("\(folder)/\(stem).caller.wav", "\(folder)/\(stem).agent.jsonl")
-        let (sound, caller) = callerSteps(soundFile: "\(stem).caller.wav")
-        let (agents, lines) = agentScripts(messageFile: "\(stem).agent.jsonl")
-        let files = [path, soundFile] + (lines.isEmpty ? [] : [messageFile])
-        if !overwrites, let file = files.first(where: { FileManager.default.fileExists(atPath: $0) }) {
-            throw Diagnostic(file: file, .notAllowed, "the file is there already, and would be replaced")
-        }
-        try WAVFile(samples: sound, sampleRate: SoundTrack.sampleRate).write(to: soundFile)
-        if !lines.isEmpty {
-            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: messageFile))
-        }
-        let reference = relative(pipeline ?? call.header["file"] ?? "", to: folder)
-        try Data(text(reference, caller, agents).utf8).write(to: URL(fileURLWithPath: path))
-        return files
+    /// A test with what it needs beside it.
+    struct Made {
+        var test: String
+        var soundFile, messageFile: String
+        /// What the caller says.
+        var sound: [Int16]
+        /// The agent's messages that are too long for the test itself.
+        var messages: [String]
     }
 
-    private func text(_ pipeline: String, _ caller: [String], _ agents: [[String]]) -> String {
+    /// - Parameters:
+    ///   - stem: What the names of the files beside it begin with.
+    ///   - pipeline: The pipeline's file, from the folder of the test.
+    ///   - isAnother: Whether it may be another one than that of the call, to which the called number need not lead.
+    ///   - expectations: What must come of it, as a test has it.
+    func make(stem: String, pipeline: String, isAnother: Bool = false, expecting expectations: [String]) -> Made {
+        let (soundFile, messageFile) = ("\(stem).caller.wav", "\(stem).agent.jsonl")
+        let (sound, caller) = callerSteps(soundFile: soundFile)
+        let (agents, messages) = agentScripts(messageFile: messageFile)
+        return Made(
+            test: text(pipeline, caller, agents, expectations, isAnother), soundFile: soundFile,
+            messageFile: messageFile,
+            sound: sound,
+            messages: messages)
+    }
+
+    private func text(
+        _ pipeline: String, _ caller: [String], _ agents: [[String]], _ expectations: [String], _ isAnother: Bool
+    ) -> String {
         var test: [String] = ["\"name\": \"goes as the recorded call did\""]
-        if let number = call.header["number"], NumberPattern(number) != nil {
+        if !isAnother, let number = call.header["number"], NumberPattern(number) != nil, !number.hasSuffix("*") {
             test.append("\"number\": \(quoted(number))")
         }
         if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
-        if let time = call.header["startedAt"] { test.append("\"at\": \(quoted(time))") }
+        if let time = call.header["startedAt"], (try? Date(time, strategy: .iso8601)) != nil {
+            test.append("\"at\": \(quoted(time))")
+        }
         test.append("\"ringMs\": \(min(120_000, start.milliseconds))")
         let limit = min(length + Self.surplus, Self.maximumLength)
         test.append("\"limitMs\": \(max(1000, limit.milliseconds))")
         test.append("\"caller\": " + list(caller, 3))
         if !agents.isEmpty { test.append("\"agents\": " + list(agents.map { "{ \($0.joined(separator: ", ")) }" }, 3)) }
-        test.append("\"expect\": " + list(RecordedExpectations(call, start: start).lines, 3))
+        test.append("\"expect\": " + list(expectations, 3))
         return """
             {
               "description": \(quoted("Made of a call of \(call.header["startedAt"] ?? "unknown time")")),
@@ -174,15 +176,6 @@ public struct ScenarioRecorder {
             scripts.append(script)
         }
         return (scripts, lines)
-    }
-
-    /// The way from one folder to a file, both as the system sees them.
-    private func relative(_ file: String, to folder: String) -> String {
-        let target = URL(fileURLWithPath: file).standardizedFileURL.pathComponents
-        let base = URL(fileURLWithPath: folder).standardizedFileURL.pathComponents
-        let common = zip(target, base).prefix { $0 == $1 }.count
-        guard common > 1 else { return URL(fileURLWithPath: file).standardizedFileURL.path }
-        return (Array(repeating: "..", count: base.count - common) + target.dropFirst(common)).joined(separator: "/")
     }
 }
 

@@ -65,6 +65,13 @@ extension RecordedCall {
             let size = attributes[.size] as? Int, size <= Self.maximumBytes,
             let text = try? String(contentsOfFile: path, encoding: .utf8)
         else { throw Diagnostic(file: path, .unreadableFile, "the wire log cannot be read") }
+        try self.init(text, file: path)
+    }
+
+    /// Reads the text of a wire log.
+    ///
+    /// - Parameter path: Its file, for what is thrown.
+    init(_ text: String, file path: String) throws(Diagnostic) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         header = [:]
         let first = try Self.object(lines.first ?? "", path, 1)

@@ -177,7 +177,7 @@ struct ScenarioCall {
         case .playbackResumed: trace.note(.playbackResumed, at: time)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
         case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
-            .agentFailed, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
+            .agentFailed, .agentChanged, .bridged, .agentTookOver, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
             .hangingUp:
             break
         }

@@ -1,7 +1,6 @@
 import NIOCore
 import PatchbayAudio
 import PatchbayCore
-import PatchbayTesting
 import PatchbayTransports
 import PatchbayWire
 

@@ -154,7 +154,10 @@ private struct ScenarioPipelines {
         else { throw PipelineError(.stageFailed, "no pipeline answers \(call.to)", place: document.file) }
         guard route.document.name == document.name else {
             throw PipelineError(
-                .stageFailed, "\(call.to) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"",
+                .stageFailed,
+                "\(call.to) leads to pipeline \"\(route.document.name)\", not to \"\(document.name)\"; "
+                    + (callableNumber.map { "\"number\" could be \"\($0)\"" }
+                        ?? "leave \"number\" out, and the call begins there"),
                 place: document.file)
         }
         return decision

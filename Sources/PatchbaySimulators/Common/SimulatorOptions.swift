@@ -1,4 +1,4 @@
-public import PatchbayCore
+import PatchbayCore
 
 /// The options that `patchbay simulate` has for every vendor, as they were typed.
 public struct SimulatorOptions: Sendable {

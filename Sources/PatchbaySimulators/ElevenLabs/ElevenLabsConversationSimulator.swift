@@ -23,7 +23,7 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
     }
 
     enum Timer: Int, CaseIterable {
-        case initiation, chunk, thinking, tools, audioGap, ping, input, duration
+        case queue, initiation, chunk, thinking, tools, audioGap, ping, input, duration, quota
     }
 
     public let conversationId: String
@@ -88,7 +88,12 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
     public mutating func open(at now: MediaTime, into output: inout Output) {
         timers[.duration] = now + agent.timing.maximumDuration
         timers[.input] = now + agent.timing.inputTimeout
-        sendMetadata(at: now, into: &output)
+        switch agent.faults.queue {
+        case .admits(let wait), .timesOut(let wait):
+            timers[.queue] = now + wait
+            send(.queueStatus("waiting"), into: &output)
+        case nil: sendMetadata(at: now, into: &output)
+        }
     }
 
     public mutating func receive(_ message: ByteBuffer, at now: MediaTime, into output: inout Output) {
@@ -150,12 +155,14 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
 
     private mutating func fire(_ timer: Timer, at now: MediaTime, into output: inout Output) {
         switch timer {
+        case .queue: leaveQueue(at: now, into: &output)
         case .initiation: begin(at: now, into: &output)
         case .chunk: sendChunk(at: now, into: &output)
         case .thinking: takeTurn(at: now, into: &output)
         case .tools: toolsTimedOut(at: now, into: &output)
         case .audioGap: audioStopped(at: now, into: &output)
         case .ping: ping(at: now, into: &output)
+        case .quota: exceedQuota(into: &output)
         case .input:
             let seconds = agent.timing.inputTimeout.seconds
             fail(1002, "transport_receive_timeout", "nothing was received for \(seconds) s", into: &output)
@@ -167,6 +174,25 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
 
     // MARK: The beginning
 
+    private mutating func leaveQueue(at now: MediaTime, into output: inout Output) {
+        guard case .admits = agent.faults.queue else {
+            send(.queueStatus("timed_out"), into: &output)
+            end(code: 3008, reason: "too many concurrent connections", into: &output)
+            return
+        }
+        send(.queueStatus("admitted"), into: &output)
+        sendMetadata(at: now, into: &output)
+    }
+
+    /// As it has been seen of the vendor's server: an error without `error_event`, then 1002.
+    private mutating func exceedQuota(into output: inout Output) {
+        let reason = "This request exceeds your quota limit."
+        output.messages.text {
+            $0.writeString(#"{"type":"error","message":"received 1002 (protocol error) \#(reason)"}"#)
+        }
+        end(code: 1002, reason: reason, into: &output)
+    }
+
     private mutating func sendMetadata(at now: MediaTime, into output: inout Output) {
         phase = .awaitingInitiation
         send(
@@ -176,7 +202,12 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
                     userInputFormat: agent.inputFormat.description)),
             into: &output)
         ping(at: now, into: &output)
-        timers[.initiation] = now + agent.timing.initiationTimeout
+        if agent.faults.exceedsQuota { timers[.quota] = now + .milliseconds(500) }
+        if hasFirstMessage {
+            begin(at: now, into: &output)
+        } else {
+            timers[.initiation] = now + agent.timing.initiationTimeout
+        }
     }
 
     private mutating func ping(at now: MediaTime, into output: inout Output) {

@@ -102,8 +102,19 @@ extension ElevenLabsSimulatedAgent {
 
     /// What goes wrong on purpose.
     public struct Faults: Sendable {
+        /// The wait for a free conversation, before the metadata.
+        public enum Queue: Sendable, Equatable {
+            /// A place becomes free.
+            case admits(after: TimeSpan)
+            /// None does; the socket is closed with 3008.
+            case timesOut(after: TimeSpan)
+        }
+
         /// What goes wrong with every vendor alike.
         public var connection = SimulatorFaults()
+        /// The account's quota is used up half a second into the conversation.
+        public var exceedsQuota = false
+        public var queue: Queue?
         /// The reply that follows an interruption carries the interruption's own event id, as has been reported of the
         /// vendor's server.
         public var interruptionSharesId = false

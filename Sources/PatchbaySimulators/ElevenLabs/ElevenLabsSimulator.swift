@@ -1,6 +1,6 @@
 public import NIOCore
 import NIOPosix
-import PatchbayCore
+public import PatchbayCore
 
 /// An ElevenLabs account on a local port: the request for signed URLs over HTTP, conversations over WebSockets.
 ///
@@ -18,16 +18,20 @@ public final class ElevenLabsSimulator: Simulator {
         public var agents: [ElevenLabsSimulatedAgent]
         /// How much of each caller's audio the statistics keep, in bytes, to compare it with what was sent.
         public var keptAudioBytes: Int
+        /// How long a signed URL may be used to begin a conversation; zero makes all of them too old.
+        public var signedURLLifetime: TimeSpan
 
         public init(
             host: String = "127.0.0.1", port: Int = 0, apiKey: String? = nil,
-            agents: [ElevenLabsSimulatedAgent] = [ElevenLabsSimulatedAgent()], keptAudioBytes: Int = 0
+            agents: [ElevenLabsSimulatedAgent] = [ElevenLabsSimulatedAgent()], keptAudioBytes: Int = 0,
+            signedURLLifetime: TimeSpan = .seconds(15 * 60)
         ) {
             self.host = host
             self.port = port
             self.apiKey = apiKey
             self.agents = agents
             self.keptAudioBytes = keptAudioBytes
+            self.signedURLLifetime = signedURLLifetime
         }
     }
 

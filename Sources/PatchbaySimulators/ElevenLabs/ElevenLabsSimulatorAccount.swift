@@ -16,7 +16,7 @@ struct ElevenLabsSimulatorAccount: SimulatedAccount {
     private let agents: [LoadedAgent]
     private let apiKey: String?
     private let keptAudioBytes: Int
-    private var signatures = ElevenLabsSignatures()
+    private var signatures: ElevenLabsSignatures
 
     /// Speaks all lines of the scripts; blocks.
     init(_ configuration: ElevenLabsSimulator.Configuration) throws(PipelineError) {
@@ -29,6 +29,7 @@ struct ElevenLabsSimulatorAccount: SimulatedAccount {
         self.agents = agents
         apiKey = configuration.apiKey
         keptAudioBytes = configuration.keptAudioBytes
+        signatures = ElevenLabsSignatures(lifetime: configuration.signedURLLifetime)
     }
 
     private func agent(_ id: String) -> LoadedAgent? {

@@ -39,6 +39,14 @@ public struct ElevenLabsSimulatorOptions: Sendable {
     public var requiredVariables: [String] = []
     /// `--no-overrides`: refuse every override, as a new agent of the vendor does.
     public var refusesOverrides = false
+    /// `--expired-urls`: signed URLs are too old at once.
+    public var expiresURLs = false
+    /// `--quota`: it is used up half a second into a conversation.
+    public var exceedsQuota = false
+    /// `--queue`: seconds that a conversation waits for a free place.
+    public var queue: Double?
+    /// `--queue-full`: the wait ends without a place.
+    public var isQueueFull = false
     /// `--late-audio`
     public var sendsLateAudio = false
     /// `--shared-interruption-id`
@@ -59,8 +67,10 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         var check = SimulatorOptionCheck()
         var faults = ElevenLabsSimulatedAgent.Faults()
         faults.connection = common.faults(&check)
-        let input = Self.format(inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format", &check)
-        let output = Self.format(outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format", &check)
+        let input = Self.format(
+            inputFormat ?? format, option: inputFormat == nil ? "--format" : "--input-format", &check)
+        let output = Self.format(
+            outputFormat ?? format, option: outputFormat == nil ? "--format" : "--output-format", &check)
         if apiKey == "" { check.fail("--api-key is empty; leave it out to need none") }
         if agentIds.contains("") { check.fail("--agent-id is empty; leave it out to answer every id") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
@@ -73,6 +83,13 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
         let toolTimeout = check.seconds(toolTimeout, option: "--tool-timeout")
 
+        faults.exceedsQuota = exceedsQuota
+        if let queue {
+            let wait = check.seconds(queue, option: "--queue")
+            faults.queue = isQueueFull ? .timesOut(after: wait) : .admits(after: wait)
+        } else if isQueueFull {
+            faults.queue = .timesOut(after: .seconds(3))
+        }
         faults.lateAudio = sendsLateAudio
         faults.interruptionSharesId = interruptionSharesId
         faults.hugeAudio = sendsHugeAudio
@@ -91,7 +108,8 @@ public struct ElevenLabsSimulatorOptions: Sendable {
             return named
         }
         return ElevenLabsSimulator.Configuration(
-            host: common.host, port: common.port, apiKey: apiKey, agents: agents)
+            host: common.host, port: common.port, apiKey: apiKey, agents: agents,
+            signedURLLifetime: expiresURLs ? .zero : .seconds(15 * 60))
     }
 
     private var script: SimulatedAgentScript {

@@ -29,6 +29,10 @@ public struct ElevenLabsAgent: AgentComponent {
             Field(
                 "language", .string,
                 "Language code, for instance en or de; the agent's settings must allow the override."),
+            Field(
+                "takeoverMessage", .string, isAdvanced: true,
+                "What the agent says first when it takes over from another one in mid-call; empty waits for the caller. "
+                    + "The agent's settings must allow the override. Where firstMessage is set it is empty by default."),
             Field("prompt", .string, isAdvanced: true, "System prompt; the agent's settings must allow the override."),
             Field("voiceId", .string, isAdvanced: true, "Voice; the agent's settings must allow the override."),
             Field("dynamicVariables", .variables, "Values for the placeholders in the agent's prompt; types are kept."),
@@ -39,7 +43,32 @@ public struct ElevenLabsAgent: AgentComponent {
             Field(
                 "silenceSeconds", .integer(5...300), default: 20, isAdvanced: true,
                 "Time without any message, not even a ping, after which the agent is given up, in seconds."),
+            Field(
+                "toolSeconds", .integer(1...300), default: 20, isAdvanced: true,
+                "How long the agent waits for a tool, by its settings; a second before, it is told that it failed."),
         ])
+
+    public func problems(in settings: Settings) -> [SettingsProblem] {
+        var problems: [SettingsProblem] = []
+        if settings.string("agentId") ?? "" == "" {
+            problems.append(
+                SettingsProblem(
+                    field: "agentId", .missingEnvironment, severity: .warning,
+                    "there is no agent id, so no call will be answered",
+                    remedy: "set \"agentId\", or the environment variable ELEVENLABS_AGENT_ID"))
+        }
+        // A reference has its value only when the call begins.
+        if let origin = settings.string("baseUrl"), !origin.hasPrefix("${"),
+            !["https://", "http://"].contains(where: origin.lowercased().hasPrefix)
+        {
+            problems.append(
+                SettingsProblem(
+                    field: "baseUrl", .notAllowed,
+                    "\"baseUrl\" is \"\(origin)\"; it must begin with https:// or http://",
+                    remedy: origin.contains("://") ? nil : "write \"https://\(origin)\""))
+        }
+        return problems
+    }
 
     /// The agent's settings at the vendor decide, and are not known before it announces them.
     public func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats {
@@ -64,7 +93,11 @@ public struct ElevenLabsAgent: AgentComponent {
             httpClient: httpClient, baseURL: settings.string("baseUrl") ?? "https://api.elevenlabs.io",
             agentId: agentId,
             apiKey: settings.secret("apiKey"), initiation: initiation,
-            patience: .seconds(Int64(settings.integer("silenceSeconds") ?? 20)))
+            takeoverMessage: settings.string("takeoverMessage"),
+            timing: .init(
+                patience: .seconds(Int64(settings.integer("silenceSeconds") ?? 20)),
+                // A tool of one second has most of it.
+                tool: .milliseconds(max(800, Int64(settings.integer("toolSeconds") ?? 20) * 1000 - 1000))))
     }
 }
 
@@ -86,11 +119,18 @@ private struct ElevenLabsBackend: AgentBackend {
     let agentId: String
     let apiKey: Secret?
     let initiation: ElevenLabsInitiation
-    let patience: TimeSpan
+    let takeoverMessage: String?
+    let timing: ElevenLabsConversation.Timing
 
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
-        AgentSession(
-            ElevenLabsConversation(initiation, patience: patience),
+        var initiation = initiation
+        if !request.history.isEmpty {
+            // An override that was not allowed would end the conversation; where one is set, it is.
+            initiation.firstMessage = takeoverMessage ?? initiation.firstMessage.map { _ in "" }
+        }
+        let history = ElevenLabsHistory.text(of: request.history)
+        return AgentSession(
+            ElevenLabsConversation(initiation, history: history, timing: timing),
             endpoint: .webSocket { AgentTarget(url: try await address()) })
     }
 
@@ -110,13 +150,21 @@ private struct ElevenLabsBackend: AgentBackend {
         }
         var request = HTTPClientRequest(url: "\(origin)/v1/convai/conversation/get-signed-url?\(query)")
         request.headers.add(name: "xi-api-key", value: apiKey.reveal())
-        let response = try await httpClient.execute(request, timeout: .seconds(8))
-        let body = try await response.body.collect(upTo: 64 * 1024)
-        guard response.status == .ok else {
+        let status: Int
+        let body: ByteBuffer
+        do {
+            let response = try await httpClient.execute(request, timeout: .seconds(8))
+            status = Int(response.status.code)
+            body = try await response.body.collect(upTo: 64 * 1024)
+        } catch {
             throw PipelineError(
-                .agentUnreachable,
-                "ElevenLabs gave no signed URL: HTTP \(response.status.code) \(String(buffer: body).prefix(300)); \(Self.remedy(response.status.code))",
-                place: "agent elevenlabs", isRetryable: response.status.code >= 500 || response.status.code == 429)
+                .agentUnreachable, "ElevenLabs could not be asked for a signed URL: \(error)",
+                place: "agent elevenlabs",
+                cause: error, isRetryable: true)
+        }
+        guard status == 200 else {
+            throw ElevenLabsFailure.refused(
+                "ElevenLabs gave no signed URL", status: status, body: String(buffer: body), apiKey: apiKey)
         }
         struct Answer: Decodable {
             var signedURL: String
@@ -127,15 +175,6 @@ private struct ElevenLabsBackend: AgentBackend {
         } catch {
             throw PipelineError(
                 .agentUnreachable, "ElevenLabs' answer holds no signed_url", place: "agent elevenlabs", cause: error)
-        }
-    }
-
-    private static func remedy(_ status: UInt) -> String {
-        switch status {
-        case 401, 403: "check apiKey and its permissions"
-        case 404: "check agentId"
-        case 429: "the account's limit is reached"
-        default: "try again later"
         }
     }
 }

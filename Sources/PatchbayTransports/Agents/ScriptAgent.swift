@@ -1,4 +1,5 @@
-import PatchbayAudio
+import Foundation
+public import PatchbayAudio
 public import PatchbayConfig
 public import PatchbayCore
 
@@ -47,7 +48,13 @@ public struct ScriptAgent: AgentComponent {
             do {
                 _ = try spoken(speech, field, settings)
             } catch {
-                problems.append(SettingsProblem(field: field, .notSpeakable, error.message))
+                var remedy: String?
+                if case .file(let path) = speech, !path.hasPrefix("/"),
+                    !FileManager.default.fileExists(atPath: "\(settings.directory)/\(path)")
+                {
+                    remedy = "relative paths start from the folder of the file that says so"
+                }
+                problems.append(SettingsProblem(field: field, .notSpeakable, error.message, remedy: remedy))
                 break
             }
         }
@@ -56,6 +63,11 @@ public struct ScriptAgent: AgentComponent {
 
     /// Up to 50 ms for every text that has not been spoken before; nothing after that.
     public var neverFails: Bool { true }
+
+    /// It listens at the rate of the joint, and speaks at that of its sounds.
+    public func formats(for joint: AudioFormat, settings: Settings) -> AgentFormats {
+        AgentFormats(inputs: [.pcm(joint.sampleRate)], outputs: [SpokenText.format])
+    }
 
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         var keys: [Character: SpokenText] = [:]
@@ -98,9 +110,4 @@ struct Script: Sendable {
     var goodbye: SpokenText?
     var goodbyeKey: Character
     var silence: TimeSpan
-}
-
-extension Diagnostic.Code {
-    /// A text could not be turned into sound.
-    public static let notSpeakable = Self("not-speakable")
 }

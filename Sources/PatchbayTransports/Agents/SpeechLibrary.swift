@@ -68,6 +68,8 @@ public final class SpeechLibrary: Sendable {
             return try WAVFile(path: path).audio(in: SpokenText.format)
         } catch let error as PipelineError {
             throw error
+        } catch let error as WAVError where error.code == .unreadable {
+            throw PipelineError(.stageFailed, "\(path): \(error.message)")
         } catch {
             throw PipelineError(.stageFailed, "\(error)", place: path)
         }

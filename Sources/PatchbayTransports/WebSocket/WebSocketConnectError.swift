@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOPosix
 
@@ -52,7 +53,9 @@ public struct WebSocketConnectError: Error, Sendable, CustomStringConvertible {
         if error.connectionErrors.isEmpty, let lookup = error.dnsAError ?? error.dnsAAAAError {
             return Self(.unknownHost, "cannot find the host of \(place): \(lookup)", cause: error)
         }
-        let reasons = error.connectionErrors.map { "\($0.error)" }
+        let reasons = error.connectionErrors.map { failure in
+            (failure.error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(failure.error)"
+        }
         let text = reasons.isEmpty ? "no address answered" : Set(reasons).sorted().joined(separator: "; ")
         return Self(.unreachable, "cannot connect to \(place): \(text)", cause: error)
     }

@@ -165,9 +165,13 @@ private struct Run {
             run.advance(1000)
             return run
         }
-        let prompt = ["open", "heard a"] + (1...15).flatMap { n in
-            n == 5 ? ["tick 5", "heard b"] : n == 10 ? ["tick 10", "heard c"] : ["tick \(n)"]
-        } + ["heard bye"]
+        var prompt = ["open", "heard a"]
+        for number in 1...15 {
+            prompt.append("tick \(number)")
+            if number == 5 { prompt.append("heard b") }
+            if number == 10 { prompt.append("heard c") }
+        }
+        prompt.append("heard bye")
         let first = jittered(number: 0)
         #expect(first.texts == prompt, "seed \(seed)")
         let times = first.said.map(\.at)

@@ -216,6 +216,28 @@ import Testing
         #expect(test.takeHeard().audioBytes == 32_000)
     }
 
+    @Test func usesTheQuotaUp() {
+        var test = Self.conversation { $0.exceedsQuota = true }
+        test.advance(milliseconds: 499)
+        #expect(test.close == nil && !test.takeHeard().isEmpty)
+        test.advance(milliseconds: 1)
+        #expect(test.takeHeard().errorTypes.isEmpty, "the error has no type and no event")
+        #expect(test.close == .init(code: 1002, reason: "This request exceeds your quota limit."))
+    }
+
+    @Test func letsAConversationWait() {
+        var test = Self.conversation { $0.queue = .admits(after: .seconds(2)) }
+        #expect(test.takeHeard() == [.queueStatus("waiting")])
+        test.advance(milliseconds: 2000)
+        let heard = test.takeHeard()
+        #expect(heard.first == .queueStatus("admitted") && heard.responses == ["Good morning to you"])
+
+        var full = Self.conversation { $0.queue = .timesOut(after: .seconds(2)) }
+        full.advance(milliseconds: 2000)
+        #expect(full.takeHeard() == [.queueStatus("waiting"), .queueStatus("timed_out")])
+        #expect(full.close?.code == 3008)
+    }
+
     // MARK: Counting
 
     @Test func keepsTheCallersBytes() {

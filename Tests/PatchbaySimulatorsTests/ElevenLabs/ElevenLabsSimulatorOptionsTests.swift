@@ -27,25 +27,36 @@ import Testing
         options.common.closeWith = 1011
         options.common.closeAfter = 7
         options.common.slowStart = 0.5
-        let agents = try options.configuration().agents
+        options.common.jitter = 0.25
+        options.common.jitterSeed = 7
+        options.queue = 2
+        options.isQueueFull = true
+        options.exceedsQuota = true
+        options.expiresURLs = true
+        let configuration = try options.configuration()
+        let agents = configuration.agents
         #expect(agents.map(\.id) == ["a", "b"])
         let agent = try #require(agents.last)
         #expect(agent.inputFormat == .ulaw8000 && agent.outputFormat.description == "pcm_24000" && agent.isPrivate)
         #expect(agent.script.greeting == "" && agent.script.replies == ["One"] && agent.script.goodbye == nil)
         #expect(agent.script.tools == [.init("lookup", parameters: #"{"id": 1}"#, afterTurn: 2)])
         #expect(agent.faults.connection.stallAfter == .milliseconds(2500))
+        #expect(agent.faults.connection.jitter == .init(maximum: .milliseconds(250), seed: 7))
+        #expect(agent.faults.queue == .timesOut(after: .seconds(2)) && agent.faults.exceedsQuota)
+        #expect(configuration.signedURLLifetime == .zero)
         #expect(agent.faults.connection.slowStart == .milliseconds(500))
         #expect(agent.faults.connection.closeWith == .init(code: 1011, after: .seconds(7)))
     }
 
     static let wrong: [(String, @Sendable (inout ElevenLabsSimulatorOptions) -> Void)] = [
-        ("--port", { $0.common.port = 70_000 }), ("--host", { $0.common.host = "" }), ("--format", { $0.format = "mp3_44100" }),
+        ("--port", { $0.common.port = 70_000 }), ("--host", { $0.common.host = "" }),
+        ("--format", { $0.format = "mp3_44100" }),
         ("--input-format", { $0.inputFormat = "ulaw_16000" }), ("--api-key", { $0.apiKey = "" }),
         ("--agent-id", { $0.agentIds = [""] }), ("--reply", { $0.replies = [""] }), ("--tool", { $0.tools = [""] }),
         ("--tool-parameters", { $0.toolParameters = "[1]" }), ("--tool-after", { $0.toolAfterTurn = 0 }),
         ("--slow-start", { $0.common.slowStart = -1 }), ("--stall-after", { $0.common.stallAfter = .nan }),
         ("--close-with", { $0.common.closeWith = 1005 }), ("--language", { $0.language = "" }),
-        ("--jitter", { $0.common.jitter = 61 }),
+        ("--queue", { $0.queue = -2 }), ("--jitter", { $0.common.jitter = 61 }),
         ("--close-reason", { $0.common.closeReason = String(repeating: "x", count: 124) }),
     ]
 

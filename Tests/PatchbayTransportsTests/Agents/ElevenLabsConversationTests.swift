@@ -13,8 +13,8 @@ import Testing
         var output = AgentOutput()
         var now = MediaTime(milliseconds: 0)
 
-        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation()) {
-            conversation = ElevenLabsConversation(initiation)
+        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation(), history: String? = nil) {
+            conversation = ElevenLabsConversation(initiation, history: history)
         }
 
         mutating func open() -> [String] {
@@ -35,6 +35,20 @@ import Testing
 
         mutating func close(_ code: UInt16, _ reason: String = "") -> [AgentEvent] {
             conversation.closed(code: code, reason: reason, at: now, into: &output)
+            return output.takeEvents()
+        }
+
+        mutating func receive(_ frame: Frame) -> [String] {
+            conversation.receive(frame, at: now, into: &output)
+            return takeMessages()
+        }
+
+        /// Time passes in steps of 20 ms.
+        mutating func advance(to milliseconds: Int64) -> [AgentEvent] {
+            while now.milliseconds < milliseconds {
+                now = now + .milliseconds(20)
+                if let due = conversation.deadline, due <= now { conversation.deadlineReached(at: now, into: &output) }
+            }
             return output.takeEvents()
         }
 
@@ -122,17 +136,6 @@ import Testing
         #expect(heard(bench.receive(.audio(eventId: 5, byteCount: 2), audio: [1, 2])))
     }
 
-    @Test func toolCallsAreAnsweredWithAnError() {
-        var bench = Bench()
-        bench.begin()
-        let events = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_1")))
-        let messages = bench.takeMessages()
-        #expect(
-            messages.count == 1 && messages[0].contains(#""tool_call_id":"call_1""#)
-                && messages[0].contains(#""is_error":true"#))
-        #expect(events.count == 1)
-    }
-
     @Test func callersAudioGoesOutAsItIs() {
         var bench = Bench()
         bench.begin()
@@ -196,14 +199,13 @@ import Testing
         bench.begin()
         bench.now = MediaTime(milliseconds: 19_000)
         _ = bench.receive(.ping(eventId: 1, pingMs: nil))
-        #expect(bench.conversation.deadline == MediaTime(milliseconds: 39_000))
-        bench.now = MediaTime(milliseconds: 39_000)
-        bench.conversation.deadlineReached(at: bench.now, into: &bench.output)
-        guard case .failed(let error)? = bench.output.takeEvents().first else {
+        #expect(bench.advance(to: 38_980).isEmpty)
+        guard case .failed(let error)? = bench.advance(to: 39_000).first else {
             Issue.record("expected a failure")
             return
         }
-        #expect(error.code == .agentTimeout)
+        #expect(error.code == .agentTimeout && error.isRetryable)
+        #expect(bench.conversation.deadline == nil)
     }
 
     @Test(arguments: [
@@ -223,5 +225,114 @@ import Testing
         var bench = Bench()
         bench.begin()
         #expect(bench.receive(text: #"{"type":"something_of_next_year","payload":{"x":[1,2]}}"#).isEmpty)
+    }
+
+    // MARK: Tools
+
+    @Test func clientToolsAreCalledAndAnswered() {
+        var bench = Bench()
+        bench.begin()
+        let events = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_1", parameters: #"{"id":17}"#)))
+        guard case .toolCall(let call)? = events.first else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(call == PatchbayCore.ToolCall(id: "call_1", name: "lookup", arguments: #"{"id":17}"#))
+        bench.conversation.toolAnswered(
+            PatchbayCore.ToolResult(call, output: #"{"state":"sent"}"#), at: bench.now, into: &bench.output)
+        // The result is a text, whatever is in it.
+        #expect(
+            bench.takeMessages() == [
+                #"{"type":"client_tool_result","tool_call_id":"call_1","result":"{\"state\":\"sent\"}","is_error":false}"#
+            ])
+        // No time-out comes after the answer.
+        bench.now = MediaTime(milliseconds: 15_000)
+        _ = bench.receive(.ping(eventId: 2, pingMs: nil))
+        #expect(bench.advance(to: 30_000).isEmpty)
+    }
+
+    @Test func aToolThatTakesTooLongHasFailed() {
+        var bench = Bench()
+        bench.begin()
+        _ = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_1")))
+        _ = bench.receive(.clientToolCall(.init(name: "note", id: "call_2", expectsResponse: false)))
+        bench.now = MediaTime(milliseconds: 10_000)
+        _ = bench.receive(.ping(eventId: 2, pingMs: nil))
+        _ = bench.takeMessages()
+        guard case .toolCallsCancelled(let ids)? = bench.advance(to: 19_000).first else {
+            Issue.record("the call is not told")
+            return
+        }
+        #expect(ids == ["call_1"], "nobody waits for the other one")
+        let answers = bench.takeMessages().filter { $0.contains("client_tool_result") }
+        #expect(answers.count == 1 && answers[0].contains(#""is_error":true,"error_type":"client_timeout""#))
+    }
+
+    @Test func onlySoManyToolsAreOpenAtOnce() {
+        var bench = Bench()
+        bench.begin()
+        for number in 0..<ElevenLabsConversation.maximumTools {
+            _ = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_\(number)")))
+        }
+        #expect(bench.takeMessages().isEmpty)
+        let events = bench.receive(.clientToolCall(.init(name: "lookup", id: "one more")))
+        guard case .fault? = events.first, events.count == 1 else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(bench.takeMessages().filter { $0.contains("one more") && $0.contains(#""is_error":true"#) }.count == 1)
+        let again = bench.receive(.clientToolCall(.init(name: "lookup", id: "call_3")))
+        #expect(again.count == 1, "an id is used once")
+    }
+
+    // MARK: What keeps the agent company
+
+    @Test func aMutedCarrierIsReplacedBySilence() {
+        var bench = Bench()
+        bench.begin()
+        let packet = Frame.audio(AudioFrame(ByteBuffer(repeating: 0x20, count: 160), format: .telephony))
+        for _ in 0..<50 {
+            #expect(bench.receive(packet).count == 1)
+            _ = bench.advance(to: bench.now.milliseconds + 20)
+        }
+        #expect(bench.takeMessages().isEmpty, "nothing is put between packets that come")
+        _ = bench.advance(to: 3000)
+        let silence = bench.takeMessages()
+        #expect((14...16).contains(silence.count), "from half a second on, 100 ms every 100 ms: \(silence.count)")
+        var expected = ByteBuffer()
+        [UInt8](repeating: 0xFF, count: 800).withUnsafeBytes { ElevenLabsWriter.userAudioChunk($0, into: &expected) }
+        #expect(silence.allSatisfy { $0 == String(buffer: expected) })
+    }
+
+    @Test func theAgentIsToldThatTheCallerIsThere() {
+        var bench = Bench()
+        _ = bench.open()
+        #expect(bench.receive(.speechStarted).isEmpty, "not before it has begun")
+        bench.begin()
+        #expect(bench.receive(.speechStarted) == [#"{"type":"user_activity"}"#])
+        #expect(bench.receive(.speechStarted).isEmpty)
+        bench.now = MediaTime(milliseconds: 2000)
+        #expect(bench.receive(.speechStarted).count == 1)
+    }
+
+    @Test func keysAndContextAreTold() {
+        var bench = Bench()
+        bench.begin()
+        #expect(bench.receive(.dtmf("5")).first?.contains("pressed the key 5") == true)
+        bench.conversation.contextAdded("page 2", at: bench.now, into: &bench.output)
+        #expect(bench.takeMessages() == [#"{"type":"contextual_update","text":"page 2"}"#])
+    }
+
+    @Test func aHistoryIsToldOnceAndInBounds() throws {
+        let turns = (0..<1000).flatMap {
+            [ConversationTurn(.caller, "question \($0)"), ConversationTurn(.agent, "answer \($0)")]
+        }
+        let text = try #require(ElevenLabsHistory.text(of: turns))
+        #expect(text.count < ElevenLabsHistory.maximumCharacters + 1000 && text.hasSuffix("You: answer 999"))
+        #expect(ElevenLabsHistory.text(of: []) == nil)
+        var bench = Bench(history: text)
+        bench.begin()
+        let told = bench.takeMessages()
+        #expect(told.count == 1 && told[0].hasPrefix(#"{"type":"contextual_update""#) && told[0].contains("answer 999"))
     }
 }

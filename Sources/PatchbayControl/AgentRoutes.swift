@@ -1,0 +1,88 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import PatchbayConfig
+import PatchbayCore
+
+/// Another agent for a running call.
+extension AdminRoutes {
+    /// Longest description of an agent, in bytes.
+    static let maximumAgentBytes = 256 * 1024
+
+    func addAgents(to router: some RouterMethods<ControlContext>, _ path: String) {
+        router.post(RouterPath("\(path)/:id/agent")) { request, context in
+            try admit(request, context, nil)
+            return try await changeAgent(request, context)
+        }
+    }
+
+    /// `{"backend": 1}` names one of the call's own agents; anything else is an agent as a pipeline file has it, with the same
+    /// checks. Whoever may ask this may use the credentials of the server's environment.
+    private func changeAgent(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let record = try record(context)
+        let body = Array(try await request.body.collect(upTo: Self.maximumAgentBytes).readableBytesView)
+        guard record.end == nil, let place = record.agentPlace else { throw Self.isOver }
+        let isChanged: Bool
+        do {
+            if let index = AgentOrder.index(in: body) {
+                isChanged = try await record.call.changeAgent(to: index)
+            } else {
+                guard let (backend, diagnostics) = await switchboard.store.readAgent(body, for: place) else {
+                    throw HTTPError(.conflict, message: "this server's host gave no means to read agents")
+                }
+                guard let backend else { return try json(Refused(diagnostics), .unprocessableContent) }
+                isChanged = try await record.call.changeAgent(
+                    to: try backend.component.makeBackend(backend.settings),
+                    identity: backend.identity(in: record.info.pipeline))
+            }
+        } catch let error as PipelineError {
+            throw HTTPError(.unprocessableContent, message: "\(error)")
+        }
+        guard isChanged else { throw Self.isOver }
+        return try json(await CallReport(record, withEvents: false))
+    }
+
+    private static let isOver = HTTPError(.conflict, message: "the call has ended already")
+
+    private struct AgentOrder: Decodable {
+        var backend: Int
+        var type: String?
+
+        /// The place in the call's own list; `nil` when the text describes an agent.
+        static func index(in body: [UInt8]) -> Int? {
+            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else { return nil }
+            return order.backend
+        }
+    }
+
+    private struct Refused: Encodable {
+        var error = "the agent cannot be used"
+        var diagnostics: [Finding]
+
+        init(_ diagnostics: [Diagnostic]) { self.diagnostics = diagnostics.map(Finding.init) }
+    }
+}
+
+/// An agent that is not simply well, as `/pipelines` shows it.
+struct AvoidedAgent: Encodable, Sendable {
+    var backend: String
+    /// `suspect` when it has failed lately, `avoided`, or `probing` while one call tries it.
+    var state: String
+    var failures: Int
+    /// When it is tried again, in milliseconds from now.
+    var triedInMs: Int64?
+    var error: String
+
+    init(_ report: AgentHealth.Report, at now: MediaTime) {
+        backend = report.identity.type
+        failures = report.failures
+        error = report.lastError.description
+        switch report.state {
+        case .suspect: state = "suspect"
+        case .probing: state = "probing"
+        case .avoided(let until):
+            state = "avoided"
+            triedInMs = max(0, (until - now).milliseconds)
+        }
+    }
+}

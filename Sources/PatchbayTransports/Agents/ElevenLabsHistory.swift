@@ -1,0 +1,25 @@
+import PatchbayCore
+
+/// What was said before this agent took over, in words that it is told as background.
+///
+/// The protocol has no message for a conversation so far; a contextual update is kept by the agent and answered by nothing
+/// (elevenlabs.io/docs/agents-platform/customization/events/client-to-server-events).
+enum ElevenLabsHistory {
+    /// The last turns within this many characters; a conversation of five minutes has about 4,000.
+    static let maximumCharacters = 8000
+
+    /// - Returns: `nil` when nothing was said.
+    static func text(of turns: [ConversationTurn]) -> String? {
+        var lines: [String] = []
+        var room = maximumCharacters
+        for turn in turns.reversed() {
+            let line = "\(turn.speaker == .caller ? "Caller" : "You"): \(turn.text)"
+            guard line.count <= room else { break }
+            room -= line.count
+            lines.append(line)
+        }
+        guard !lines.isEmpty else { return nil }
+        return "You are in the middle of this phone call. Do not greet the caller again. The conversation so far:\n"
+            + lines.reversed().joined(separator: "\n")
+    }
+}
