@@ -79,7 +79,8 @@ struct WebSocketAgentScenarioTests {
                     #"{"ms": 440, "direction": "agent>", "base64": "\#(Data(sound).base64EncodedString())"}"#)
             }
         }
-        let stop = #"{"event":"stop","sequenceNumber":"3","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"CA1"}}"#
+        let stop =
+            #"{"event":"stop","sequenceNumber":"3","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"CA1"}}"#
         lines.append(#"{"ms": 2030, "direction": "carrier>", "message": \#(stop)}"#)
         lines.append(#"{"ms": 2040, "event": "ended", "reason": "callerHungUp"}"#)
         try folder.write(lines.joined(separator: "\n") + "\n", to: "x.wire.jsonl")

@@ -78,7 +78,9 @@ import Testing
     @Test func anEmptyFirstMessageWaitsAndAHistoryIsToldInsteadOfAGreeting() {
         var bench = OpenAIBench(OpenAIBench.quiet)
         #expect(bench.begin().isEmpty)
-        var taken = OpenAIBench(history: [ConversationTurn(.caller, "I lost my card."), ConversationTurn(.agent, "I see.")])
+        var taken = OpenAIBench(history: [
+            ConversationTurn(.caller, "I lost my card."), ConversationTurn(.agent, "I see."),
+        ])
         #expect(
             taken.begin() == [
                 .createItem(.text(.user, "I lost my card."), previousItemID: nil),
@@ -126,7 +128,8 @@ import Testing
         texts += bench.receive(.inputTranscriptDone(itemID: "u", "Hello!")).texts
         #expect(
             texts == [
-                TextFrame("Hel", speaker: .caller, isFinal: false), TextFrame("Hello", speaker: .caller, isFinal: false),
+                TextFrame("Hel", speaker: .caller, isFinal: false),
+                TextFrame("Hello", speaker: .caller, isFinal: false),
                 TextFrame("Hello!", speaker: .caller),
             ])
     }

@@ -7,7 +7,9 @@ import Testing
 @testable import PatchbayTransports
 
 @Suite struct OpenAIConversationToolTests {
-    private func call(_ id: String, _ name: String = "look_up", response: String = "resp_1") -> OpenAIRealtimeServerEvent {
+    private func call(_ id: String, _ name: String = "look_up", response: String = "resp_1")
+        -> OpenAIRealtimeServerEvent
+    {
         .argumentsDone(
             .init(responseID: response, itemID: "f_\(id)"),
             .init(callID: id, name: name, arguments: #"{"order":1}"#))
@@ -49,13 +51,15 @@ import Testing
     @Test func aNameThatComesOnlyWithTheItemIsFound() {
         var bench = OpenAIBench(OpenAIBench.quiet)
         bench.begin()
-        let item = OpenAIRealtimeItem(.functionCall(.init(callID: "c1", name: "look_up")), id: "f", status: "in_progress")
+        let item = OpenAIRealtimeItem(
+            .functionCall(.init(callID: "c1", name: "look_up")), id: "f", status: "in_progress")
         _ = bench.receive(.outputItemAdded(responseID: "r", outputIndex: 0, item))
         #expect(bench.receive(call("c1", "")).toolCalls.map(\.name) == ["look_up"])
         #expect(bench.receive(call("c2", "")).toolCalls.isEmpty)
         let late = OpenAIRealtimeItem(
             .functionCall(.init(callID: "c2", name: "other", arguments: "{}")), status: "completed")
-        #expect(bench.receive(.outputItemDone(responseID: "r", outputIndex: 0, late)).toolCalls.map(\.name) == ["other"])
+        #expect(
+            bench.receive(.outputItemDone(responseID: "r", outputIndex: 0, late)).toolCalls.map(\.name) == ["other"])
     }
 
     @Test func failuresAreTold() {
@@ -170,7 +174,9 @@ import Testing
         bench.begin()
         let failure = bench.close(code, reason).failure
         #expect(failure?.isRetryable == isRetryable)
-        #expect(failure?.message.contains("\(code)") == true && (reason.isEmpty || failure?.message.contains(reason) == true))
+        #expect(
+            failure?.message.contains("\(code)") == true
+                && (reason.isEmpty || failure?.message.contains(reason) == true))
     }
 
     @Test func anOrderlyCloseIsAGoodbyeAndNoneBeforeTheSession() {
@@ -284,12 +290,15 @@ import Testing
         let sent = bench.takeTexts()
         #expect(sent.count == 1 && sent[0].contains(#""input_audio_format":"g711_ulaw""#))
         let events = bench.receive(
-            text: #"{"type":"session.updated","session":{"id":"s","input_audio_format":"g711_ulaw","output_audio_format":"g711_ulaw"}}"#)
+            text:
+                #"{"type":"session.updated","session":{"id":"s","input_audio_format":"g711_ulaw","output_audio_format":"g711_ulaw"}}"#
+        )
         guard case .ready(.telephony, .telephony)? = events.last else {
             Issue.record("\(events)")
             return
         }
-        let audio = bench.receive(text: #"{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"AQID"}"#)
+        let audio = bench.receive(
+            text: #"{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"AQID"}"#)
         #expect(audio.sound == 3)
     }
 
