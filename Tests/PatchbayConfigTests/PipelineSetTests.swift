@@ -88,7 +88,7 @@ struct PipelineSetTests {
             for: CallVariables(
                 from: "+49301", to: "+15551234567", sid: "CA1", context: ["name": "Ada", "age": 36]))
         #expect(plan.transport.settings.string("edge") == "dublin")
-        #expect(plan.bridge == "One moment, Ada.")
+        #expect(plan.agentSettings.string("bridge") == "One moment, Ada.")
         let agent = try #require(plan.backends.first).settings
         #expect(agent.string("agentId") == "agent_salon")
         #expect(agent.string("firstMessage") == "Welcome! You called +15551234567 from +49301 (${sic}, ).")

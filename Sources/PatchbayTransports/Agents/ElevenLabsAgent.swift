@@ -130,7 +130,8 @@ private struct ElevenLabsBackend: AgentBackend {
         }
         let history = ElevenLabsHistory.text(of: request.history)
         return AgentSession(
-            ElevenLabsConversation(initiation, history: history, timing: timing),
+            ElevenLabsConversation(
+                initiation, history: history, tools: request.tools.map(\.name), timing: timing),
             endpoint: .webSocket { AgentTarget(url: try await address()) })
     }
 
