@@ -26,9 +26,9 @@ async def converse(socket):
                 tools = [tool["name"] for tool in message["tools"]]
                 await send("ready", audio={"form": "binary", "input": "pcm16_16000", "output": "pcm16_16000"})
                 speaking = None if message["history"] else asyncio.create_task(say(HELLO, "Hello!"))
-            case "speechStarted":
+            case "turnStarted" | "speechStarted":
                 heard, listening = bytearray(), True
-            case "speechStopped":
+            case "turnEnded" | "speechStopped":
                 listening = False
                 if "lookup" in tools:  # once a call, for the sake of the example
                     tools.remove("lookup")

@@ -26,6 +26,8 @@ struct CheckAgentCommand: AsyncParsableCommand {
     var inputFormats: String?
     @Option(help: "Formats that the agent may give, separated by commas. (default: the usual ones)")
     var outputFormats: String?
+    @Option(help: "What the pipeline tells of the caller's speech: turns (stages vad and turns), vad, or none.")
+    var edges = "turns"
     @Option(help: "Variable for the agent as NAME=VALUE; may be repeated.") var variable: [String] = []
     @Option(help: "What the caller says: a text or a WAV file.") var say = "Hello, can you hear me? I have a question."
     @Option(help: "The caller's voice, of espeak-ng.") var voice = "en"
@@ -36,10 +38,14 @@ struct CheckAgentCommand: AsyncParsableCommand {
         let (sound, problem) = await AgentCheck.question(say, voice: voice)
         var plan = AgentCheck.Plan(question: sound)
         do {
+            guard let edges = AgentCheck.Edges(rawValue: edges) else {
+                throw ValidationError("--edges \(edges.prefix(40)): possible are turns, vad and none")
+            }
+            plan.edges = edges
             try plan.offer(audio: audio, inputs: inputFormats, outputs: outputFormats)
             try plan.set(variable)
-        } catch {
-            throw ValidationError("\(error)")
+        } catch let fault as SimulatorOptionFault {
+            throw ValidationError(fault.description)
         }
         let target = WebSocketTarget(url, headers: try headers())
         let report = await AgentCheck.run(plan, target: target, tls: try WebSocketTLS.makeContext(caFile: caFile))

@@ -11,6 +11,8 @@ extension AgentCheck {
     private static let heardBeforeInterruption = TimeSpan.milliseconds(400)
     /// What may still be on its way when the agent learns of the interruption.
     private static let grace = TimeSpan.milliseconds(700)
+    /// Silence that Patchbay takes for the end of a turn that it cut.
+    private static let cutGap = TimeSpan.milliseconds(500)
     /// From `end` to the close, so that what the agent does at the end can be seen.
     private static let endPause = TimeSpan.milliseconds(200)
     private static let closePatience = TimeSpan.seconds(6)
@@ -65,12 +67,20 @@ extension AgentCheck {
 
     /// Speaks the question, for the first or second time.
     private mutating func begin(_ number: Int, at now: MediaTime, into output: inout Output) {
-        send(.speechStarted, into: &output)
+        startSpeaking(into: &output)
+        enter(.asking(number), at: now)
+    }
+
+    private mutating func startSpeaking(into output: inout Output) {
+        switch plan.edges {
+        case .turns: send(.turnStarted, into: &output)
+        case .vad: send(.speechStarted, into: &output)
+        case .none: break
+        }
         voice = spokenQuestion
         turnEnded = nil
         hasStopped = false
         isCallerDone = false
-        enter(.asking(number), at: now)
     }
 
     /// - Returns: Whether the caller's turn is over.
@@ -82,10 +92,10 @@ extension AgentCheck {
         let silence = now - (turnEnded ?? now)
         if silence >= Self.vadDelay, !hasStopped {
             hasStopped = true
-            send(.speechStopped, into: &output)
+            if plan.edges == .vad { send(.speechStopped, into: &output) }
         }
         guard silence >= Self.turnDelay else { return false }
-        send(.turnEnded, into: &output)
+        if plan.edges == .turns { send(.turnEnded, into: &output) }
         turnEnded = now
         return true
     }
@@ -130,18 +140,18 @@ extension AgentCheck {
 
     private mutating func beginInterruption(at now: MediaTime, into output: inout Output) {
         let wasOpen = ear?.isTurnOpen ?? false
-        send(.speechStarted, into: &output)
-        voice = spokenQuestion
-        turnEnded = nil
-        hasStopped = false
-        isCallerDone = false
-        send(
-            .interruption(
-                cause: "the caller spoke",
-                .init(text: "", milliseconds: Int(Self.heardBeforeInterruption.milliseconds), isComplete: false)),
-            into: &output)
-        ear?.cut(at: now)
-        if wasOpen {
+        startSpeaking(into: &output)
+        if plan.edges == .turns {
+            send(
+                .interruption(
+                    cause: "the caller spoke",
+                    .init(text: "", milliseconds: Int(Self.heardBeforeInterruption.milliseconds), isComplete: false)),
+                into: &output)
+            ear?.cut(at: now)
+        }
+        if plan.edges != .turns {
+            report.notes.append("the pipeline that was played leaves interruptions to the agent")
+        } else if wasOpen {
             interrupted = now
         } else {
             report.notes.append("the answer was sent completely before it could be interrupted, which is fine")
@@ -151,18 +161,20 @@ extension AgentCheck {
 
     private mutating func interrupt(_ elapsed: TimeSpan, at now: MediaTime, into output: inout Output) {
         if let interrupted, report.stopped == nil, let ear {
+            let quietSince = max(ear.lastSound, interrupted)
             if ear.lastSound - interrupted >= Self.grace {
                 find(
                     .keepsTalking,
                     "the agent goes on sending sound after an interruption; stop at once and send turnEnded",
                     at: now)
                 self.interrupted = nil
-            } else if now - interrupted >= plan.stopPatience {
+            } else if now - quietSince >= Self.cutGap {
                 find(
                     .interruptionUnanswered,
                     "the agent stopped when it was interrupted, and sent no turnEnded; the beginning of its next turn may be lost",
                     at: now)
                 self.interrupted = nil
+                self.ear?.endTurn()
             }
         }
         guard isCallerDone else {

@@ -13,6 +13,8 @@ public struct AgentCheck: Sendable {
         public var audio = AgentSocketAudioOffer(
             inputs: AgentCheck.offered, outputs: AgentCheck.offered)
         public var variables: [String: AgentSocketVariable] = [:]
+        /// What the pipeline that is played tells of the caller's speech.
+        public var edges = Edges.turns
         /// What the caller says, in linear samples at 16 kHz.
         public var question: ByteBuffer
         public var readyPatience = TimeSpan.seconds(10)
@@ -23,11 +25,21 @@ public struct AgentCheck: Sendable {
         public var answerPatience = TimeSpan.seconds(8)
         /// So long an answer is listened to.
         public var listening = TimeSpan.seconds(8)
-        /// How long an interrupted agent may take until it says that it stopped.
+        /// How long the caller speaks over an answer, at least.
         public var stopPatience = TimeSpan.seconds(2)
         public var pongPatience = TimeSpan.seconds(2)
 
         public init(question: ByteBuffer) { self.question = question }
+    }
+
+    /// What a pipeline tells an agent of the caller's speech.
+    public enum Edges: String, Sendable, CaseIterable {
+        /// With `vad` and `turns`: where turns begin and end, and interruptions.
+        case turns
+        /// With `vad` alone: where speech begins and ends. Only the agent interrupts itself.
+        case vad
+        /// Nothing.
+        case none
     }
 
     /// What the owner has to do after a call of the check.
@@ -238,30 +250,39 @@ extension AgentCheck.Plan {
     /// Sets what is offered, from options as they were typed.
     ///
     /// - Parameter inputs: Names of formats, separated by commas; `nil` for the usual ones.
-    /// - Throws: `WireError` for what the protocol does not know.
-    public mutating func offer(audio form: String, inputs: String?, outputs: String?) throws(WireError) {
+    /// - Throws: For what the protocol does not know.
+    public mutating func offer(audio form: String, inputs: String?, outputs: String?) throws(SimulatorOptionFault) {
         guard let known = AgentSocketAudioForm(rawValue: form) else {
-            throw WireError(.invalidValue, "--audio \(form.prefix(40)): possible are binary and base64")
+            throw SimulatorOptionFault(problems: ["--audio \(form.prefix(40)): possible are binary and base64"])
         }
         audio = AgentSocketAudioOffer(
-            form: known, inputs: try Self.formats(inputs), outputs: try Self.formats(outputs))
+            form: known, inputs: try Self.formats(inputs, "--input-formats"),
+            outputs: try Self.formats(outputs, "--output-formats"))
     }
 
     /// Sets variables, each typed as `NAME=VALUE`.
-    public mutating func set(_ pairs: [String]) throws(WireError) {
+    public mutating func set(_ pairs: [String]) throws(SimulatorOptionFault) {
         for pair in pairs {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, !parts[0].isEmpty else {
-                throw WireError(.invalidValue, "--variable \"\(pair.prefix(40))\" is no NAME=VALUE")
+                throw SimulatorOptionFault(problems: ["--variable \"\(pair.prefix(40))\" is no NAME=VALUE"])
             }
             variables[String(parts[0])] = .string(String(parts[1]))
         }
     }
 
-    private static func formats(_ names: String?) throws(WireError) -> [AgentSocketFormat] {
+    private static func formats(
+        _ names: String?, _ option: String
+    ) throws(SimulatorOptionFault) -> [AgentSocketFormat] {
         guard let names else { return AgentCheck.offered }
         var formats: [AgentSocketFormat] = []
-        for name in names.split(separator: ",") { formats.append(try AgentSocketFormat(String(name))) }
+        for name in names.split(separator: ",") {
+            do throws(WireError) {
+                formats.append(try AgentSocketFormat(String(name)))
+            } catch {
+                throw SimulatorOptionFault(problems: ["\(option): \(error.message)"])
+            }
+        }
         return formats.isEmpty ? AgentCheck.offered : formats
     }
 }

@@ -88,7 +88,7 @@ public struct AgentSocketConversationSimulator: SimulatedConversation {
         switch decoded {
         case .start(let start): begin(start, at: now, into: &output)
         case .audio: hear(audio, at: now, into: &output)
-        case .speechStarted:
+        case .speechStarted, .turnStarted:
             hearsForItself = false
             timers[.thinking] = nil
         case .speechStopped:

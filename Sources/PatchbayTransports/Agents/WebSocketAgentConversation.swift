@@ -54,6 +54,7 @@ struct WebSocketAgentConversation: AgentConversation {
         case .callStarted: send(.callStarted, into: &output)
         case .speechStarted: send(.speechStarted, into: &output)
         case .speechStopped: send(.speechStopped, into: &output)
+        case .userTurnStarted: send(.turnStarted, into: &output)
         case .userTurnEnded(let end):
             // What the agent found itself it need not be told.
             if end.cause == .silence { send(.turnEnded, into: &output) }
@@ -74,7 +75,7 @@ struct WebSocketAgentConversation: AgentConversation {
         case .callEnded(let reason):
             send(.end(reason: reason.kind.rawValue, detail: reason.detail), into: &output)
             finish()
-        case .speechPaused, .speechResumed, .userTurnStarted, .agentStartedSpeaking, .agentStoppedSpeaking, .bargeIn,
+        case .speechPaused, .speechResumed, .agentStartedSpeaking, .agentStoppedSpeaking, .bargeIn,
             .interruptible, .recording, .failure, .agentTurnStarted, .utteranceEnded, .hangup, .custom:
             break
         }

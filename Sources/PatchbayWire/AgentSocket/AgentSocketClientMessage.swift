@@ -11,6 +11,8 @@ public enum AgentSocketClientMessage: Sendable, Equatable {
     case speechStarted
     /// The pipeline's own VAD heard the caller stop.
     case speechStopped
+    /// The pipeline finds that the caller has the floor.
+    case turnStarted
     /// The pipeline finds the caller's turn over: answer now.
     case turnEnded
     case text(AgentSocketText)
@@ -60,6 +62,7 @@ extension AgentSocketClientMessage {
                     "audio", in: type, limit: AgentSocketLimits.messageBytes, to: &audio))
         case "speechStarted": return .speechStarted
         case "speechStopped": return .speechStopped
+        case "turnStarted": return .turnStarted
         case "turnEnded": return .turnEnded
         case "text": return .text(try AgentSocketText(message, default: .caller))
         case "interruption":
@@ -98,6 +101,7 @@ extension AgentSocketClientMessage {
         case .audio: break
         case .speechStarted: text.member("type", "speechStarted")
         case .speechStopped: text.member("type", "speechStopped")
+        case .turnStarted: text.member("type", "turnStarted")
         case .turnEnded: text.member("type", "turnEnded")
         case .text(let words):
             text.member("type", "text")

@@ -105,12 +105,28 @@ private struct CheckBench {
         #expect(report.duration < .seconds(25), "\(report.duration.seconds) s")
     }
 
-    @Test func anAgentThatHearsForItselfPassesToo() {
-        // The pipeline's edges come as well, and the agent goes by them once it has seen one.
+    /// Whatever a pipeline tells of the caller's speech; where it tells nothing the agent hears for itself.
+    @Test(arguments: AgentCheck.Edges.allCases)
+    func anAgentThatDoesNotGreetPassesToo(_ edges: AgentCheck.Edges) {
         var agent = CheckBench.agent()
         agent.script.greeting = ""
-        let (report, _) = CheckBench.run(agent)
-        #expect(report.findings.isEmpty && report.notes == ["the agent did not greet"], "\(report)")
+        var plan = CheckBench.plan()
+        plan.edges = edges
+        let (report, statistics) = CheckBench.run(agent, plan: plan)
+        #expect(report.findings.isEmpty && report.notes.first == "the agent did not greet", "\(report)")
+        #expect(report.answers.count == 2 && statistics.callerTurns >= 2)
+        #expect(statistics.messages.contains(.turnStarted) == (edges == .turns))
+        #expect(statistics.messages.contains(.speechStopped) == (edges == .vad))
+    }
+
+    @Test func optionsAreChecked() throws {
+        var plan = CheckBench.plan()
+        try plan.offer(audio: "base64", inputs: "mulaw_8000,pcm16_16000", outputs: nil)
+        try plan.set(["name=Kutz", "empty="])
+        #expect(plan.audio.form == .base64 && plan.audio.inputs.count == 2 && plan.variables["empty"] == .string(""))
+        #expect(throws: SimulatorOptionFault.self) { try plan.offer(audio: "morse", inputs: nil, outputs: nil) }
+        #expect(throws: SimulatorOptionFault.self) { try plan.offer(audio: "binary", inputs: "opus", outputs: nil) }
+        #expect(throws: SimulatorOptionFault.self) { try plan.set(["nothing"]) }
     }
 
     static let mistakes: [(AgentSocketMistake, Set<AgentFinding.Code>)] = [

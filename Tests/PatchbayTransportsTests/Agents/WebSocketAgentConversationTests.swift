@@ -184,7 +184,8 @@ private struct Bench {
             .callStarted(CallStart(callSid: "CA1", streamSid: "MZ1", parameters: ["token": "x"])), at: bench.now,
             into: &bench.output)
         for frame in [
-            Frame.speechStarted, .speechStopped, .userTurnEnded(TurnEnd(.silence)), .userTurnEnded(TurnEnd(.agent)),
+            Frame.speechStarted, .speechStopped, .userTurnStarted, .userTurnEnded(TurnEnd(.silence)),
+            .userTurnEnded(TurnEnd(.agent)),
             .dtmf("#"), .text(TextFrame("hi", speaker: .caller)), .text(TextFrame("no", speaker: .agent)),
             .heard(Heard(text: "all", duration: .seconds(1), isComplete: true)),
         ] { bench.conversation.receive(frame, at: bench.now, into: &bench.output) }
@@ -198,7 +199,7 @@ private struct Bench {
         #expect(
             texts == [
                 #"{"type":"callStarted"}"#, #"{"type":"speechStarted"}"#, #"{"type":"speechStopped"}"#,
-                #"{"type":"turnEnded"}"#, ##"{"type":"dtmf","digits":"#"}"##,
+                #"{"type":"turnStarted"}"#, #"{"type":"turnEnded"}"#, ##"{"type":"dtmf","digits":"#"}"##,
                 #"{"type":"text","speaker":"caller","text":"hi","final":true}"#,
                 #"{"type":"heard","text":"all","ms":1000,"complete":true}"#, #"{"type":"context","text":"page"}"#,
                 #"{"type":"toolResult","id":"1","name":"book","output":"done","isError":false}"#,

@@ -69,7 +69,8 @@ struct WebSocketAgentPeer: AgentPeer {
             )
         case .turnEnded: return ([.callerTurnEnded], [])
         case .ping(let id): return ([.other], [Self.written(.pong(id: id))])
-        case .callStarted, .speechStarted, .speechStopped, .text, .dtmf, .end, .pong: return ([.other], [])
+        case .callStarted, .speechStarted, .speechStopped, .turnStarted, .text, .dtmf, .end, .pong:
+            return ([.other], [])
         case .other(let type): return ([.wrong("a message of type \(type)")], [])
         }
     }

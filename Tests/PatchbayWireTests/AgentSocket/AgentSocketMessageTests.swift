@@ -125,7 +125,8 @@ import Testing
     }
 
     static let ofPatchbay: [AgentSocketClientMessage] = [
-        .callStarted, .speechStarted, .speechStopped, .turnEnded, .text(.init("a", speaker: .caller, isFinal: false)),
+        .callStarted, .speechStarted, .speechStopped, .turnStarted, .turnEnded,
+        .text(.init("a", speaker: .caller, isFinal: false)),
         .interruption(cause: "the caller spoke", .init(text: "On", milliseconds: 420, isComplete: false)),
         .heard(.init(text: "On which day?", milliseconds: 1140, isComplete: true)), .dtmf("5"),
         .toolResult(id: "1", name: "book", output: #"{"ok":true}"#, isError: false), .context("more"),
