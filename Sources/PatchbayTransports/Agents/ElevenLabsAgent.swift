@@ -130,7 +130,10 @@ private struct ElevenLabsBackend: AgentBackend {
         }
         let history = ElevenLabsHistory.text(of: request.history)
         return AgentSession(
-            ElevenLabsConversation(initiation, history: history, timing: timing),
+            ElevenLabsConversation(
+                initiation, history: history,
+                // An agent with a first message speaks anyhow.
+                asksForWords: request.isAnswerAwaited && initiation.firstMessage == "", timing: timing),
             endpoint: .webSocket { AgentTarget(url: try await address()) })
     }
 

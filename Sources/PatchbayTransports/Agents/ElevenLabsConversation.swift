@@ -29,6 +29,7 @@ struct ElevenLabsConversation: AgentConversation {
 
     private let initiation: ElevenLabsInitiation
     private let history: String?
+    private let asksForWords: Bool
     private let timing: Timing
     private var isReady = false
     private var isOver = false
@@ -59,10 +60,16 @@ struct ElevenLabsConversation: AgentConversation {
         }
     }
 
-    /// - Parameter history: What was said before; see ``ElevenLabsHistory``.
-    init(_ initiation: ElevenLabsInitiation, history: String? = nil, timing: Timing = Timing()) {
+    /// - Parameters:
+    ///   - history: What was said before; see ``ElevenLabsHistory``.
+    ///   - asksForWords: Whether the caller waits for the agent to go on where the history ends.
+    init(
+        _ initiation: ElevenLabsInitiation, history: String? = nil, asksForWords: Bool = false,
+        timing: Timing = Timing()
+    ) {
         self.initiation = initiation
         self.history = history
+        self.asksForWords = asksForWords
         self.timing = timing
     }
 
@@ -280,6 +287,7 @@ struct ElevenLabsConversation: AgentConversation {
         if let history { send(.contextualUpdate(history, contextId: "conversation_so_far"), into: &output) }
         output.emit(.conversationStarted(id: metadata.conversationId))
         output.emit(.ready(input: input, output: format))
+        if asksForWords { send(.userMessage(ElevenLabsHistory.goOn), into: &output) }
     }
 
     private mutating func sendSilence(at now: MediaTime, into output: inout AgentOutput) {

@@ -78,11 +78,21 @@ import Testing
     @Test func anEmptyFirstMessageWaitsAndAHistoryIsToldInsteadOfAGreeting() {
         var bench = OpenAIBench(OpenAIBench.quiet)
         #expect(bench.begin().isEmpty)
-        var taken = OpenAIBench(history: [ConversationTurn(.caller, "I lost my card."), ConversationTurn(.agent, "I see.")])
+        var taken = OpenAIBench(history: [
+            ConversationTurn(.caller, "I lost my card."), ConversationTurn(.agent, "I see."),
+        ])
         #expect(
             taken.begin() == [
                 .createItem(.text(.user, "I lost my card."), previousItemID: nil),
                 .createItem(.text(.assistant, "I see."), previousItemID: nil),
+            ])
+    }
+
+    @Test func aCallerWhoWaitsIsAnsweredWithoutSpeakingFirst() {
+        var bench = OpenAIBench(history: [ConversationTurn(.caller, "I lost my card.")], isAnswerAwaited: true)
+        #expect(
+            bench.begin() == [
+                .createItem(.text(.user, "I lost my card."), previousItemID: nil), .createResponse(.init()),
             ])
     }
 
@@ -126,7 +136,8 @@ import Testing
         texts += bench.receive(.inputTranscriptDone(itemID: "u", "Hello!")).texts
         #expect(
             texts == [
-                TextFrame("Hel", speaker: .caller, isFinal: false), TextFrame("Hello", speaker: .caller, isFinal: false),
+                TextFrame("Hel", speaker: .caller, isFinal: false),
+                TextFrame("Hello", speaker: .caller, isFinal: false),
                 TextFrame("Hello!", speaker: .caller),
             ])
     }
