@@ -40,6 +40,7 @@ struct SimulateElevenLabs: AsyncParsableCommand {
     @Option(help: "Dynamic variable that must be given; may be repeated.") var requireVariable: [String] = []
     @Flag(help: "Refuse every override, as a new agent does.") var noOverrides = false
     @OptionGroup(title: "Faults") var faults: SimulatorFaultOptions
+    @Flag(help: "Tell when each character is spoken.") var alignment = false
     @Flag(help: "Give out signed URLs that are too old.") var expiredUrls = false
     @Flag(help: "Use the account's quota up in mid-sentence.") var quota = false
     @Option(help: "Seconds that a conversation waits for a free place.") var queue: Double?
@@ -72,7 +73,7 @@ struct SimulateElevenLabs: AsyncParsableCommand {
         (options.toolTimeout, options.requiredVariables, options.refusesOverrides) = (
             toolTimeout, requireVariable, noOverrides
         )
-        (options.expiresURLs, options.exceedsQuota) = (expiredUrls, quota)
+        (options.alignsText, options.expiresURLs, options.exceedsQuota) = (alignment, expiredUrls, quota)
         (options.queue, options.isQueueFull) = (queue, queueFull)
         (options.sendsLateAudio, options.interruptionSharesId) = (lateAudio, sharedInterruptionId)
         (options.sendsHugeAudio, options.sendsMalformedJSON) = (hugeAudio, malformedJson)

@@ -114,7 +114,12 @@ extension StageListReader {
     func backend(
         _ entry: ComponentEntry, _ agent: any AgentComponent, _ path: DocumentPath
     ) -> PipelineDocument.Choice<any AgentComponent>? {
-        linter.settings(of: entry, agent, path).map { .init(component: agent, settings: $0) }
+        let settings = linter.settings(of: entry, agent, path, ignoring: [ToolDeclaration.agentKey])
+        let errorsBefore = linter.errorCount
+        var tools = ToolReader(linter, registry, names: linter.toolNames)
+        let own = entry.members[ToolDeclaration.agentKey].map { tools.read($0, path.key(ToolDeclaration.agentKey)) }
+        guard let settings, linter.keepsSoundParts || linter.errorCount == errorsBefore else { return nil }
+        return .init(component: agent, settings: settings, tools: own ?? [])
     }
 }
 

@@ -35,6 +35,9 @@ public enum AgentEvent: Sendable {
     case dtmf(String)
     /// What was said.
     case text(TextFrame)
+    /// So many more characters of the agent's last text are spoken in the first `span` of the sound that comes next. For
+    /// vendors that tell when they say what; without it a text is taken to be spoken evenly.
+    case spoken(characters: Int, in: TimeSpan)
     /// The agent cut its own turn, because the caller spoke: everything of it that waits must not be heard.
     case interruption(cause: String)
     /// The agent wants a tool called; ``AgentConversation/toolAnswered(_:at:into:)`` brings the answer.

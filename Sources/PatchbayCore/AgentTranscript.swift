@@ -9,6 +9,8 @@ struct AgentTranscript {
     static let charactersPerSecond = 15.0
     /// Texts kept; the oldest are forgotten first. A turn has a few.
     static let limit = 200
+    /// Marks kept of one text; what is spoken after the last one is taken to be spoken evenly.
+    static let markLimit = 2000
 
     /// A passage counts as complete this much before its end: filters hold something back, packets are filled up.
     static let tolerance = TimeSpan.milliseconds(40)
@@ -20,6 +22,8 @@ struct AgentTranscript {
         var end: TimeSpan?
         /// More words of it may come.
         var isGrowing = false
+        /// Where the agent told that it is spoken so far; positions and characters rise.
+        var marks: [(position: TimeSpan, characters: Int)] = []
     }
 
     private var passages: Deque<Passage> = []
@@ -52,6 +56,17 @@ struct AgentTranscript {
         closePassage()
         if passages.count == Self.limit { passages.removeFirst() }
         passages.append(Passage(text: text, start: received, isGrowing: !isFinal))
+    }
+
+    /// So many more characters of the last text are spoken in the first `span` of the audio that comes next.
+    mutating func spoken(_ characters: Int, in span: TimeSpan) {
+        guard let last = passages.indices.last, passages[last].end == nil, characters > 0, span > .zero,
+            passages[last].marks.count < Self.markLimit
+        else { return }
+        let before = passages[last].marks.last
+        let position = max(received + span, before?.position ?? .zero)
+        let (total, overflow) = characters.addingReportingOverflow(before?.characters ?? 0)
+        if !overflow { passages[last].marks.append((position, total)) }
     }
 
     /// The agent has sent everything of its turn.
@@ -115,10 +130,25 @@ struct AgentTranscript {
         return max(received, passage.start + TimeSpan(nanoseconds: Int64(seconds * 1e9)))
     }
 
-    /// The words that end before `until`, if the text is spoken evenly.
+    /// How many characters are spoken before `until`: evenly between the agent's own marks, or without any.
+    private func characters(of passage: Passage, _ until: TimeSpan, _ end: TimeSpan) -> Int {
+        var before = (position: passage.start, characters: 0)
+        var next = (position: end, characters: passage.text.count)
+        for mark in passage.marks {
+            guard mark.position <= until else {
+                next = mark
+                break
+            }
+            before = mark
+        }
+        guard next.position > before.position, next.characters > before.characters else { return before.characters }
+        let share = (until - before.position).seconds / (next.position - before.position).seconds
+        return before.characters + Int(Double(next.characters - before.characters) * min(1, share))
+    }
+
+    /// The words that end before `until`.
     private func part(of passage: Passage, _ until: TimeSpan, _ end: TimeSpan) -> String {
-        let share = (until - passage.start).seconds / (end - passage.start).seconds
-        let count = Int(Double(passage.text.count) * share)
+        let count = max(0, min(passage.text.count, characters(of: passage, until, end)))
         let heard = passage.text.prefix(count)
         // The character after the last one heard tells whether a word ended there.
         let next = passage.text.dropFirst(count).first

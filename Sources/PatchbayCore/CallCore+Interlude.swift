@@ -49,6 +49,10 @@ extension CallCore {
     /// Sound of ours is being sent: no agent can be heard for the first time by it.
     var isOurVoice: Bool { isAnnouncing || interlude.isPlaying }
 
+    /// The last that was heard are words of ours, and nothing of the agent's waits: an interruption cuts nothing of its own, and
+    /// what was heard of the agent it knows.
+    var isOnlyOursHeard: Bool { interlude.isTurn && agent.isSilent }
+
     /// Plays words of our own as soon as everything that waits before them has been sent.
     ///
     /// - Parameter audio: In the format of the agent's joint.

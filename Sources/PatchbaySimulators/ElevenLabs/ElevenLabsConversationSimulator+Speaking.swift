@@ -61,7 +61,8 @@ extension ElevenLabsConversationSimulator {
         let chunk = format.byteCount(milliseconds: max(20, Int(agent.timing.chunk.milliseconds)))
         let size = isHuge ? current.byteCount : chunk
         if let piece = speech?.rest.readSlice(length: min(size, current.rest.readableBytes)), piece.readableBytes > 0 {
-            let length = sendAudio(piece, id: current.id, into: &output)
+            let alignment = agent.alignsText ? alignment(of: piece, in: current) : nil
+            let length = sendAudio(piece, id: current.id, alignment: alignment, into: &output)
             playoutEnd = max(playoutEnd, now) + length
             if isFirstAudio, agent.faults.malformedJSON {
                 output.messages.text { $0.writeStaticString(#"{"type":"audio","audio_event":{"audio_base_64":"#) }
@@ -76,13 +77,34 @@ extension ElevenLabsConversationSimulator {
         }
     }
 
+    /// The characters that end within a piece of an utterance, as JSON text.
+    ///
+    /// - Parameter piece: What has just been taken from the front of the utterance's rest.
+    private func alignment(of piece: ByteBuffer, in speech: Speech) -> String? {
+        let characters = Array(speech.text)
+        guard speech.byteCount > 0, !characters.isEmpty else { return nil }
+        let each = duration(speech.byteCount).seconds * 1000 / Double(characters.count)
+        let start = speech.byteCount - speech.rest.readableBytes
+        func spoken(by byte: Int) -> Int { characters.count * byte / speech.byteCount }
+        let range = spoken(by: start)..<spoken(by: start + piece.readableBytes)
+        let offset = duration(start).seconds * 1000
+        let begins = range.map { max(0, Int(Double($0) * each - offset)) }
+        let ends = range.map { Int(Double($0 + 1) * each - offset) }
+        return ElevenLabsAlignmentText.json(
+            characters[range].map(String.init), begins: begins, durations: zip(ends, begins).map { $0 - $1 })
+    }
+
     /// - Returns: How long it plays.
     @discardableResult
-    private mutating func sendAudio(_ audio: ByteBuffer, id: Int, into output: inout Output) -> TimeSpan {
+    private mutating func sendAudio(
+        _ audio: ByteBuffer, id: Int, alignment: String? = nil, into output: inout Output
+    ) -> TimeSpan {
         countAudio(audio.readableBytes)
         if agent.clientEvents.contains(.audio) {
             output.messages.text { message in
-                audio.withUnsafeReadableBytes { ElevenLabsWriter.audio($0, eventId: id, into: &message) }
+                audio.withUnsafeReadableBytes {
+                    ElevenLabsWriter.audio($0, eventId: id, alignment: alignment, into: &message)
+                }
             }
         }
         return duration(audio.readableBytes)

@@ -20,6 +20,8 @@ public struct ElevenLabsSimulatedAgent: Sendable {
     public var requiredVariables: [String]
     /// The events that are sent. Metadata and errors always are; without `interruption` nothing cuts the agent off.
     public var clientEvents: Set<ClientEvent>
+    /// Whether audio tells when each character of the text is spoken; the simulator's are spoken evenly.
+    public var alignsText = false
     /// Voice of espeak-ng and language of the script, for instance `en` or `de`.
     public var language: String
     public var script: SimulatedAgentScript

@@ -39,6 +39,8 @@ public struct ElevenLabsSimulatorOptions: Sendable {
     public var requiredVariables: [String] = []
     /// `--no-overrides`: refuse every override, as a new agent of the vendor does.
     public var refusesOverrides = false
+    /// `--alignment`: audio tells when each character is spoken.
+    public var alignsText = false
     /// `--expired-urls`: signed URLs are too old at once.
     public var expiresURLs = false
     /// `--quota`: it is used up half a second into a conversation.
@@ -101,6 +103,7 @@ public struct ElevenLabsSimulatorOptions: Sendable {
             language: language, script: script, faults: faults)
         if refusesOverrides { agent.allowedOverrides = [] }
         agent.timing.toolTimeout = toolTimeout
+        agent.alignsText = alignsText
         let ids: [String?] = agentIds.isEmpty ? [nil] : agentIds
         let agents = ids.map { id in
             var named = agent

@@ -42,7 +42,9 @@ struct GeminiSimulatorAccount: SimulatedAccount {
         let isVertex = request.path == Self.vertexPath
         guard
             isVertex
-                || ["v1beta", "v1alpha"].contains(where: { request.path == "/ws/" + Self.service + $0 + Self.method })
+                || ["v1beta", "v1alpha", "v1"].contains(where: {
+                    request.path == "/ws/" + Self.service + $0 + Self.method
+                })
         else { return .refuse(.notFound, "there is no WebSocket at \(request.path)") }
         let bearer = request.header("Authorization").flatMap { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil }
         let key = isVertex ? bearer : request.header("x-goog-api-key") ?? request.query["key"]

@@ -104,7 +104,8 @@ extension OpenAIConversationSimulator {
             }
             guard isKnown else {
                 throw OpenAIRealtimeFault(
-                    code: "invalid_tool_call_id", message: "Tool call ID '\(callID.prefix(100))' not found in conversation.",
+                    code: "invalid_tool_call_id",
+                    message: "Tool call ID '\(callID.prefix(100))' not found in conversation.",
                     param: "item.call_id")
             }
             unansweredOutputs.append(text)

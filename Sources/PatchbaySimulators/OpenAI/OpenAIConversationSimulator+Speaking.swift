@@ -207,7 +207,8 @@ extension OpenAIConversationSimulator {
         record { $0.cancelledResponses += 1 }
         finishItem("incomplete", into: &output)
         finishResponse("cancelled", reason: reason, at: now, into: &output)
-        if model.faults.lateAudio, var rest = cut.rest, let late = rest.readSlice(length: min(1600, rest.readableBytes)) {
+        if model.faults.lateAudio, var rest = cut.rest, let late = rest.readSlice(length: min(1600, rest.readableBytes))
+        {
             send(audio: late, at: cut.place, into: &output)
         }
     }

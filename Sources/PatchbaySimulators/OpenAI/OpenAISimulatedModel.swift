@@ -41,7 +41,8 @@ public struct OpenAISimulatedModel: Sendable {
 
     /// - Parameter script: The goodbye is said after the replies; the API has no way to hang up.
     public init(
-        names: [String] = [], script: SimulatedAgentScript = SimulatedAgentScript(goodbye: nil), language: String = "en",
+        names: [String] = [], script: SimulatedAgentScript = SimulatedAgentScript(goodbye: nil),
+        language: String = "en",
         timing: Timing = Timing(), faults: Faults = Faults()
     ) {
         self.names = names

@@ -241,12 +241,15 @@ struct AgentCheck {
             guard run.act(act) else { continue }
             if expected.speaker == .agent { run.act(.turnEnded) }
             run.pass(100)
-            var words = ""
-            var isFinal = false
+            // An unfinished text is all of it so far; finished ones follow each other.
+            var finished = ""
+            var unfinished: String?
             for case .text(let text) in run.witness.current.events.map(\.event) where text.speaker == expected.speaker {
-                words += text.text
-                isFinal = isFinal || text.isFinal
+                if text.isFinal { finished += text.text }
+                unfinished = text.isFinal ? nil : text.text
             }
+            let words = finished + (unfinished ?? "")
+            let isFinal = unfinished == nil && !finished.isEmpty
             let isSame =
                 words.trimmingCharacters(in: .whitespacesAndNewlines) == expected.text && isFinal == expected.isFinal
             findings.expect(

@@ -31,6 +31,8 @@ struct ElevenLabsConversation: AgentConversation {
     private let history: String?
     private let asksForWords: Bool
     private let timing: Timing
+    /// Whether a client tool of that name is taken for a transfer; not where the pipeline has such a tool.
+    private let transfers: Bool
     private var isReady = false
     private var isOver = false
     private var saidGoodbye = false
@@ -63,11 +65,13 @@ struct ElevenLabsConversation: AgentConversation {
     /// - Parameters:
     ///   - history: What was said before; see ``ElevenLabsHistory``.
     ///   - asksForWords: Whether the caller waits for the agent to go on where the history ends.
+    ///   - tools: Names of the pipeline's own tools.
     init(
-        _ initiation: ElevenLabsInitiation, history: String? = nil, asksForWords: Bool = false,
+        _ initiation: ElevenLabsInitiation, history: String? = nil, asksForWords: Bool = false, tools: [String] = [],
         timing: Timing = Timing()
     ) {
         self.initiation = initiation
+        transfers = !tools.contains(ElevenLabsTransfer.tool)
         self.history = history
         self.asksForWords = asksForWords
         self.timing = timing
@@ -131,8 +135,9 @@ struct ElevenLabsConversation: AgentConversation {
         if !saidGoodbye { timers.patience = now + timing.patience }
         audio.empty(keepingCapacity: 64 * 1024)
         let decoded: ElevenLabsServerMessage
+        var alignment: ElevenLabsAlignment?
         do throws(WireError) {
-            decoded = try ElevenLabsServerMessage.decode(message, audio: &audio)
+            decoded = try ElevenLabsServerMessage.decode(message, audio: &audio, alignment: &alignment)
         } catch {
             output.emit(.fault("\(error)"))
             return
@@ -144,7 +149,12 @@ struct ElevenLabsConversation: AgentConversation {
                 lastAudioId = max(lastAudioId, eventId)
             }
             // Sound before the formats are known could only be noise.
-            if isReady, byteCount > 0 { output.emit(.audio(audio)) }
+            guard isReady, byteCount > 0 else { return }
+            if let alignment {
+                output.emit(
+                    .spoken(characters: alignment.characters, in: .milliseconds(Int64(alignment.milliseconds))))
+            }
+            output.emit(.audio(audio))
         case .ping(let eventId, _):
             output.messages.text { ElevenLabsWriter.pong(eventId: eventId, into: &$0) }
         case .interruption(let eventId):
@@ -217,6 +227,10 @@ struct ElevenLabsConversation: AgentConversation {
                 .fault("a call of the tool \"\(call.name.prefix(100))\" with a used id, or before the beginning"))
             return
         }
+        if call.name == ElevenLabsTransfer.tool, transfers {
+            transfer(call, into: &output)
+            return
+        }
         guard pendingTools.count < Self.maximumTools else {
             // Silence would stall the agent for its whole time-out.
             answer(call.id, "Too many tools at once; try again.", isError: true, into: &output)
@@ -229,6 +243,17 @@ struct ElevenLabsConversation: AgentConversation {
             timers.tools = timers.tools ?? due
         }
         output.emit(.toolCall(PatchbayCore.ToolCall(id: call.id, name: call.name, arguments: call.parameters)))
+    }
+
+    private func transfer(_ call: ElevenLabsServerMessage.ToolCall, into output: inout AgentOutput) {
+        guard let number = ElevenLabsTransfer.number(in: call.parameters) else {
+            let words = "transfer_number has to be a number in international form, such as +442071838750."
+            answer(call.id, words, isError: true, into: &output)
+            output.emit(.fault("the agent wants a transfer to something that is no number (E.164)"))
+            return
+        }
+        answer(call.id, "The caller is being transferred.", isError: false, into: &output)
+        output.emit(.transfer(to: number.description))
     }
 
     private mutating func giveUpTools(at now: MediaTime, into output: inout AgentOutput) {

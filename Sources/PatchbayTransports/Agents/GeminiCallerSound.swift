@@ -10,6 +10,8 @@ struct GeminiCallerSound {
     static let keptDuration = TimeSpan.seconds(10)
     /// Sound in one message, where much has been kept.
     static let messageDuration = TimeSpan.milliseconds(200)
+    /// Silence of the caller that is a quiet moment.
+    static let quietDuration = TimeSpan.milliseconds(600)
 
     private let isAutomatic: Bool
     private let preRollBytes: Int
@@ -25,6 +27,10 @@ struct GeminiCallerSound {
     /// Whether the server expects more sound.
     private var isStreaming = false
     private var lastSound: MediaTime?
+    /// Listens while a quiet moment is looked for.
+    private var listener: EnergyVAD?
+    private var silentSince: MediaTime?
+    private var samples: [Int16] = []
 
     init(turnDetection: GeminiTurnDetection, preRoll: TimeSpan) {
         if case .automatic = turnDetection { isAutomatic = true } else { isAutomatic = false }
@@ -36,6 +42,7 @@ struct GeminiCallerSound {
         _ sound: ByteBuffer, isReady: Bool, at now: MediaTime, into messages: inout MessageBatch
     ) -> Bool {
         lastSound = now
+        if listener != nil { listen(to: sound, at: now) }
         if isReady, isAutomatic || isSpeaking {
             isStreaming = true
             send(sound, into: &messages)
@@ -83,6 +90,7 @@ struct GeminiCallerSound {
     /// The server listens again: what was kept goes out first.
     mutating func resume(at now: MediaTime, into messages: inout MessageBatch) {
         hasDropped = false
+        listener = nil
         if isAutomatic {
             isStreaming = kept.readableBytes > 0
             sendKept(into: &messages)
@@ -120,6 +128,26 @@ struct GeminiCallerSound {
     }
 
     // MARK: Pauses
+
+    /// A quiet moment is wanted: from now on it is listened for.
+    mutating func awaitQuiet() {
+        guard listener == nil else { return }
+        listener = EnergyVAD(.init(minimumSpeech: 60, minimumSilence: 300))
+        silentSince = nil
+    }
+
+    /// Whether the caller has been silent for a while, as far as can be heard since ``awaitQuiet()``.
+    func isQuiet(at now: MediaTime) -> Bool {
+        guard let lastSound, now - lastSound < Self.quietDuration else { return true }
+        guard let silentSince else { return false }
+        return now - silentSince >= Self.quietDuration
+    }
+
+    private mutating func listen(to sound: ByteBuffer, at now: MediaTime) {
+        let rate = GeminiConversation.inputFormat.sampleRate
+        sound.withUnsafeSamples(copyingInto: &samples) { _ = listener?.process($0, sampleRate: rate) }
+        silentSince = listener?.isSpeaking == true ? nil : silentSince ?? now
+    }
 
     /// When the server has to be told that no sound comes; it would wait for the end of a word for ever.
     var pauseDue: MediaTime? {

@@ -20,7 +20,7 @@ extension GeminiConversation {
 
     private mutating func interrupted(into output: inout AgentOutput) {
         answerDue = nil
-        _ = agentWords.takeAll()
+        agentWords = ""
         if turn != .none { turn = .interrupted }
         isCut = false
         guard hasSpoken else { return }
@@ -65,14 +65,19 @@ extension GeminiConversation {
             endCallerText(into: &output)
             textDue = now + Self.transcriptPause
         }
-        if let piece = agentWords.append(fragment.text) { output.emit(.text(TextFrame(piece, speaker: .agent))) }
+        agentWords += fragment.text
+        if agentWords.utf8.count > Self.wordsLimit {
+            endAgentText(into: &output)
+        } else {
+            output.emit(.text(TextFrame(agentWords, speaker: .agent, isFinal: false)))
+        }
     }
 
     private mutating func callerSaid(
         _ fragment: GeminiServerMessage.Transcription, at now: MediaTime, into output: inout AgentOutput
     ) {
         callerWords += fragment.text
-        if callerWords.utf8.count > GeminiFragments.limit || fragment.isFinished {
+        if callerWords.utf8.count > Self.wordsLimit || fragment.isFinished {
             endCallerText(into: &output)
         } else if !callerWords.isEmpty {
             textDue = now + Self.transcriptPause
@@ -89,7 +94,10 @@ extension GeminiConversation {
     }
 
     mutating func endAgentText(into output: inout AgentOutput) {
-        if let rest = agentWords.takeAll() { output.emit(.text(TextFrame(rest, speaker: .agent))) }
+        let words = agentWords
+        agentWords = ""
+        guard words.contains(where: { !$0.isWhitespace }) else { return }
+        output.emit(.text(TextFrame(words, speaker: .agent)))
     }
 
     private mutating func generationEnded(into output: inout AgentOutput) {

@@ -69,7 +69,7 @@ extension GeminiConversation {
     /// The server is going away: another socket is opened as soon as nobody speaks, or when the time is up.
     mutating func reconnectIfQuiet(at now: MediaTime, into output: inout AgentOutput) {
         guard phase == .ready, let leaveBy = resumption.leaveBy, resumption.handle != nil else { return }
-        guard leaveBy <= now || isQuiet() && resumption.isCurrent else { return }
+        guard leaveBy <= now || isQuiet(at: now) && resumption.isCurrent else { return }
         guard resumption.mayTry(isAnnounced: true, at: now) else { return }
         reconnect("the server goes away", into: &output)
     }

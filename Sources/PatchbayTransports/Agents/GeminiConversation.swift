@@ -40,6 +40,8 @@ struct GeminiConversation: AgentConversation {
     static let streamPause = TimeSpan.seconds(1)
     /// Silence after a fragment of the caller's words after which they count as complete; the server marks no end.
     static let transcriptPause = TimeSpan.milliseconds(500)
+    /// Bytes after which words that have no end are taken to be complete.
+    static let wordsLimit = 2_000
 
     let options: GeminiOptions
     let tools: [ToolDefinition]
@@ -60,7 +62,8 @@ struct GeminiConversation: AgentConversation {
     var resumption = GeminiResumption()
     var ear: GeminiCallerSound
     var unnamedCalls = 0
-    var agentWords = GeminiFragments()
+    /// What the model has said of its turn; the server sends fragments, cut anywhere.
+    var agentWords = ""
     var callerWords = ""
     /// What the last message brought.
     var audio = ByteBuffer()
@@ -159,7 +162,7 @@ struct GeminiConversation: AgentConversation {
         hasSpoken = false
         guard turn == .generating || turn == .generated, !isCut else { return }
         isCut = true
-        _ = agentWords.takeAll()
+        agentWords = ""
         guard options.takesContent, phase == .ready, let heard = interruption.heard else { return }
         let words = heard.text.isEmpty ? "nothing of it" : "only: \(heard.text.prefix(GeminiNotes.noteLimit))"
         send(
@@ -204,7 +207,10 @@ struct GeminiConversation: AgentConversation {
         for call in decoded.functionCalls { called(call, into: &output) }
         if !decoded.cancelledCalls.isEmpty { cancelled(decoded.cancelledCalls, into: &output) }
         if let update = decoded.resumption { resumption.updated(update) }
-        if let goAway = decoded.goAway { resumption.goAway(goAway, at: now) }
+        if let goAway = decoded.goAway {
+            resumption.goAway(goAway, at: now)
+            ear.awaitQuiet()
+        }
         reconnectIfQuiet(at: now, into: &output)
     }
 
@@ -240,8 +246,10 @@ struct GeminiConversation: AgentConversation {
         resumption.looked(at: now)
     }
 
-    func isQuiet() -> Bool {
-        turn == .none && !isCallerSpeaking && callerWords.isEmpty && pendingCalls.isEmpty
+    /// Whether neither side is saying anything, nor has to.
+    func isQuiet(at now: MediaTime) -> Bool {
+        turn == .none && answerDue == nil && pendingCalls.isEmpty && callerWords.isEmpty && !isCallerSpeaking
+            && ear.isQuiet(at: now)
     }
 
     mutating func answerIsDue(at now: MediaTime) { answerDue = now + options.patience }
@@ -253,7 +261,7 @@ struct GeminiConversation: AgentConversation {
             endAgentText(into: &output)
             output.emit(.turnEnded)
         }
-        _ = agentWords.takeAll()
+        agentWords = ""
         turn = .none
         isCut = false
         answerDue = nil

@@ -27,7 +27,8 @@ public struct OpenAIRealtimeAgent: AgentComponent {
             Field("language", .string, "Language code, for instance en or de, for speech and transcripts."),
             Field(
                 "turnDetection", .choice(["server_vad", "semantic_vad", "none"]), default: "server_vad",
-                "How turns end: at the vendor by sound or by meaning, or with none by the pipeline's own vad and turns."),
+                "How turns end: at the vendor by sound or by meaning, or with none by the pipeline's own vad and turns."
+            ),
             Field(
                 "vadThreshold", .number(0...1), isAdvanced: true,
                 "With server_vad, how loud speech has to be, 0 to 1; the vendor's default is 0.5."),

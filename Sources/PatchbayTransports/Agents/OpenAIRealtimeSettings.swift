@@ -54,8 +54,9 @@ struct OpenAIRealtimeSettings: Sendable {
     }
 
     private static func turnDetection(_ settings: Settings) -> OpenAIRealtimeSession.TurnDetection? {
-        guard let kind = OpenAIRealtimeSession.TurnDetection.Kind(
-            rawValue: settings.string("turnDetection") ?? "server_vad")
+        guard
+            let kind = OpenAIRealtimeSession.TurnDetection.Kind(
+                rawValue: settings.string("turnDetection") ?? "server_vad")
         else { return nil }
         var detection = OpenAIRealtimeSession.TurnDetection(kind)
         switch kind {

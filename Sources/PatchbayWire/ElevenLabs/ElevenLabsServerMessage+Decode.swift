@@ -13,10 +13,24 @@ extension ElevenLabsServerMessage {
     public static func decode(
         _ message: ByteBuffer, audio: inout ByteBuffer, maximumAudio: Int = 16 << 20
     ) throws(WireError) -> ElevenLabsServerMessage {
-        try message.withUnsafeReadableBytes {
+        var alignment: ElevenLabsAlignment?
+        return try decode(message, audio: &audio, alignment: &alignment, maximumAudio: maximumAudio)
+    }
+
+    /// Decodes one message, and how far the words of its audio are aligned with it.
+    ///
+    /// - Parameter alignment: Set to what an `audio` message tells, to `nil` by every other.
+    public static func decode(
+        _ message: ByteBuffer, audio: inout ByteBuffer, alignment: inout ElevenLabsAlignment?,
+        maximumAudio: Int = 16 << 20
+    ) throws(WireError) -> ElevenLabsServerMessage {
+        alignment = nil
+        return try message.withUnsafeReadableBytes {
             (bytes: UnsafeRawBufferPointer) throws(WireError) -> ElevenLabsServerMessage in
             var scanner = try JSONScanner(bytes)
-            if let hot = try decodeHot(&scanner, audio: &audio, limit: maximumAudio) { return hot }
+            if let hot = try decodeHot(&scanner, audio: &audio, alignment: &alignment, limit: maximumAudio) {
+                return hot
+            }
             return try decodeRare(JSONObject(message: bytes), audio: &audio, limit: maximumAudio)
         }
     }
@@ -30,11 +44,12 @@ extension ElevenLabsServerMessage {
         var eventId: Int?
         var pingMs: Int?
         var audio: JSONString?
+        var alignment: ElevenLabsAlignment?
     }
 
     /// `nil` when the message is another one, or so unusual that the general reader must look at it.
     private static func decodeHot(
-        _ scanner: inout JSONScanner, audio: inout ByteBuffer, limit: Int
+        _ scanner: inout JSONScanner, audio: inout ByteBuffer, alignment: inout ElevenLabsAlignment?, limit: Int
     ) throws(WireError) -> ElevenLabsServerMessage? {
         var fields = Fields()
         var isFirst = true
@@ -64,6 +79,7 @@ extension ElevenLabsServerMessage {
         case .audio:
             guard let text = fields.audio else { return nil }
             let count = try scanner.appendBase64(text, limit: limit, to: &audio)
+            alignment = fields.alignment
             return .audio(eventId: fields.eventId, byteCount: count)
         case .ping:
             guard fields.audio == nil, let eventId = fields.eventId else { return nil }
@@ -85,6 +101,8 @@ extension ElevenLabsServerMessage {
                 fields.audio = try scanner.scanStringUnchecked()
             } else if scanner.matches(key, "event_id") {
                 fields.eventId = try scanner.scanInteger("event_id")
+            } else if scanner.matches(key, "alignment"), opening == UInt8(ascii: "{") {
+                fields.alignment = try ElevenLabsAlignment(scanning: &scanner)
             } else if scanner.matches(key, "ping_ms") {
                 let start = scanner.index
                 try scanner.skipValue(depth: 2)

@@ -52,8 +52,9 @@ public struct OpenAIRealtimeServerDecoder: Sendable {
             if scanner.matches(key, "type") {
                 guard isText else { return nil }
                 let type = try scanner.scanString()
-                guard scanner.matches(type, "response.output_audio.delta")
-                    || scanner.matches(type, "response.audio.delta")
+                guard
+                    scanner.matches(type, "response.output_audio.delta")
+                        || scanner.matches(type, "response.audio.delta")
                 else { return nil }
                 isAudio = true
             } else if scanner.matches(key, "delta") {
@@ -93,7 +94,8 @@ extension JSONScanner {
         let isSame =
             string.isPlain
             && value.utf8.withContiguousStorageIfAvailable { known in
-                known.count == count && known.elementsEqual(UnsafeBufferPointer(start: base + string.start, count: count))
+                known.count == count
+                    && known.elementsEqual(UnsafeBufferPointer(start: base + string.start, count: count))
             } == true
         if !isSame { value = self.value(of: string) }
     }

@@ -133,7 +133,8 @@ extension OpenAIRealtimeServerEvent {
         case .responseCreated(let response), .responseDone(let response):
             text.key("response")
             response.write(into: &text)
-        case .outputItemAdded(let responseID, let index, let item), .outputItemDone(let responseID, let index, let item):
+        case .outputItemAdded(let responseID, let index, let item),
+            .outputItemDone(let responseID, let index, let item):
             text.member("response_id", responseID)
             text.member("output_index", index)
             text.item(item)

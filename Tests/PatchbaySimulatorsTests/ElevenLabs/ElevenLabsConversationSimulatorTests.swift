@@ -353,4 +353,15 @@ import Testing
             ElevenLabsConversationSimulator.words(
                 of: "Good morning to you", unheard: .milliseconds(unheard), of: .milliseconds(whole)) == expected)
     }
+
+    @Test func tellsWhenEachCharacterIsSpoken() {
+        var agent = Self.agent
+        agent.alignsText = true
+        var test = TestConversation(agent)
+        test.open(sending: ElevenLabsInitiation())
+        test.advance(milliseconds: 2000)
+        let characters = test.alignments.reduce(0) { $0 + $1.characters }
+        #expect(characters == "Good morning to you".count)
+        #expect(test.alignments.allSatisfy { (1...200).contains($0.milliseconds) })
+    }
 }

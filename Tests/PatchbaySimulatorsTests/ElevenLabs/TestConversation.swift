@@ -19,6 +19,7 @@ struct TestConversation {
     private(set) var heard: [Heard] = []
     private(set) var malformed: [String] = []
     private(set) var messageSizes: [Int] = []
+    private(set) var alignments: [ElevenLabsAlignment] = []
     private(set) var speech: [SpeechRequest] = []
     private(set) var close: SimulatedClose?
     private let agent: ElevenLabsSimulatedAgent
@@ -109,7 +110,9 @@ struct TestConversation {
             let text = output.messages.message(at: index)
             messageSizes.append(text.readableBytes)
             var audio = ByteBuffer()
-            if let message = try? ElevenLabsServerMessage.decode(text, audio: &audio) {
+            var alignment: ElevenLabsAlignment?
+            if let message = try? ElevenLabsServerMessage.decode(text, audio: &audio, alignment: &alignment) {
+                if let alignment { alignments.append(alignment) }
                 heard.append(Heard(message: message, at: now))
             } else {
                 malformed.append(String(buffer: text))

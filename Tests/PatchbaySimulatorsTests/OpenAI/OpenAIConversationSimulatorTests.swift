@@ -182,7 +182,8 @@ import Testing
         #expect(calls.map(\.name) == ["look_up"] && calls.map(\.arguments) == [#"{"id":7}"#])
         client.send(.createItem(.init(.functionCallOutput(callID: "nobody", output: "")), previousItemID: nil))
         client.send(
-            .createItem(.init(.functionCallOutput(callID: calls.first?.callID ?? "", output: "42")), previousItemID: nil))
+            .createItem(
+                .init(.functionCallOutput(callID: calls.first?.callID ?? "", output: "42")), previousItemID: nil))
         client.send(.createResponse(.init()))
         client.pass(3000)
         #expect(client.audioBytes == 8000)

@@ -285,6 +285,47 @@ import Testing
         #expect(again.count == 1, "an id is used once")
     }
 
+    @Test func aClientToolTransfersTheCaller() {
+        var bench = Bench()
+        bench.begin()
+        func call(_ parameters: String) -> [AgentEvent] {
+            bench.receive(.clientToolCall(.init(name: "transfer_to_number", id: "t", parameters: parameters)))
+        }
+        guard case .transfer(to: "+442071838750")? = call(#"{"transfer_number":"+442071838750","reason":"x"}"#).last
+        else {
+            Issue.record("no transfer")
+            return
+        }
+        #expect(bench.takeMessages().first?.contains(#""is_error":false"#) == true)
+        for wrong in [#"{"transfer_number":"911"}"#, "{}", #"{"transfer_number":5}"#] {
+            guard case .fault? = call(wrong).first else {
+                Issue.record("\(wrong) was taken")
+                continue
+            }
+            #expect(bench.takeMessages().first?.contains(#""is_error":true"#) == true)
+        }
+        // A pipeline that has such a tool itself runs it.
+        bench.conversation = ElevenLabsConversation(ElevenLabsInitiation(), tools: ["transfer_to_number"])
+        bench.begin()
+        guard case .toolCall? = call(#"{"transfer_number":"+442071838750"}"#).first else {
+            Issue.record("the pipeline's tool is not run")
+            return
+        }
+    }
+
+    @Test func alignedSoundTellsWhichWordsAreInIt() {
+        var bench = Bench()
+        bench.begin()
+        let aligned = #"{"chars":["H","i"],"char_start_times_ms":[0,60],"char_durations_ms":[60,90]}"#
+        let message =
+            #"{"type":"audio","audio_event":{"audio_base_64":"AAAA","event_id":1,"alignment":\#(aligned)}}"#
+        let events = bench.receive(text: message)
+        guard events.count == 2, case .spoken(2, in: .milliseconds(150)) = events[0], case .audio = events[1] else {
+            Issue.record("\(events)")
+            return
+        }
+    }
+
     // MARK: What keeps the agent company
 
     @Test func aMutedCarrierIsReplacedBySilence() {

@@ -70,6 +70,21 @@ struct GeminiBench {
         caller(.audio(AudioFrame(ByteBuffer(repeating: byte, count: 32 * milliseconds), format: .pcm(16_000))))
     }
 
+    /// A voice in packets of 20 ms, in real time: syllables of 200 ms.
+    mutating func voice(milliseconds: Int, amplitude: Int16 = 8000) -> [AgentEvent] {
+        var events: [AgentEvent] = []
+        for packet in 0..<milliseconds / 20 {
+            let isLoud = packet % 10 < 7
+            var sound = ByteBuffer()
+            for sample in 0..<320 {
+                sound.writeInteger(isLoud && sample / 20 % 2 == 0 ? amplitude : 0, endianness: .little)
+            }
+            _ = caller(.audio(AudioFrame(sound, format: .pcm(16_000))))
+            events += pass(milliseconds: 20)
+        }
+        return events
+    }
+
     mutating func close(_ code: UInt16, _ reason: String = "") -> [AgentEvent] {
         conversation.closed(code: code, reason: reason, at: now, into: &output)
         return output.takeEvents()
@@ -96,21 +111,5 @@ struct GeminiBench {
             let message = output.messages.message(at: index)
             return (try? GeminiClientMessage.decode(message, audio: &audio)) ?? .other([String(buffer: message)])
         }
-    }
-}
-
-extension [AgentEvent] {
-    var soundBytes: Int {
-        reduce(0) { sum, event in if case .audio(let buffer) = event { sum + buffer.readableBytes } else { sum } }
-    }
-    var texts: [TextFrame] { compactMap { if case .text(let text) = $0 { text } else { nil } } }
-    var failure: PipelineError? { lazy.compactMap { if case .failed(let error) = $0 { error } else { nil } }.first }
-    var interruptions: Int { count { if case .interruption = $0 { true } else { false } } }
-    var turnEnds: Int { count { if case .turnEnded = $0 { true } else { false } } }
-    var reconnections: Int { count { if case .reconnect = $0 { true } else { false } } }
-    var toolCalls: [ToolCall] { compactMap { if case .toolCall(let call) = $0 { call } else { nil } } }
-    var faults: Int { count { if case .fault = $0 { true } else { false } } }
-    var formats: [(AudioFormat, AudioFormat)] {
-        compactMap { if case .ready(let input, let output) = $0 { (input, output) } else { nil } }
     }
 }

@@ -20,4 +20,15 @@ import Testing
         }
         #expect(failures.isEmpty, "\(failures.map(\.description).joined(separator: "\n"))")
     }
+
+    @Test func itConformsOverASocket() async throws {
+        let failures = try await AgentSocketRun.check(peer: { GeminiPeer() }) { port in
+            let agent = GeminiAgent()
+            return try agent.makeBackend(
+                Settings(
+                    agent.spec.fields, ["baseUrl": .string("http://127.0.0.1:\(port)")],
+                    secrets: ["apiKey": Secret("a-key")]))
+        }
+        #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    }
 }

@@ -132,22 +132,23 @@ import Testing
             default: "other"
             }
         }
-        #expect(order == ["interruption", "audio", "caller", "agent", "end"])
+        #expect(order == ["interruption", "audio", "caller", "agent", "agent", "end"])
     }
 
     // MARK: Words
 
-    @Test func fragmentsAreJoinedToPiecesBetweenWords() {
+    @Test func fragmentsAreJoinedAndFinalWhenAllHasCome() {
         var bench = GeminiBench()
         bench.begin()
-        var texts: [String] = []
-        for fragment in ["Good mor", "ning.", " How", " can I help", " you on this lov", "ely day", " today?"] {
-            texts += bench.content(sound: 10) { $0.outputTranscription = .init(fragment) }.texts.map(\.text)
+        for (fragment, whole) in [("Good mor", "Good mor"), ("ning.", "Good morning."), (" How", "Good morning. How")] {
+            let texts = bench.content(sound: 10) { $0.outputTranscription = .init(fragment) }.texts
+            #expect(texts == [TextFrame(whole, speaker: .agent, isFinal: false)])
         }
-        #expect(texts == ["Good morning.", " How can I help you on this"])
-        texts += bench.content { $0.isGenerationComplete = true }.texts.map(\.text)
-        #expect(texts.joined() == "Good morning. How can I help you on this lovely day today?")
+        let texts = bench.content { $0.isGenerationComplete = true }.texts
+        #expect(texts == [TextFrame("Good morning. How", speaker: .agent)])
         #expect(bench.turnComplete().texts.isEmpty)
+        let long = String(repeating: "word ", count: 500)
+        #expect(bench.content(sound: 10) { $0.outputTranscription = .init(long) }.texts.map(\.isFinal) == [true])
     }
 
     @Test func theCallersWordsAreFinalWhenTheModelAnswersOrNothingFollows() {
@@ -173,7 +174,7 @@ import Testing
         _ = bench.speak()
         _ = bench.turnComplete()
         _ = bench.content { $0.outputTranscription = .init(" late") }
-        #expect(bench.pass(milliseconds: 500).texts.map(\.text) == [" late"])
+        #expect(bench.pass(milliseconds: 500).texts == [TextFrame(" late", speaker: .agent)])
         #expect(bench.pass(milliseconds: 60_000).failure == nil, "no turn was begun by them")
     }
 

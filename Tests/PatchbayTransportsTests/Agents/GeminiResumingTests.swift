@@ -63,6 +63,31 @@ import Testing
         #expect(other.pass(milliseconds: 300).reconnections == 1, "when the time is up, whatever happens")
     }
 
+    @Test func aVoiceThatNoStageMarksIsHeardAsWell() {
+        var bench = GeminiBench()
+        bench.begin()
+        bench.offerHandle("h1")
+        _ = bench.voice(milliseconds: 400)
+        #expect(goAway(&bench, 9_800).reconnections == 0)
+        #expect(bench.voice(milliseconds: 3_000).reconnections == 0)
+        let silence = (0..<100).map { _ in bench.voice(milliseconds: 20, amplitude: 0).reconnections }
+        #expect(silence.reduce(0, +) == 1)
+        #expect(silence.firstIndex(of: 1).map { (25...60).contains($0) } == true)
+    }
+
+    @Test func anAnswerThatIsDueIsAwaited() {
+        var bench = GeminiBench()
+        bench.begin()
+        bench.offerHandle("h1")
+        _ = bench.content { $0.inputTranscription = .init("What is it?", isFinished: true) }
+        #expect(goAway(&bench, 9_800).reconnections == 0)
+        #expect(bench.pass(milliseconds: 2_000).reconnections == 0)
+        _ = bench.speak()
+        _ = bench.turnComplete()
+        bench.offerHandle("h2")
+        #expect(reopen(&bench) == "h2")
+    }
+
     @Test func withoutAHandleTheServerIsAwaited() {
         var bench = GeminiBench()
         bench.begin()
@@ -140,7 +165,7 @@ import Testing
         bench.offerHandle("h1")
         _ = bench.content(sound: 480) { $0.outputTranscription = .init("I was about") }
         let events = bench.close(1006)
-        #expect(events.turnEnds == 1 && events.texts.map(\.text) == ["I was about"])
+        #expect(events.turnEnds == 1 && events.texts == [TextFrame("I was about", speaker: .agent)])
         _ = reopen(&bench)
         _ = bench.server { $0.setupComplete = .init() }
         #expect(bench.pass(milliseconds: 60_000).failure == nil)

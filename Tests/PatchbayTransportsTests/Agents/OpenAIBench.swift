@@ -115,18 +115,3 @@ struct OpenAIBench {
         }
     }
 }
-
-extension [AgentEvent] {
-    var sound: Int {
-        reduce(0) { if case .audio(let bytes) = $1 { $0 + bytes.readableBytes } else { $0 } }
-    }
-    var failure: PipelineError? {
-        for case .failed(let error) in self { return error }
-        return nil
-    }
-    var isInterrupted: Bool { contains { if case .interruption = $0 { true } else { false } } }
-    var isReconnecting: Bool { contains { if case .reconnect = $0 { true } else { false } } }
-    var turnsEnded: Int { count { if case .turnEnded = $0 { true } else { false } } }
-    var toolCalls: [ToolCall] { compactMap { if case .toolCall(let call) = $0 { call } else { nil } } }
-    var texts: [TextFrame] { compactMap { if case .text(let text) = $0 { text } else { nil } } }
-}

@@ -113,10 +113,10 @@ import Testing
     @Test func soundIsGivenAndATurnEndsWithItsResponse() {
         var bench = OpenAIBench(OpenAIBench.quiet)
         bench.begin()
-        #expect(bench.speak(1, bytes: 800).sound == 800)
+        #expect(bench.speak(1, bytes: 800).soundBytes == 800)
         let events = bench.receive(.responseDone(.init(id: "resp_1", status: "completed")))
-        #expect(events.turnsEnded == 1)
-        #expect(bench.speak(2, bytes: 0, isDone: true).turnsEnded == 0, "an answer without sound is no turn")
+        #expect(events.turnEnds == 1)
+        #expect(bench.speak(2, bytes: 0, isDone: true).turnEnds == 0, "an answer without sound is no turn")
     }
 
     @Test func wordsGrowThenAreFinal() {
@@ -148,17 +148,17 @@ import Testing
         var bench = OpenAIBench(OpenAIBench.quiet)
         bench.begin()
         bench.speak(1, bytes: 16_000)
-        #expect(bench.receive(.speechStarted(itemID: "u1", audioStartMs: 10)).isInterrupted)
+        #expect(bench.receive(.speechStarted(itemID: "u1", audioStartMs: 10)).interruptions == 1)
         #expect(bench.takeEvents().isEmpty)
         _ = bench.receive(.heard(Heard(text: "", duration: .milliseconds(700), isComplete: false)))
         #expect(
             bench.takeEvents() == [.truncateItem(id: "item_1", contentIndex: 0, audioEndMs: 700)],
             "the server has cancelled its response by itself")
         let late = bench.receive(.audioDelta(OpenAIBench.place(1), byteCount: 2), audio: [1, 2])
-        #expect(late.sound == 0)
+        #expect(late.soundBytes == 0)
         let done = bench.receive(.responseDone(.init(id: "resp_1", status: "cancelled", reason: "turn_detected")))
-        #expect(done.turnsEnded == 0)
-        #expect(bench.speak(2, bytes: 160).sound == 160)
+        #expect(done.turnEnds == 0)
+        #expect(bench.speak(2, bytes: 160).soundBytes == 160)
     }
 
     @Test func ourInterruptionCancelsAndTruncates() {
@@ -195,7 +195,7 @@ import Testing
         var bench = OpenAIBench(OpenAIBench.quiet)
         bench.begin()
         bench.speak(1, bytes: 80_000, isDone: true)
-        #expect(bench.receive(.speechStarted(itemID: "u1", audioStartMs: 10)).isInterrupted)
+        #expect(bench.receive(.speechStarted(itemID: "u1", audioStartMs: 10)).interruptions == 1)
         _ = bench.receive(.heard(Heard(text: "", duration: .milliseconds(1500), isComplete: false)))
         #expect(bench.takeEvents() == [.truncateItem(id: "item_1", contentIndex: 0, audioEndMs: 1500)])
     }
@@ -255,7 +255,7 @@ import Testing
         _ = bench.interrupt(after: 0)
         _ = bench.receive(.responseCreated(.init(id: "resp_1", status: "in_progress")))
         #expect(bench.takeEvents() == [.cancelResponse(id: "resp_1")])
-        #expect(bench.receive(.audioDelta(OpenAIBench.place(1), byteCount: 1), audio: [1]).sound == 0)
+        #expect(bench.receive(.audioDelta(OpenAIBench.place(1), byteCount: 1), audio: [1]).soundBytes == 0)
     }
 
     // MARK: Turns of the pipeline's own
@@ -307,7 +307,7 @@ import Testing
         var bench = OpenAIBench(Self.ownTurns)
         bench.begin()
         bench.speak(1, bytes: 8000)
-        #expect(bench.receive(Frame.speechStarted).isInterrupted)
+        #expect(bench.receive(Frame.speechStarted).interruptions == 1)
         _ = bench.receive(.heard(Heard(text: "", duration: .milliseconds(300), isComplete: false)))
         #expect(
             bench.takeEvents() == [

@@ -45,7 +45,8 @@ struct OpenAIPeer: AgentPeer {
         case .sessionUpdate(let update):
             session.apply(update)
             return (
-                [.begun(tools: (session.tools ?? []).map(\.name), history: [])], [self.message(.sessionUpdated(session))]
+                [.begun(tools: (session.tools ?? []).map(\.name), history: [])],
+                [self.message(.sessionUpdated(session))]
             )
         case .appendAudio: return ([.audio(audio)], [])
         case .commitAudio: return ([.callerTurnEnded], [])
@@ -101,7 +102,8 @@ struct OpenAIPeer: AgentPeer {
             let place = place
             items.insert(place.itemID)
             sound.withUnsafeReadableBytes {
-                OpenAIRealtimeServerEvent.audioDelta(place, byteCount: 0).write(eventID: eventID(), audio: $0, into: &buffer)
+                OpenAIRealtimeServerEvent.audioDelta(place, byteCount: 0).write(
+                    eventID: eventID(), audio: $0, into: &buffer)
             }
             messages.append(AgentPeerMessage(buffer))
             return messages
@@ -190,7 +192,8 @@ struct OpenAIPeer: AgentPeer {
                 "closed over a key", close: .init(code: 3000, reason: "invalid_request_error.invalid_api_key"),
                 code: .agentUnauthorized),
             AgentPeerFailure("closed by policy", close: .init(code: 1008), code: .agentFailed),
-            AgentPeerFailure("a server that goes away", close: .init(code: 1001), code: .agentFailed, isRetryable: true),
+            AgentPeerFailure(
+                "a server that goes away", close: .init(code: 1001), code: .agentFailed, isRetryable: true),
             AgentPeerFailure("a server that fails", close: .init(code: 1011), code: .agentFailed, isRetryable: true),
             AgentPeerFailure("a server that restarts", close: .init(code: 1012), code: .agentFailed, isRetryable: true),
             AgentPeerFailure("an overloaded server", close: .init(code: 1013), code: .agentFailed, isRetryable: true),

@@ -227,8 +227,11 @@ import Testing
     @Test func placesAreThoseOfTheirOwnEvent() throws {
         var decoder = OpenAIRealtimeServerDecoder()
         var audio = ByteBuffer()
-        for (response, item) in [("resp_aaaaaaaaaaaaaaaaaaaa", "item_1"), ("resp_aaaaaaaaaaaaaaaaaaab", "item_1"), ("resp_a\\u0061", "é")] {
-            let text = #"{"type":"response.output_audio.delta","response_id":"\#(response)","item_id":"\#(item)","delta":""}"#
+        for (response, item) in [
+            ("resp_aaaaaaaaaaaaaaaaaaaa", "item_1"), ("resp_aaaaaaaaaaaaaaaaaaab", "item_1"), ("resp_a\\u0061", "é"),
+        ] {
+            let text =
+                #"{"type":"response.output_audio.delta","response_id":"\#(response)","item_id":"\#(item)","delta":""}"#
             let expected = Event.Place(
                 responseID: response.replacing("\\u0061", with: "a"), itemID: item)
             #expect(try decoder.decode(buffer(text), audio: &audio) == .audioDelta(expected, byteCount: 0))
@@ -292,8 +295,14 @@ import Testing
                 .transcriptDone(place, "H")
             ),
             (#"{"type":"response.audio.done","response_id":"resp_1","item_id":"item_2"}"#, .audioDone(place)),
-            (#"{"type":"response.text.delta","response_id":"resp_1","item_id":"item_2","delta":"H"}"#, .textDelta(place, "H")),
-            (#"{"type":"response.text.done","response_id":"resp_1","item_id":"item_2","text":"H"}"#, .textDone(place, "H")),
+            (
+                #"{"type":"response.text.delta","response_id":"resp_1","item_id":"item_2","delta":"H"}"#,
+                .textDelta(place, "H")
+            ),
+            (
+                #"{"type":"response.text.done","response_id":"resp_1","item_id":"item_2","text":"H"}"#,
+                .textDone(place, "H")
+            ),
         ] as [(String, Event)])
     func formerNames(text: String, event: Event) throws {
         #expect(try decode(text) == event)
@@ -328,7 +337,8 @@ import Testing
             ("invalid_request_error", "conversation_already_has_active_response", "", .responseActive),
             ("invalid_request_error", nil, "Conversation already has an active response", .responseActive),
             ("invalid_request_error", nil, "Cancellation failed: no active response found", .nothingToDo),
-            ("server_error", nil, "", .serverFailed), ("invalid_request_error", "unknown_parameter", "", .invalidRequest),
+            ("server_error", nil, "", .serverFailed),
+            ("invalid_request_error", "unknown_parameter", "", .invalidRequest),
             ("", nil, "", .invalidRequest),
         ] as [(String, String?, String, OpenAIRealtimeFault.Meaning)])
     func faults(type: String, code: String?, message: String, meaning: OpenAIRealtimeFault.Meaning) {
