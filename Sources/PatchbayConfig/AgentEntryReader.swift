@@ -59,6 +59,13 @@ public struct AgentPlace: Sendable {
                 .closest(of: registry.types(.agent), for: entry.type, label: "agents"))
             return nil
         }
+        if let tools = entry.members[ToolDeclaration.agentKey] {
+            linter.report(
+                .notAllowed, tools.headRange, DocumentPath.root.key(ToolDeclaration.agentKey),
+                "an agent that a running call is given has the tools of the call's document and none of its own",
+                .init("leave them out; put them at the top of the document"))
+            return nil
+        }
         guard let choice = StageListReader(linter, registry, nil).backend(entry, agent, .root) else { return nil }
         if let mismatch = choice.mismatch(at: joint) {
             linter.report(.formatMismatch, entry.typeNode.range, .root, mismatch)

@@ -78,6 +78,7 @@ struct AgentTranscript {
         let end = end(of: passages[last])
         if end - received > Self.tolerance { passages[last].text = part(of: passages[last], received, end) }
         passages[last].end = received
+        passages[last].isGrowing = false
         if passages[last].text.isEmpty { passages.removeLast() }
     }
 

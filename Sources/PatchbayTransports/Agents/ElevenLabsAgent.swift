@@ -131,7 +131,11 @@ private struct ElevenLabsBackend: AgentBackend {
         let history = ElevenLabsHistory.text(of: request.history)
         return AgentSession(
             ElevenLabsConversation(
-                initiation, history: history, tools: request.tools.map(\.name), timing: timing),
+            ElevenLabsConversation(
+                initiation, history: history,
+                // An agent with a first message speaks anyhow.
+                asksForWords: request.isAnswerAwaited && initiation.firstMessage == "",
+                tools: request.tools.map(\.name), timing: timing),
             endpoint: .webSocket { AgentTarget(url: try await address()) })
     }
 

@@ -29,6 +29,7 @@ struct ElevenLabsConversation: AgentConversation {
 
     private let initiation: ElevenLabsInitiation
     private let history: String?
+    private let asksForWords: Bool
     private let timing: Timing
     /// Whether a client tool of that name is taken for a transfer; not where the pipeline has such a tool.
     private let transfers: Bool
@@ -63,13 +64,16 @@ struct ElevenLabsConversation: AgentConversation {
 
     /// - Parameters:
     ///   - history: What was said before; see ``ElevenLabsHistory``.
+    ///   - asksForWords: Whether the caller waits for the agent to go on where the history ends.
     ///   - tools: Names of the pipeline's own tools.
     init(
-        _ initiation: ElevenLabsInitiation, history: String? = nil, tools: [String] = [], timing: Timing = Timing()
+        _ initiation: ElevenLabsInitiation, history: String? = nil, asksForWords: Bool = false, tools: [String] = [],
+        timing: Timing = Timing()
     ) {
         self.initiation = initiation
         transfers = !tools.contains(ElevenLabsTransfer.tool)
         self.history = history
+        self.asksForWords = asksForWords
         self.timing = timing
     }
 
@@ -308,6 +312,7 @@ struct ElevenLabsConversation: AgentConversation {
         if let history { send(.contextualUpdate(history, contextId: "conversation_so_far"), into: &output) }
         output.emit(.conversationStarted(id: metadata.conversationId))
         output.emit(.ready(input: input, output: format))
+        if asksForWords { send(.userMessage(ElevenLabsHistory.goOn), into: &output) }
     }
 
     private mutating func sendSilence(at now: MediaTime, into output: inout AgentOutput) {

@@ -8,6 +8,9 @@ enum ElevenLabsHistory {
     /// The last turns within this many characters; a conversation of five minutes has about 4,000.
     static let maximumCharacters = 8000
 
+    /// What an agent is told in the caller's place when it is to speak first: a user message is answered like speech.
+    static let goOn = "(The line was interrupted for a moment. Go on where it stopped, without a greeting.)"
+
     /// - Returns: `nil` when nothing was said.
     static func text(of turns: [ConversationTurn]) -> String? {
         var lines: [String] = []

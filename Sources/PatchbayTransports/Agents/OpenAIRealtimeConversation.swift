@@ -44,6 +44,8 @@ struct OpenAIRealtimeConversation: AgentConversation {
     var calls = OpenAIFunctionCalls()
     /// Whether the agent has greeted, or need not.
     var hasGreeted: Bool
+    /// The caller waits for it to go on where the history ends.
+    private var owesWords: Bool
     /// Between the server's own edges, or the pipeline's where that finds the turns.
     var isCallerSpeaking = false
     /// The caller's turn ended while there was no session to answer it.
@@ -69,6 +71,7 @@ struct OpenAIRealtimeConversation: AgentConversation {
         tools = request.tools
         history = OpenAIHistory(request.history)
         hasGreeted = !request.history.isEmpty || !settings.greets
+        owesWords = request.isAnswerAwaited
         spoken = OpenAISpokenTurns(format)
         held = OpenAIHeldAudio(bytesPerSecond: format.bytesPerSecond)
     }
@@ -233,7 +236,10 @@ struct OpenAIRealtimeConversation: AgentConversation {
         if !hasGreeted {
             hasGreeted = true
             requestResponse(instructions: settings.greetingInstructions, at: now, into: &output)
+        } else if owesWords {
+            requestResponse(at: now, into: &output)
         }
+        owesWords = false
         sendToolOutputs(at: now, into: &output)
     }
 

@@ -13,8 +13,8 @@ import Testing
         var output = AgentOutput()
         var now = MediaTime(milliseconds: 0)
 
-        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation(), history: String? = nil) {
-            conversation = ElevenLabsConversation(initiation, history: history)
+        init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation(), history: String? = nil, asks: Bool = false) {
+            conversation = ElevenLabsConversation(initiation, history: history, asksForWords: asks)
         }
 
         mutating func open() -> [String] {
@@ -375,5 +375,12 @@ import Testing
         bench.begin()
         let told = bench.takeMessages()
         #expect(told.count == 1 && told[0].hasPrefix(#"{"type":"contextual_update""#) && told[0].contains("answer 999"))
+    }
+
+    @Test func aCallerWhoWaitsIsAnsweredWithoutSpeakingFirst() {
+        var bench = Bench(history: "You: one two", asks: true)
+        bench.begin()
+        let told = bench.takeMessages()
+        #expect(told.count == 2 && told[1].hasPrefix(#"{"type":"user_message""#) && told[1].contains("Go on"))
     }
 }

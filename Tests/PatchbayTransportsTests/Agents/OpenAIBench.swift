@@ -15,11 +15,13 @@ struct OpenAIBench {
 
     init(
         _ settings: OpenAIRealtimeSettings = OpenAIRealtimeSettings(), joint: AudioFormat = .telephony,
-        tools: [ToolDefinition] = [], history: [ConversationTurn] = []
+        tools: [ToolDefinition] = [], history: [ConversationTurn] = [], isAnswerAwaited: Bool = false
     ) {
         let call = CallInfo(id: "1", callSid: "CA1", from: "+1", to: "+2", pipeline: "p")
         conversation = OpenAIRealtimeConversation(
-            settings, AgentRequest(call: call, joint: joint, tools: tools, history: history))
+            settings,
+            AgentRequest(
+                call: call, joint: joint, tools: tools, history: history, isAnswerAwaited: isAnswerAwaited))
     }
 
     /// Settings whose agent waits for the caller.

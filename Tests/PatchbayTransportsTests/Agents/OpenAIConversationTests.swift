@@ -88,6 +88,14 @@ import Testing
             ])
     }
 
+    @Test func aCallerWhoWaitsIsAnsweredWithoutSpeakingFirst() {
+        var bench = OpenAIBench(history: [ConversationTurn(.caller, "I lost my card.")], isAnswerAwaited: true)
+        #expect(
+            bench.begin() == [
+                .createItem(.text(.user, "I lost my card."), previousItemID: nil), .createResponse(.init()),
+            ])
+    }
+
     @Test func withoutAFirstMessageItGreetsInItsOwnWords() {
         var bench = OpenAIBench()
         #expect(bench.begin() == [.createResponse(.init())])
