@@ -105,8 +105,8 @@ extension AgentCheck {
         close(run, "a new socket")
     }
 
-    /// Turns of both sides, a tool, an interruption, again and again; what the conversation holds and what it sends in a cycle
-    /// must not become more.
+    /// Turns of both sides, a tool, an interruption, again and again; what the conversation holds and what it sends in a
+    /// cycle must not become more.
     mutating func doesNotGrow() {
         guard var run = readyRun() else { return }
         run.isKeeping = false
@@ -149,8 +149,8 @@ extension AgentCheck {
         let last = run.witness.current.size
         findings.expect(
             last <= size + 512, .noGrowth,
-            "after \(cycles * cycle / 1000) s the conversation holds \(last) elements and bytes; it held \(size) in the "
-                + "beginning")
+            "after \(cycles * cycle / 1000) s the conversation holds \(last) elements and bytes; it held \(size) in "
+                + "the beginning")
         findings.expect(
             run.call.waitingAgentBytes == 0, .noGrowth, "\(run.call.waitingAgentBytes) bytes of sound still wait")
         close(run, "a long conversation")

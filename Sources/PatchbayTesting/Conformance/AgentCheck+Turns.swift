@@ -111,7 +111,8 @@ extension AgentCheck {
             findings.expect(
                 results.contains { $0.id == call.id && ($0.output == answer || Self.isSameJSON($0.output, answer)) },
                 .tools,
-                "\(call.id) was answered with \"\(answer)\"; the vendor was told \(results.map { "\($0.id): \($0.output)" })"
+                "\(call.id) was answered with \"\(answer)\"; the vendor was told "
+                    + "\(results.map { "\($0.id): \($0.output)" })"
             )
         }
         expectGoingOn(run, .tools, "after calls of tools")
@@ -173,7 +174,8 @@ extension AgentCheck {
 
     mutating func handsTheHistoryOver() {
         let history = [
-            ConversationTurn(.caller, "I have lost my \"card\"."), ConversationTurn(.agent, "I am sorry to hear that…"),
+            ConversationTurn(.caller, "I have lost my \"card\"."),
+            ConversationTurn(.agent, "I am sorry to hear that…"),
             ConversationTurn(.caller, "Please block it."),
         ]
         guard let run = readyRun(history: history) else { return }

@@ -234,7 +234,10 @@ struct AgentCheck {
                 .callerText("Where is my \"order\"? Grüße", isFinal: true),
                 TextFrame("Where is my \"order\"? Grüße", speaker: .caller)
             ),
-            (.agentText("It is on its way.\nTomorrow 🚚"), TextFrame("It is on its way.\nTomorrow 🚚", speaker: .agent)),
+            (
+                .agentText("It is on its way.\nTomorrow 🚚"),
+                TextFrame("It is on its way.\nTomorrow 🚚", speaker: .agent)
+            ),
         ]
         for (act, expected) in acts {
             run.witness.forgetEvents()
@@ -254,7 +257,8 @@ struct AgentCheck {
                 words.trimmingCharacters(in: .whitespacesAndNewlines) == expected.text && isFinal == expected.isFinal
             findings.expect(
                 isSame, .agentText,
-                "the vendor sent \"\(expected.text)\" of the \(expected.speaker), \(expected.isFinal ? "" : "not ")final; "
+                "the vendor sent \"\(expected.text)\" of the \(expected.speaker), "
+                    + "\(expected.isFinal ? "" : "not ")final; "
                     + "\"\(words)\" was given, \(isFinal ? "" : "not ")final")
         }
         expectGoingOn(run, .agentText, "after words of both sides")
@@ -291,7 +295,8 @@ struct AgentCheck {
         }
         findings.expect(
             failure.code == .agentTimeout && failure.isRetryable, .stall,
-            "an agent that stalls is \(PipelineError.Code.agentTimeout) and worth another try; it was told as \(failure)"
+            "an agent that stalls is \(PipelineError.Code.agentTimeout) and worth another try; it was told as "
+                + "\(failure)"
                 + (failure.isRetryable ? "" : ", not worth another try"))
     }
 }

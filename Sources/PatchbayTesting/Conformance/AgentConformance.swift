@@ -1,7 +1,7 @@
 public import PatchbayCore
 
-/// The examination of an agent's backend: whole calls with a puppet carrier on one side and a peer that plays the vendor on
-/// the other, on a virtual clock.
+/// The examination of an agent's backend: whole calls with a puppet carrier on one side and a peer that plays the vendor
+/// on the other, on a virtual clock.
 ///
 /// ```swift
 /// let failures = AgentConformance.check(
@@ -45,8 +45,8 @@ public enum AgentConformance {
     /// Puts a backend through every rule.
     ///
     /// - Parameters:
-    ///   - peer: Makes a vendor for a new conversation; called some dozen times. What its protocol has no message for is not
-    ///     examined.
+    ///   - peer: Makes a vendor for a new conversation; called some dozen times. What its protocol has no message for is
+    ///     not examined.
     ///   - backend: Makes a backend that talks to such a vendor, over a socket.
     /// - Returns: What does not hold; empty when it conforms. A trap ends the test.
     public static func check<Peer: AgentPeer>(
@@ -80,8 +80,8 @@ extension ConformanceFailure.Rule {
     public static let documentedFailures = Self("tells-documented-failures")
     /// When the vendor cuts its own turn, nothing more of it is heard, and all of the next one is.
     public static let agentInterruption = Self("stops-when-the-agent-does")
-    /// When the call cuts a turn, nothing more of it is heard, and all of the next one is. A vendor that is told how much
-    /// was heard is told the truth.
+    /// When the call cuts a turn, nothing more of it is heard, and all of the next one is. A vendor that is told how
+    /// much was heard is told the truth.
     public static let ownInterruption = Self("stops-when-told")
     /// Sound of a turn that was cut is not heard, even when it comes afterwards.
     public static let lateSound = Self("drops-late-sound")

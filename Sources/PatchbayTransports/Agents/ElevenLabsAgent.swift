@@ -31,8 +31,8 @@ public struct ElevenLabsAgent: AgentComponent {
                 "Language code, for instance en or de; the agent's settings must allow the override."),
             Field(
                 "takeoverMessage", .string, isAdvanced: true,
-                "What the agent says first when it takes over from another one in mid-call; empty waits for the caller. "
-                    + "The agent's settings must allow the override. Where firstMessage is set it is empty by default."),
+                "What the agent says first when it takes over from another one in mid-call; empty waits for the caller."
+                    + " The agent's settings must allow the override. Empty by default where firstMessage is set."),
             Field("prompt", .string, isAdvanced: true, "System prompt; the agent's settings must allow the override."),
             Field("voiceId", .string, isAdvanced: true, "Voice; the agent's settings must allow the override."),
             Field("dynamicVariables", .variables, "Values for the placeholders in the agent's prompt; types are kept."),

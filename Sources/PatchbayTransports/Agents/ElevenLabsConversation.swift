@@ -19,8 +19,8 @@ struct ElevenLabsConversation: AgentConversation {
     static let maximumTools = 32
     /// How long an agent that has ended the call may still speak.
     private static let farewell = TimeSpan.seconds(3)
-    /// A carrier that sends nothing for this long is muted, and silence is sent in its place. The agent hears the end of a turn
-    /// in silence, and hangs up when nothing comes for a minute.
+    /// A carrier that sends nothing for this long is muted, and silence is sent in its place. The agent hears the end of a
+    /// turn in silence, and hangs up when nothing comes for a minute.
     private static let muted = TimeSpan.milliseconds(500)
     /// How often, and how much: the vendor's clients send 25 to 250 ms at a time.
     private static let silenceInterval = TimeSpan.milliseconds(100)
@@ -158,7 +158,7 @@ struct ElevenLabsConversation: AgentConversation {
         case .ping(let eventId, _):
             output.messages.text { ElevenLabsWriter.pong(eventId: eventId, into: &$0) }
         case .interruption(let eventId):
-            // The interruption carries an id of its own; the next reply has been seen to share it, so equal ids are kept.
+            // The interruption carries an id of its own. The next reply has been seen to share it: equal ids are kept.
             cut = max(cut, eventId ?? (lastAudioId + 1))
             output.emit(.interruption(cause: "the agent heard the caller"))
         case .conversationInitiationMetadata(let metadata):

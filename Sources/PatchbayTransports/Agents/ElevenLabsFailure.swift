@@ -111,8 +111,8 @@ enum ElevenLabsFailure {
         case .agentUnknown: "check agentId"
         case .agentQuota: "check the account's quota and its limit of conversations at once"
         case .agentSettingRefused:
-            "check agentId and the agent's security settings: each of firstMessage, language, prompt and voiceId has to "
-                + "be allowed there as an override"
+            "check agentId and the agent's security settings: each of firstMessage, language, prompt and voiceId has "
+                + "to be allowed there as an override"
         case .agentNotConfigured: "give the agent's variables in dynamicVariables"
         default: nil
         }

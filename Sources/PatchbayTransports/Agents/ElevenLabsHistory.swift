@@ -2,8 +2,8 @@ import PatchbayCore
 
 /// What was said before this agent took over, in words that it is told as background.
 ///
-/// The protocol has no message for a conversation so far; a contextual update is kept by the agent and answered by nothing
-/// (elevenlabs.io/docs/agents-platform/customization/events/client-to-server-events).
+/// The protocol has no message for a conversation so far; a contextual update is kept by the agent and answered by
+/// nothing (elevenlabs.io/docs/agents-platform/customization/events/client-to-server-events).
 enum ElevenLabsHistory {
     /// The last turns within this many characters; a conversation of five minutes has about 4,000.
     static let maximumCharacters = 8000

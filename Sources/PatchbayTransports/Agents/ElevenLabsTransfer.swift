@@ -4,8 +4,8 @@ import PatchbayCore
 /// The client tool by which an agent hands the caller to a person.
 ///
 /// The vendor's own tool of this name works on the vendor's numbers only, and tells a client nothing of the number
-/// (elevenlabs.io/docs/agents-platform/customization/tools/system-tools/transfer-to-human). A client tool with the same name
-/// and parameter does the same on our line.
+/// (elevenlabs.io/docs/agents-platform/customization/tools/system-tools/transfer-to-human). A client tool with the same
+/// name and parameter does the same on our line.
 enum ElevenLabsTransfer {
     static let tool = "transfer_to_number"
 

@@ -115,12 +115,18 @@ final class AgentSocketRun: Sendable {
                 findings.append("a tool's answer became \(String(describing: result))")
             }
         }
-        // A goodbye, by a message or by closing.
-        act(.goodbye)
-        let connection = state.withLock { $0.connection }
-        connection?.eventLoop.scheduleTask(in: .milliseconds(100)) { connection?.close(code: 1000) }
+        // A goodbye, by a message or by closing; where the protocol has none, the caller's.
+        let saysGoodbye = act(.goodbye)
+        if saysGoodbye {
+            let connection = state.withLock { $0.connection }
+            connection?.eventLoop.scheduleTask(in: .milliseconds(100)) { connection?.close(code: 1000) }
+        } else {
+            loop.execute { call.carrierReceived(ByteBuffer(string: "stop")) }
+        }
         let end = try await ended.futureResult.bounded()
-        if end.kind != .agentHungUp { findings.append("after a goodbye the call ended as \(end)") }
+        if end.kind != (saysGoodbye ? .agentHungUp : .callerHungUp) {
+            findings.append("after a goodbye the call ended as \(end)")
+        }
         let wrong = state.withLock { $0.heard }.compactMap { if case .wrong(let what) = $0 { what } else { nil } }
         return findings + wrong.map { "the vendor would refuse a message: \($0)" }
     }
@@ -209,7 +215,7 @@ private struct EchoTool: ToolRunner {
     func run(_ call: ToolCall, for info: CallInfo) async -> ToolResult { ToolResult(call, output: call.arguments) }
 }
 
-/// Bare bytes, after `start`.
+/// Bare bytes, between `start` and `stop`.
 private struct BareCarrier: CarrierSerializer {
     let format: AudioFormat
     private var time: Int64 = 0
@@ -220,6 +226,7 @@ private struct BareCarrier: CarrierSerializer {
         if message == ByteBuffer(string: "start") {
             return .started(CallStart(callSid: "CA1", streamSid: "MZ1"), format)
         }
+        if message == ByteBuffer(string: "stop") { return .stopped }
         defer { time += 20 }
         return .audio(message, CarrierPosition(timestampMilliseconds: time, chunk: nil))
     }
