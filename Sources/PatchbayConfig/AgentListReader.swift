@@ -19,10 +19,12 @@ extension StageListReader {
     ]
 
     func readAgents(_ entry: ComponentEntry, _ path: DocumentPath) -> StageEntry.Kind {
-        let settings = linter.settings(
+        let errorsBefore = linter.errorCount
+        let reading = linter.readFields(
             entry.members, of: entry.node, fields: Self.agentFields, owner: "stage \"agent\"", path,
             ignoring: ["type", "backends"])
-        if let settings { checkAgentStage(settings, entry, path) }
+        checkAgentStage(reading.settings, reading.members, path)
+        let settings = linter.errorCount == errorsBefore ? reading.settings : nil
         let backends = withOverride { readBackends(entry, path) }
         return .agent(
             backends: settings == nil ? nil : backends,
@@ -30,9 +32,9 @@ extension StageListReader {
     }
 
     /// Checks what the fields alone cannot say.
-    private func checkAgentStage(_ settings: Settings, _ entry: ComponentEntry, _ path: DocumentPath) {
+    private func checkAgentStage(_ settings: Settings, _ members: [JSONMember], _ path: DocumentPath) {
         if let number = settings.string("transferTo"), !number.contains("${"), PhoneNumber(number) == nil,
-            let node = entry.members["transferTo"]
+            let node = members["transferTo"]
         {
             linter.report(
                 .badNumber, node.range, path.key("transferTo"),
@@ -40,7 +42,7 @@ extension StageListReader {
                 NumberPattern.suggestion(for: number))
         }
         guard let checkSpeech = registry.checkSpeech, let bridge = settings.bridge,
-            !"\(bridge.text)\(bridge.voice)".contains("${"), let node = entry.members["bridge"]
+            !"\(bridge.text)\(bridge.voice)".contains("${"), let node = members["bridge"]
         else { return }
         do throws(PipelineError) {
             try checkSpeech(bridge, settings.directory(of: "bridge"))
@@ -112,7 +114,12 @@ extension StageListReader {
     func backend(
         _ entry: ComponentEntry, _ agent: any AgentComponent, _ path: DocumentPath
     ) -> PipelineDocument.Choice<any AgentComponent>? {
-        linter.settings(of: entry, agent, path).map { .init(component: agent, settings: $0) }
+        let settings = linter.settings(of: entry, agent, path, ignoring: [ToolDeclaration.agentKey])
+        let errorsBefore = linter.errorCount
+        var tools = ToolReader(linter, registry, names: linter.toolNames)
+        let own = entry.members[ToolDeclaration.agentKey].map { tools.read($0, path.key(ToolDeclaration.agentKey)) }
+        guard let settings, linter.keepsSoundParts || linter.errorCount == errorsBefore else { return nil }
+        return .init(component: agent, settings: settings, tools: own ?? [])
     }
 }
 

@@ -38,7 +38,8 @@ public struct ComponentRegistry: Sendable {
     private var agentsByType: [String: any AgentComponent]
 
     /// - Parameters:
-    ///   - checkSpeech: Asked whether the bridge between two agents can be spoken; without one nobody asks.
+    ///   - checkSpeech: Asked whether words of ours can be spoken: the bridge between two agents, what tools let callers hear. Without
+    ///     one nobody asks.
     ///   - findConverters: Called where two neighbours do not agree; what it finds is inserted. Without one, every
     ///     disagreement is an error.
     /// - Throws: When two components of a kind share a type, a type is both a stage's and an agent's (they stand in one

@@ -62,6 +62,7 @@ struct DocumentReader {
         let rules = inScope(scope) { members["when"].map { ruleReader.read($0) } ?? [] }
         references = ruleReader.references
 
+        let tools = inScope(scope) { readTools(members["tools"]) }
         let transport = inScope(scope) { readTransport(members["transport"], root) }
         if members["stages"] == nil { reportMissing("stages", root, "add \"stages\": [ … ] with one agent among them") }
         let chainReader = members["stages"].map { ChainReader(linter, registry, override, list: $0) }
@@ -90,9 +91,17 @@ struct DocumentReader {
             version: contentHash(linter.sources.entries.flatMap(\.source.bytes)),
             numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
-            latencyBudgetMs: latencyBudget, rules: rules,
+            latencyBudgetMs: latencyBudget, rules: rules, tools: tools,
             options: options, transport: transport, variants: variants,
             fragments: linter.sources.entries.dropFirst().map(\.source.file), environmentTexts: environmentTexts)
+    }
+
+    /// The tools of every agent; agents may have more of their own.
+    private func readTools(_ node: JSONNode?) -> [ToolDeclaration] {
+        guard let node else { return [] }
+        var reader = ToolReader(linter, registry)
+        defer { linter.toolNames = reader.names }
+        return reader.read(node, DocumentPath.root.key("tools"))
     }
 
     private func inScope<T>(_ scope: VariableScope, _ body: () -> T) -> T {

@@ -40,6 +40,8 @@ final class Linter {
     var variables: VariableScope = .none
     /// Parameters of a fragment that is checked by itself, whose values are only known where it is included.
     var openParameters: Set<String> = []
+    /// The names of the document's own tools, which every agent has.
+    var toolNames: [String: Range<Int>] = [:]
     /// Whether an object with errors gives the settings in it that are sound, so that they can be looked at too. Only for
     /// documents that are then not used.
     var keepsSoundParts = false

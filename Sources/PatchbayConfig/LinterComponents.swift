@@ -35,12 +35,17 @@ extension Linter {
     ///
     /// Both come together, so that a document needs one round of mending; but an objection that may come from a value
     /// that is wrong itself waits until that value is right.
-    func settings(of entry: ComponentEntry, _ component: any Component, _ path: DocumentPath) -> Settings? {
+    ///
+    /// - Parameter ignoring: Keys of the entry that belong to its reader.
+    func settings(
+        of entry: ComponentEntry, _ component: any Component, _ path: DocumentPath, ignoring: [String] = []
+    ) -> Settings? {
         let spec = component.spec
         let errorsBefore = errorCount
         checkType(entry, spec, path)
         let reading = readFields(
-            entry.members, of: entry.node, fields: spec.fields, owner: Self.owner(spec), path, ignoring: ["type"])
+            entry.members, of: entry.node, fields: spec.fields, owner: Self.owner(spec), path,
+            ignoring: ["type"] + ignoring)
         let watch = FieldWatch(reading.unsound)
         let problems = component.problems(in: reading.settings.watched(by: watch))
         if !watch.hasBeenAsked { report(problems, of: spec, entry.node, reading.members, path) }

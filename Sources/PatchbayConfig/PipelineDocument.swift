@@ -7,8 +7,8 @@ public struct PipelineDocument: Sendable {
     public static let agentStageType = "agent"
     /// Keys at the top of every document.
     static let keys = [
-        "$schema", "name", "description", "numbers", "when", "variables", "transport", "stages", "messages", "limits",
-        latencyBudget.name,
+        "$schema", "name", "description", "numbers", "when", "variables", "transport", "stages", "tools", "messages",
+        "limits", latencyBudget.name,
     ]
     static let latencyBudget = Field(
         "latencyBudgetMs", .integer(1...10_000), "Longest latency that the chain may declare, in milliseconds.")
@@ -33,6 +33,10 @@ public struct PipelineDocument: Sendable {
     public var latencyBudgetMs: Int?
     /// What goes before the stages, in order; the first rule that holds decides.
     public var rules: [CallRule] = []
+    /// The tools that every agent of it may call, as they are declared.
+    public internal(set) var tools: [ToolDeclaration] = []
+    /// Tools that were written in Swift.
+    var functions: [Tool] = []
     /// The document's values for ``ComponentRegistry/documentFields``, texts as written.
     public var options: Settings
 
@@ -60,6 +64,8 @@ public struct PipelineDocument: Sendable {
     struct Choice<C: Sendable>: Sendable {
         var component: C
         var settings: Settings
+        /// Of an agent: the tools that it alone has.
+        var tools: [ToolDeclaration] = []
     }
 
     /// A chain, and what must hold for it to run.
@@ -124,6 +130,7 @@ public struct PipelineDocument: Sendable {
             stagesBefore: try chain.before.resolved(in: scope),
             agentFormat: chain.agentFormat,
             backends: try chain.backends.resolved(in: scope),
+            tools: try tools.tools(in: scope) + functions,
             agentSettings: try chain.agentSettings.resolved(in: scope),
             stagesAfter: try chain.after.resolved(in: scope),
             leftOut: chain.leftOut, options: try options.resolved(in: scope),
@@ -143,6 +150,8 @@ public struct PipelinePlan: Sendable {
     public struct Backend: Sendable {
         public var component: any AgentComponent
         public var settings: Settings
+        /// The tools that it alone may call.
+        public var tools: [Tool] = []
     }
 
     /// The name of the document.
@@ -159,6 +168,8 @@ public struct PipelinePlan: Sendable {
     public var agentFormat: AudioFormat
     /// The agents in the order in which they are tried; never empty.
     public var backends: [Backend]
+    /// The tools that every agent may call.
+    public var tools: [Tool] = []
     /// What the `agent` stage says besides them: `bridge`, `transferTo`, `connect`.
     public var agentSettings: Settings
     /// From the agent to the caller.
@@ -296,7 +307,10 @@ extension [PipelineDocument.Choice<any AgentComponent>] {
     fileprivate func resolved(in scope: ReferenceScope) throws(PipelineError) -> [PipelinePlan.Backend] {
         var backends: [PipelinePlan.Backend] = []
         for choice in self {
-            backends.append(.init(component: choice.component, settings: try choice.settings.resolved(in: scope)))
+            backends.append(
+                .init(
+                    component: choice.component, settings: try choice.settings.resolved(in: scope),
+                    tools: try choice.tools.tools(in: scope)))
         }
         return backends
     }

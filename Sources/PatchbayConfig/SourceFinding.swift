@@ -45,10 +45,11 @@ extension Settings {
 }
 
 extension PipelinePlan {
-    /// Every credential of the call's transport, stages and agents, and the value of every HTTP header.
+    /// Every credential of the call's transport, stages, agents and tools, and the value of every HTTP header.
     public var secrets: [Secret] {
         transport.settings.secrets + options.secrets + backends.flatMap(\.settings.secrets)
             + (stagesBefore + stagesAfter).flatMap(\.secrets)
+            + (tools + backends.flatMap(\.tools)).flatMap(\.secrets)
     }
 }
 

@@ -13,11 +13,20 @@ public struct CallParts: Sendable {
     private let bridge: ByteBuffer
     private let transferTo: PhoneNumber?
     private let health: AgentHealth?
+    private let waitingSounds: [String: WaitingSound]
+    /// The tools that every agent of the call may call.
+    let commonTools: [Tool]
+    /// Those that each backend has for itself.
+    var ownTools: [[Tool]] { plan.backends.map(\.tools) }
 
     /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
     ///
-    /// - Parameter health: Knows which agents are not worth a try just now, and learns from this call.
-    public init(_ plan: PipelinePlan, health: AgentHealth? = nil) throws(PipelineError) {
+    /// - Parameters:
+    ///   - tools: Tools of the host's own, beside those of the plan.
+    ///   - health: Knows which agents are not worth a try just now, and learns from this call.
+    public init(
+        _ plan: PipelinePlan, tools: [Tool] = [], health: AgentHealth? = nil
+    ) throws(PipelineError) {
         guard let carrier = plan.transport.component as? any CarrierComponent else {
             throw PipelineError(
                 .stageFailed, "transport \"\(plan.transport.component.spec.type)\" carries no calls", place: plan.file)
@@ -25,8 +34,14 @@ public struct CallParts: Sendable {
         self.carrier = carrier
         self.plan = plan
         var backends: [any AgentBackend] = []
-        for backend in plan.backends { backends.append(try backend.component.makeBackend(backend.settings)) }
+        for backend in plan.backends {
+            try Tool.checkNames(of: plan.tools + tools + backend.tools)
+            let made = try backend.component.makeBackend(backend.settings)
+            backends.append(backend.tools.isEmpty ? made : EquippedBackend(made, backend.tools.map(\.definition)))
+        }
         self.backends = backends
+        commonTools = plan.tools + tools
+        waitingSounds = try Self.waitingSounds(of: commonTools + plan.backends.flatMap(\.tools), in: plan.agentFormat)
         var tapMakers: [MediaTapMaker] = []
         var announcement = ByteBuffer()
         for stage in (plan.stagesBefore + plan.stagesAfter).withBranches {
@@ -74,8 +89,9 @@ public struct CallParts: Sendable {
             carrierFormat: carrierFormat,
             toAgent: Chain(.toAgent, try plan.stagesBefore.makeStages()),
             joint: plan.agentFormat,
-            backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()), taps: taps,
-            announcement: announcement)
+            backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()),
+            tools: commonTools.map(\.definition), taps: taps, announcement: announcement)
+        call.waitingSounds = waitingSounds
         call.bridge = bridge
         call.transferTo = transferTo
         call.connectsEarly = plan.agentSettings.string("connect") != "answered"

@@ -22,19 +22,21 @@ extension Switchboard {
     ///   - tls: For agents behind `wss:`; made here when absent.
     ///   - httpClient: Completes calls over Twilio's REST API, when the options hold the credentials for it.
     ///   - observers: Makes additional watchers for each call.
+    ///   - tools: What the agents of a call may call beside the tools of its pipeline.
     /// - Throws: When the machine's certificates cannot be read.
     public convenience init(
         _ pipelines: PipelineSet, source: PipelineSource? = nil, on eventLoop: (any EventLoop)? = nil,
         settings: ServerSettings = ServerSettings(), options: ServerOptions = ServerOptions(),
         tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
-        logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
+        logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
+        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
     ) throws {
         self.init(
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
             dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()),
             carrierREST: TwilioREST(httpClient, options), logger: logger,
-            observers: observers)
+            observers: observers, tools: tools)
     }
 
     /// Adds webhooks and operators' paths to a router of the host's own, at the paths of the settings.

@@ -22,16 +22,19 @@ public final class Switchboard: Sendable {
     private let carrierREST: TwilioREST?
     private let clock: @Sendable () -> Date
     private let observers: @Sendable (CallInfo) -> [any CallObserver]
+    private let tools: @Sendable (CallInfo) -> [Tool]
 
     /// - Parameters:
     ///   - source: Where the pipelines are read again; `nil` for a host that does not read them from files.
     ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call, for instance recorders.
+    ///   - tools: What the agents of a call may call beside the tools of its pipeline. A call whose tools share a name is refused.
     public init(
         pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
         mediaLoop: MediaLoop, dialer: any AgentDialer, carrierREST: TwilioREST?, logger: Logger,
         clock: @escaping @Sendable () -> Date = { Date() },
-        observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] }
+        observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
+        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
     ) {
         store = PipelineStore(pipelines, source: source, clock: clock)
         self.clock = clock
@@ -42,6 +45,7 @@ public final class Switchboard: Sendable {
         self.carrierREST = carrierREST
         self.logger = logger
         self.observers = observers
+        self.tools = tools
         health = AgentHealth { Self.note($0, logger) }
         tokens = StreamToken(secret: options.twilioAuthToken?.reveal())
     }
@@ -107,10 +111,11 @@ public final class Switchboard: Sendable {
             var plan = try plan.get()
             // A call must not give up its stream before the stream's token does.
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
-            let parts = try CallParts(plan, health: health)
+            let parts = try CallParts(plan, tools: tools(info), health: health)
             wire = options.wireLog?.observer(for: info, plan)
-            try await call.start(observers: [log] + observers(info), wire: wire) { () throws(PipelineError) in
-                try parts.makePlan(info)
+            let runner = parts.toolRunner(logger: call.logger)
+            try await call.start(observers: [log] + observers(info), tools: runner, wire: wire) {
+                () throws(PipelineError) in try parts.makePlan(info)
             }
         } catch {
             wire?.observe(.ended(EndReason(.failure, "\(error)")), time: .now())

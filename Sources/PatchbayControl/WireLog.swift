@@ -11,7 +11,7 @@ import Synchronization
 /// A file begins with a header (`"wireLog": 1`, the call, its pipeline, version, number and caller); then come messages
 /// (`ms` since the call was made, `direction`, and either `message`, which is JSON, with `binary` when it came in a binary
 /// message, `text`, or `base64` of what is binary and no JSON) and events (`event`: `dialling`, `connected`, `unreachable`, `closed`,
-/// `dropped`, `ended`, `cut`). A direction is `carrier>` or `agent>` for what came in, `>carrier` or `>agent` for what went out.
+/// `toolCalled`, `toolAnswered`, `dropped`, `ended`, `cut`). A direction is `carrier>` or `agent>` for what came in, `>carrier` or `>agent` for what went out.
 ///
 /// The call's event loop only copies bytes into a queue of limited size; a thread of the log's own takes secrets out and
 /// writes. What does not fit is dropped and counted, never waited for.

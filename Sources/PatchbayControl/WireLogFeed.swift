@@ -12,6 +12,7 @@ final class WireLogFeed: WireObserver {
         case dialling, connected, unreachable, carrierClosed, agentClosed, ended
         /// Messages that found no room, as a number of eight bytes.
         case dropped
+        case toolCalled, toolAnswered
 
         /// How a line names the way of a message.
         var direction: String? {
@@ -20,9 +21,14 @@ final class WireLogFeed: WireObserver {
             case .carrierSent: ">carrier"
             case .agentReceived: "agent>"
             case .agentSent: ">agent"
-            case .dialling, .connected, .unreachable, .carrierClosed, .agentClosed, .ended, .dropped: nil
+            case .dialling, .connected, .unreachable, .carrierClosed, .agentClosed, .ended, .dropped, .toolCalled,
+                .toolAnswered:
+                nil
             }
         }
+
+        /// Whether it is as large as its peer likes, and has to leave room for what must be written.
+        var isLimited: Bool { direction != nil || self == .toolCalled || self == .toolAnswered }
     }
 
     /// Bytes of a record's kind, time and length.
@@ -113,6 +119,9 @@ final class WireLogFeed: WireObserver {
             var payload = ByteBuffer(integer: code ?? 0)
             payload.writeString(reason)
             add(peer == .carrier ? .carrierClosed : .agentClosed, nanoseconds, payload)
+        case .toolCalled(let call): add(.toolCalled, nanoseconds, Self.text(call.id, call.name, call.arguments))
+        case .toolAnswered(let result):
+            add(.toolAnswered, nanoseconds, Self.text(result.id, result.isError ? "error" : "ok", result.output))
         case .ended(let reason):
             add(.ended, nanoseconds, Self.cut(reason.detail, after: "\(reason.kind.rawValue)\n"))
         }
@@ -140,7 +149,22 @@ final class WireLogFeed: WireObserver {
 
     /// What a record may fill the queue up to.
     private static func room(for kind: Kind, _ limit: Int) -> Int {
-        kind.direction == nil ? limit : limit - reservedBytes
+        kind.isLimited ? limit - reservedBytes : limit
+    }
+
+    /// Texts that may hold anything, each behind its length.
+    private static func text(_ parts: String...) -> ByteBuffer {
+        var payload = ByteBuffer()
+        for part in parts {
+            payload.writeInteger(UInt32(clamping: part.utf8.count))
+            payload.writeString(part)
+        }
+        return payload
+    }
+
+    /// Reads what ``text(_:)`` has written.
+    static func readText(_ payload: inout ByteBuffer) -> String {
+        payload.readInteger(as: UInt32.self).flatMap { payload.readString(length: Int($0)) } ?? ""
     }
 
     private static func cut(_ reason: String, after start: String = "") -> ByteBuffer {

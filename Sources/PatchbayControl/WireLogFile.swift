@@ -82,7 +82,7 @@ final class WireLogFile {
         WireLogFeed.read(&records) { record in
             let payload = record.payload
             if record.kind == .dropped { dropped += payload.getInteger(at: payload.readerIndex) ?? 0 }
-            add(line(record), isMessage: record.kind.direction != nil, &folder)
+            add(line(record), isMessage: record.kind.isLimited, &folder)
             if record.kind == .ended { ending = milliseconds(record.nanoseconds) }
             latest = record.nanoseconds
         }
@@ -190,6 +190,19 @@ final class WireLogFile {
             return event(
                 "closed", ("peer", kind == .carrierClosed ? "\"carrier\"" : "\"agent\""), ("code", "\(code)"),
                 ("reason", quoted(payload)))
+        case .toolCalled, .toolAnswered:
+            let id = WireLogFeed.readText(&payload), second = WireLogFeed.readText(&payload)
+            let text = WireLogFeed.readText(&payload)
+            guard text.utf8.count <= limits.messageBytes else {
+                return event(
+                    kind == .toolCalled ? "toolCalled" : "toolAnswered", ("id", quoted(id)),
+                    ("bytes", "\(text.utf8.count)"))
+            }
+            let json = redaction.json(ByteBuffer(string: text)) ?? quoted(text)
+            if kind == .toolCalled {
+                return event("toolCalled", ("id", quoted(id)), ("tool", quoted(second)), ("arguments", json))
+            }
+            return event("toolAnswered", ("id", quoted(id)), ("outcome", quoted(second)), ("answer", json))
         case .dropped: return event("dropped", ("messages", "\(payload.readInteger(as: Int64.self) ?? 0)"))
         case .ended:
             let parts = String(buffer: payload).split(separator: "\n", maxSplits: 1)
@@ -209,9 +222,9 @@ final class WireLogFile {
         return #""base64":"\#(Data(payload.readableBytesView).base64EncodedString())""#
     }
 
-    private func quoted(_ payload: ByteBuffer) -> String {
-        VariableValue.string(redaction.text(String(buffer: payload))).json
-    }
+    private func quoted(_ payload: ByteBuffer) -> String { quoted(String(buffer: payload)) }
+
+    private func quoted(_ text: String) -> String { VariableValue.string(redaction.text(text)).json }
 
     /// Cut when secrets are out: the first part of one would be found by nobody.
     private func quoted(reason: String) -> String {

@@ -12,6 +12,7 @@ struct AgentStage {
     var queue: AgentAudioQueue
     /// What the agent before this one has left to be played, in its own format.
     private var former: FormerWords?
+    private var isOpened = false
     /// Between two sockets of one conversation: what comes for the agent is kept until it is ready again.
     private(set) var isHolding = false
     private var held: [Held] = []
@@ -58,6 +59,7 @@ struct AgentStage {
         if keepsWords { keepFormerWords() }
         queue.interrupt(isReplaced: true)
         conversation = next
+        isOpened = false
         formats = nil
         toAgent = nil
         fromAgent = nil
@@ -120,6 +122,7 @@ struct AgentStage {
     }
 
     mutating func opened(at now: MediaTime, into output: inout AgentOutput) {
+        isOpened = true
         conversation.opened(at: now, into: &output)
     }
 
@@ -173,6 +176,8 @@ struct AgentStage {
     /// Hands a frame of the caller's side to the agent.
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
         guard case .audio(let audio) = frame else {
+            // An agent whose socket is not open yet is told when it is.
+            if case .callStarted = frame, !isOpened { return }
             if isHolding, !frame.endsCall {
                 keep(.frame(frame))
             } else {

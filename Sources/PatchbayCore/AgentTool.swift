@@ -22,6 +22,8 @@ public struct ToolCall: Sendable, Equatable {
     public var name: String
     /// The parameters as JSON text. From outside: may be anything.
     public var arguments: String
+    /// Which of the call's backends called, counted from 0. Set by the call.
+    public internal(set) var backend = 0
 
     public init(id: String, name: String, arguments: String = "{}") {
         self.id = id

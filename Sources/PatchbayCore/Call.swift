@@ -338,6 +338,7 @@ public actor Call {
 
     private func run(_ call: ToolCall, link: Int) {
         let tools = tools, info = info
+        wire?.observe(.toolCalled(call), time: .now())
         runningTools[call.id] = Task {
             let result =
                 await tools?.run(call, for: info)
@@ -349,6 +350,7 @@ public actor Call {
 
     private func answered(_ result: ToolResult, link: Int) {
         runningTools[result.id] = nil
+        wire?.observe(.toolAnswered(result), time: .now())
         core?.toolAnswered(result, link: link, at: .now(), into: &output)
         perform()
     }

@@ -133,7 +133,8 @@ extension CallCore {
         case .spoken(let characters, let span):
             transcript.spoken(characters, in: span)
         case .interruption(let cause):
-            if let heard = interrupt(cause: cause, at: now, into: &output)?.heard {
+            let isOfAgent = !isOnlyOursHeard
+            if let heard = interrupt(cause: cause, at: now, into: &output)?.heard, isOfAgent {
                 agent.receive(.heard(heard), at: now, into: &output.agent)
             }
         case .hangup(let reason):

@@ -41,6 +41,7 @@ extension CallCore {
         if let paused, now - paused.since >= limits.bargeIn { resumePlayback(at: now, into: &output) }
         // Nothing waits here and nothing is ahead at the carrier: whatever delay there was is gone.
         if ledger.debt > .zero, agent.isRunDry, ledger.speechEnd <= now { ledger.repay(ledger.debt) }
+        playWaitingSound(at: now, into: &output)
         pump(at: now, into: &output)
         noticeSpeaking(at: now, into: &output)
     }

@@ -161,7 +161,7 @@ extension CallCore {
     /// The caller has said something that nobody has answered, or nobody has said anything.
     private var isAnswerOwed: Bool {
         guard !isTurnOpen, !isTurnEnding else { return false }
-        return conversation.endsWithCaller || conversation.turns.isEmpty
+        return conversation.endsWithCaller || counters.heard == nil
     }
 
     /// Nobody is left: what was said is played, then the caller is connected with a person or hears why the call ends.

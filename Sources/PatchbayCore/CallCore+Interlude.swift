@@ -19,7 +19,8 @@ struct Interlude {
     /// When the last one will have been heard to its end.
     var end: MediaTime?
 
-    mutating func cut() {
+    mutating func cut(at now: MediaTime) {
+        if isPlaying { end = now }
         audio = ByteBuffer()
         isPlaying = false
         isTurn = false
@@ -47,6 +48,10 @@ extension CallCore {
 
     /// Sound of ours is being sent: no agent can be heard for the first time by it.
     var isOurVoice: Bool { isAnnouncing || interlude.isPlaying }
+
+    /// The last that was heard are words of ours, and nothing of the agent's waits: an interruption cuts nothing of its own, and
+    /// what was heard of the agent it knows.
+    var isOnlyOursHeard: Bool { interlude.isTurn && agent.isSilent }
 
     /// Plays words of our own as soon as everything that waits before them has been sent.
     ///

@@ -73,9 +73,10 @@ extension CallCore {
     /// We cut the agent's turn, and tell it so.
     mutating func interruptAgent(_ cause: String, at now: MediaTime, into output: inout CallOutput) {
         let isOfFormer = isTurnOfFormer && (isTurnOpen || isTurnEnding)
+        let isOfAgent = !isOnlyOursHeard
         guard let interruption = interrupt(cause: cause, at: now, into: &output) else { return }
-        // An agent that has said nothing yet has nothing to take back.
-        if !isOfFormer { agent.receive(.interruption(interruption), at: now, into: &output.agent) }
+        // An agent that has said nothing yet, or has been heard to its end, has nothing to take back.
+        if !isOfFormer, isOfAgent { agent.receive(.interruption(interruption), at: now, into: &output.agent) }
     }
 
     /// Cuts the agent's turn: what waits anywhere must not be heard.
@@ -132,7 +133,7 @@ extension CallCore {
         isTurnOpen = false
         isTurnEnding = false
         isTurnOfFormer = false
-        interlude.cut()
+        interlude.cut(at: now)
         paused = nil
     }
 

@@ -8,7 +8,10 @@ extension CallCore {
             note(.fault(peer: "agent", message: message), at: now)
             return
         }
+        var call = call
+        call.backend = backendIndex
         pendingTools[call.id] = now
+        waiting.begin(call, at: now)
         counters.toolCalls += 1
         note(.toolCalled(call), at: now)
         output.actions.append(.runTool(call, link: link))
@@ -20,6 +23,7 @@ extension CallCore {
     ) {
         // After a reconnection the same conversation goes on under another number; ids tell the calls apart.
         guard wantsAgent, let called = pendingTools.removeValue(forKey: result.id) else { return }
+        waiting.end(result.id)
         if result.isError { counters.toolFailures += 1 }
         note(.toolAnswered(result, after: now - called), at: now)
         agent.toolAnswered(result, at: now, into: &output.agent)
@@ -40,11 +44,26 @@ extension CallCore {
     /// The agent does not want these answers any more.
     mutating func cancelTools(_ ids: [String], into output: inout CallOutput) {
         let known = ids.filter { pendingTools.removeValue(forKey: $0) != nil }
+        for id in known { waiting.end(id) }
         if !known.isEmpty { output.actions.append(.cancelTools(ids: known)) }
     }
 
     /// The agent that called them is gone.
     mutating func forgetTools(into output: inout CallOutput) {
         cancelTools(Array(pendingTools.keys), into: &output)
+    }
+}
+
+/// What the caller hears while the agent waits.
+extension CallCore {
+    /// Plays the sound of a tool that has let the caller wait in silence for long enough.
+    mutating func playWaitingSound(at now: MediaTime, into output: inout CallOutput) {
+        guard waiting.isDue, case .streaming = state, paused == nil, !isOurVoice else { return }
+        // Whatever the agent said itself, or says now, comes first; the silence counts from its end.
+        guard !isUtteranceOpen, agent.isSilent, ledger.speechEnd <= now else { return }
+        let silentSince = max(ledger.speechEnd, counters.streamStartedAt)
+        if let audio = waiting.take(at: now, silentSince: silentSince) {
+            startInterlude(audio, at: now, into: &output)
+        }
     }
 }

@@ -50,6 +50,8 @@ public struct CallPlan {
     public var toCaller: Chain
     /// What agents are told of; their calls leave as ``CallAction/runTool(_:link:)``.
     public var tools: [ToolDefinition]
+    /// What the caller hears while an agent waits for a tool, by every name that agents call it by.
+    public var waitingSounds: [String: WaitingSound] = [:]
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
     /// Whose failures other calls are to learn from; `nil` tries the backends in their order and tells nobody.
@@ -122,6 +124,7 @@ public struct CallCore {
     let tools: [ToolDefinition]
     /// Tools whose answers are awaited, by the vendor's id of the call, with the time of the call.
     var pendingTools: [String: MediaTime] = [:]
+    var waiting: ToolWaiting
     public internal(set) var backendIndex = 0
     var choice = AgentChoice()
     /// An agent failed in mid-call, and the next one has not been heard yet.
@@ -208,6 +211,7 @@ public struct CallCore {
         transferTo = plan.transferTo
         bridge = plan.bridge
         tools = plan.tools
+        waiting = ToolWaiting(plan.waitingSounds)
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
         announcement = plan.announcement

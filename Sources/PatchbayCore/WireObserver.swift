@@ -22,6 +22,10 @@ public enum WireEvent: Sendable {
     case connected
     /// The agent could not be reached.
     case unreachable(reason: String)
+    /// A tool that the agent called is run.
+    case toolCalled(ToolCall)
+    /// A tool has answered.
+    case toolAnswered(ToolResult)
     /// The peer has closed its socket, or it broke.
     case closed(WirePeer, code: UInt16?, reason: String)
     /// The call is over; nothing follows.

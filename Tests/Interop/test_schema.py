@@ -17,7 +17,7 @@ KINDS = ["pipeline", "fragment", "server"]
 # What a schema sees. A document with one of these findings must be refused.
 SEEN = {
     "unknown-field", "missing-field", "wrong-type", "out-of-range", "not-allowed", "bad-name", "bad-number",
-    "plain-secret", "missing-agent", "duplicate-agent", "empty-list", "unknown-type", "bad-hours", "bad-date",
+    "plain-secret", "unsafe-retry", "missing-agent", "duplicate-agent", "empty-list", "unknown-type", "bad-hours", "bad-date",
 }
 # What it cannot see, and why. A document with nothing but these must be accepted.
 UNSEEN = {
@@ -25,6 +25,9 @@ UNSEEN = {
     "duplicate-name": "concerns several documents",
     "duplicate-number": "concerns several documents, or two entries that are spelled alike",
     "duplicate-path": "concerns several lists",
+    "duplicate-tool": "concerns several tools",
+    "bad-address": "needs the values of variables",
+    "unknown-parameter": "needs two places that agree",
     "format-mismatch": "needs the formats of all stages",
     "latency-budget": "needs the delay of all stages",
     "misplaced-stage": "needs to know which side of the agent a stage is on",
@@ -54,6 +57,8 @@ ACCEPTED = {
     "include-unknown-parameter-salon": "needs the fragment",
     "include-secret-salon": "a text that looks like a credential is a text",
     "include-secret-listening": "a text that looks like a credential is a text",
+    "tools-schema-salon": "what a schema of a tool may say is for a schema of schemas",
+    "tools-secrets-salon": "a text that looks like a credential is a text",
     "secret-forms-salon": "a text that looks like a credential is a text",
     "switch-case-lacks-agent-salon": "whether every case has an agent depends on what stands beside the switch",
 }

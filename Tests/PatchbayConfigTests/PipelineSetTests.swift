@@ -33,7 +33,7 @@ struct PipelineSetTests {
                     "none": "${context.missing}", "age": "${context.age}"
                   },
                   "headers": { "X-Call": "${call.sid}", "X-Key": { "env": "AGENT_KEY" } },
-                  "tools": [{ "name": "hours", "url": "${home}", "parameters": { "type": "object", "n": [1, 2.50] } }]
+                  "hooks": [{ "name": "hours", "url": "${home}", "parameters": { "type": "object", "n": [1, 2.50] } }]
                 },
                 { "type": "script", "say": "Goodbye", "then": ["${greeting}", "${context.missing}"] }
               ]
@@ -41,7 +41,7 @@ struct PipelineSetTests {
             { "type": "resampler", "rateHz": 8000 },
             "encoder"
           ],
-          "tools": [{ "name": "book", "url": "${home}/${call.sid}" }],
+          "hooks": [{ "name": "book", "url": "${home}/${call.sid}" }],
           "messages": { "failure": "Sorry." },
           "limits": { "leadMs": 300 },
           "latencyBudgetMs": 60
@@ -88,7 +88,7 @@ struct PipelineSetTests {
             for: CallVariables(
                 from: "+49301", to: "+15551234567", sid: "CA1", context: ["name": "Ada", "age": 36]))
         #expect(plan.transport.settings.string("edge") == "dublin")
-        #expect(plan.agentSettings.string("bridge") == "One moment, Ada.")
+        #expect(plan.agentSettings.bridge?.text == "One moment, Ada.")
         let agent = try #require(plan.backends.first).settings
         #expect(agent.string("agentId") == "agent_salon")
         #expect(agent.string("firstMessage") == "Welcome! You called +15551234567 from +49301 (${sic}, ).")
@@ -101,12 +101,12 @@ struct PipelineSetTests {
             agent.headers("headers").map { "\($0.name)=\($0.value.reveal())" } == [
                 "X-Call=CA1", "X-Key=sk-live-0123456789",
             ])
-        let tool = try #require(agent.list("tools").first)
+        let tool = try #require(agent.list("hooks").first)
         #expect(tool.string("url") == "https://backend.example/x")
         #expect(tool.integer("timeoutMs") == 5000)
         #expect(tool.json("parameters") == "{ \"type\": \"object\", \"n\": [1, 2.50] }")
         #expect(plan.backends[1].settings.strings("then") == ["Welcome!"])
-        #expect(plan.options.list("tools").first?.string("url") == "https://backend.example/x/CA1")
+        #expect(plan.options.list("hooks").first?.string("url") == "https://backend.example/x/CA1")
         #expect(plan.variables["agentId"] == "agent_salon")
     }
 

@@ -120,7 +120,7 @@ extension TestAgent {
                     Field("eagerness", .choice(["low", "normal", "high"]), default: "normal", "How soon it answers.")
                 ]), "Turn-taking.")
             Field(
-                "tools",
+                "hooks",
                 .objects([
                     Field("name", .string, isRequired: true, "Its name."),
                     Field("url", .string, isRequired: true, "Its address."),
@@ -147,12 +147,12 @@ extension ComponentRegistry {
             agents: [TestAgent.echo, TestAgent.script, TestAgent.elevenlabs, TestAgent.realtime],
             documentFields: [
                 Field(
-                    "tools",
+                    "hooks",
                     .objects([
                         Field("name", .string, isRequired: true, "Its name."),
                         Field("url", .string, isRequired: true, "Its address."),
                     ]),
-                    "Tools of every agent.")
+                    "Hooks of every agent.")
             ],
             findConverters: findConverters)
     }

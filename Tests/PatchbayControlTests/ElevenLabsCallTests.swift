@@ -175,7 +175,8 @@ import Testing
         var code: String
         var key: String?
         var field = ""
-        var change: @Sendable (inout ElevenLabsSimulatedAgent, inout ElevenLabsSimulator.Configuration) -> Void = { _, _ in
+        var change: @Sendable (inout ElevenLabsSimulatedAgent, inout ElevenLabsSimulator.Configuration) -> Void = {
+            _, _ in
         }
         var testDescription: String { name }
     }
@@ -185,8 +186,10 @@ import Testing
         Refusal(name: "no such agent, with a key", code: "agent-unknown", key: "secret-key") { agent, _ in
             agent.id = "another"
         },
-        Refusal(name: "a private agent without a key", code: "agent-unauthorized") { agent, _ in agent.isPrivate = true },
-        Refusal(name: "a signed URL that is too old", code: "agent-unauthorized", key: "secret-key") { agent, configuration in
+        Refusal(name: "a private agent without a key", code: "agent-unauthorized") { agent, _ in agent.isPrivate = true
+        },
+        Refusal(name: "a signed URL that is too old", code: "agent-unauthorized", key: "secret-key") {
+            agent, configuration in
             agent.isPrivate = true
             configuration.signedURLLifetime = .zero
         },
@@ -194,10 +197,13 @@ import Testing
         Refusal(name: "no free place", code: "agent-quota") { agent, _ in
             agent.faults.queue = .timesOut(after: .milliseconds(100))
         },
-        Refusal(name: "a forbidden override", code: "agent-setting-refused", field: #", "language": "de""#) { agent, _ in
+        Refusal(name: "a forbidden override", code: "agent-setting-refused", field: #", "language": "de""#) {
+            agent, _ in
             agent.allowedOverrides = []
         },
-        Refusal(name: "a missing variable", code: "agent-not-configured") { agent, _ in agent.requiredVariables = ["name"] },
+        Refusal(name: "a missing variable", code: "agent-not-configured") { agent, _ in
+            agent.requiredVariables = ["name"]
+        },
     ]
 
     @Test(arguments: refusals) func everyRefusalIsToldByItsCode(refusal: Refusal) async throws {
@@ -213,7 +219,8 @@ import Testing
         let key = refusal.key == nil ? "" : #", "apiKey": {"env": "KEY"}"#
         let document =
             #"{"name": "agent", "numbers": ["*"], "transport": "twilio", "stages": [{"type": "elevenlabs", "agentId": "agent_1", "baseUrl": "http://127.0.0.1:\#(address.port ?? 0)"\#(key)\#(refusal.field)}]}"#
-        try await TestServer.run(document, environment: ["KEY": refusal.key ?? ""]) { (server: TestServer) async throws in
+        try await TestServer.run(document, environment: ["KEY": refusal.key ?? ""]) {
+            (server: TestServer) async throws in
             let report = try await server.call("+15550100001", limit: 8000)
             #expect(report.said == ["We encountered an error. Please try again later."])
             let events = try await server.get("/calls/\(report.callSid)").body

@@ -72,10 +72,6 @@ import Testing
         Tone.strongest(of: frequencies, in: line.heard.map { G711.decodeMulaw($0) }, sampleRate: 8000)
     }
 
-    private static func fields(_ form: [String: String]) -> FormFields {
-        FormFields(form.map { FormFields.Field(name: $0.key, value: $0.value) })
-    }
-
     @Test func theNextAgentIsHeardWhenOneDiesInMidSentence() async throws {
         let agents = [
             Self.agent(saying: 600) { $0.closeWith = .init(code: 1006, after: .milliseconds(400)) },
@@ -104,38 +100,42 @@ import Testing
                 let report = try await server.call("+15550100001", limit: 8000)
                 #expect(report.said == ["[Dial]"])
                 let sid = report.callSid
-                #expect(
-                    try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
-                let form = ["CallSid": sid, "From": "+15550100099", "To": "+15550100001", "CallStatus": "in-progress"]
-                let again = try await server.webhook("/twilio/next", Self.fields(form)).body
-                #expect(again.contains("<Hangup") && !again.contains("<Dial"), "once")
-                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)]
-                {
-                    let answer = try await server.webhook(
-                        "/twilio/next", Self.fields(form.merging(["DialCallStatus": outcome]) { $1 })
+                #expect(try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
+                func next(_ outcome: String = "") async throws -> String {
+                    try await server.webhook(
+                        "/twilio/next",
+                        FormFields([
+                            "CallSid": sid, "From": "+15550100099", "To": "+15550100001", "CallStatus": "in-progress",
+                            outcome.isEmpty ? "Other" : "DialCallStatus": outcome,
+                        ])
                     ).body
+                }
+                let again = try await next()
+                #expect(again.contains("<Hangup") && !again.contains("<Dial"), "once")
+                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)] {
+                    let answer = try await next(outcome)
                     #expect(answer.contains("<Say>We encountered an error.") == says && answer.contains("<Hangup"))
                 }
             }
         }
     }
 
-    @Test(
-        arguments: [
-            ("+4915112345678", nil), ("anonymous", "+15550100001"),
-        ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws
-    {
+    @Test(arguments: [
+        ("+4915112345678", nil), ("anonymous", "+15550100001"),
+    ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws {
         let document = Self.document([Self.backend(port: 9)], #""transferTo": "+4930123456","#)
         try await TestServer.run(document) { (server: TestServer) async throws in
-            let form = ["CallSid": "CA1", "From": from, "To": "+15550100001", "CallStatus": "in-progress"]
-            let answer = try await server.webhook("/twilio/voice", Self.fields(form)).body
+            let form = FormFields([
+                "CallSid": "CA1", "From": from, "To": "+15550100001", "CallStatus": "in-progress",
+            ])
+            let answer = try await server.webhook("/twilio/voice", form).body
             let token = try #require(answer.firstMatch(of: /name="token" value="([^"]+)"/)).output.1
             try await server.stream(callSid: "CA1", from: from, to: "+15550100001", token: String(token)) {
                 try await server.wait("the end of the stream") {
                     try await server.get("/calls/CA1").json["endReason"] as? String == "transferred: +4930123456"
                 }
             }
-            let next = try await server.webhook("/twilio/next", Self.fields(form)).body
+            let next = try await server.webhook("/twilio/next", form).body
             #expect(next.contains(">+4930123456</Dial>") && next.contains(#"timeout="30""#))
             #expect(next.contains("callerId=") == (callerId != nil))
             if let callerId { #expect(next.contains(#"callerId="\#(callerId)""#)) }
@@ -151,14 +151,12 @@ import Testing
                 async let report = server.call(
                     "+15550100001", [PhoneStep(.after(milliseconds: 4000), .hangUp)], limit: 8000)
                 try await server.wait("the agent") {
-                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double
-                        ?? 0) > 100
+                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double ?? 0) > 100
                 }
                 let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
                 let id = try #require(calls.first?["id"] as? String)
                 for (body, status, words) in [
-                    (#"{"backend": 7}"#, 422, "there is no agent 7"),
-                    (#"{"type": "eleven"}"#, 422, "there is no agent"),
+                    (#"{"backend": 7}"#, 422, "there is no agent 7"), (#"{"type": "eleven"}"#, 422, "there is no agent"),
                     ("{", 422, "diagnostics"), (#"{"type": "script"}"#, 422, "say"),
                     (#"{"type": "script", "say": "x", "colour": 1}"#, 422, "colour"), ("[]", 422, "diagnostics"),
                 ] {
@@ -231,8 +229,7 @@ import Testing
             }
             let pipelines = try #require(try await server.get("/pipelines").json["pipelines"] as? [[String: Any]])
             let agents = try #require(pipelines.first?["agents"] as? [[String: Any]])
-            #expect(
-                agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
+            #expect(agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
             #expect((1...30_000).contains(agents.first?["triedInMs"] as? Int ?? 0))
         }
     }
@@ -244,8 +241,7 @@ extension TestServer {
         callSid: String, from: String, to: String, token: String, _ body: (() async throws -> Void)
     ) async throws {
         let connection = try await WebSocketClient.connect(
-            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"),
-            on: MultiThreadedEventLoopGroup.singleton.next(),
+            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"), on: MultiThreadedEventLoopGroup.singleton.next(),
             delegate: Silent())
         let start = TwilioStart(
             streamSid: "MZ1", callSid: callSid, accountSid: "AC1",

@@ -76,11 +76,12 @@ struct AgentToolTests {
 
     @Test func contextNeedsAnAgentThatIsReady() throws {
         var call = try makeHarness()
-        #expect(!call.addContext("early"))
+        let early = call.addContext("early")
         call.begin()
-        #expect(call.addContext("the caller has the invoice open"))
+        let known = call.addContext("the caller has the invoice open")
         call.carrier("stop")
-        #expect(!call.addContext("late"))
+        let late = call.addContext("late")
+        #expect([early, known, late] == [false, true, false])
         #expect(call.agentTexts("context") == ["context: the caller has the invoice open"])
     }
 

@@ -20,7 +20,8 @@ import Testing
 
     @Test func withoutMarksATextIsSpokenEvenly() {
         let even = transcript()
-        #expect(words(even, 1000) == "one two" && words(even, 1400) == "one two" && words(even, 1500) == "one two three")
+        #expect(
+            words(even, 1000) == "one two" && words(even, 1400) == "one two" && words(even, 1500) == "one two three")
         #expect(words(even, 1980) == "one two three four")
     }
 
@@ -41,7 +42,8 @@ import Testing
             transcript.spoken(characters, in: .milliseconds(400))
             transcript.audioCame(.milliseconds(500))
         }
-        #expect(words(transcript, 400) == "one" && words(transcript, 899) == "one" && words(transcript, 900) == "one two")
+        #expect(
+            words(transcript, 400) == "one" && words(transcript, 899) == "one" && words(transcript, 900) == "one two")
         #expect(words(transcript, 1400) == "one two three")
     }
 

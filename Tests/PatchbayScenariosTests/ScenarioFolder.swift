@@ -16,10 +16,10 @@ final class ScenarioFolder {
     let path: String
     private let registry: ComponentRegistry
 
-    init(_ pipeline: String = ScenarioFolder.echo) throws {
+    init(_ pipeline: String = ScenarioFolder.echo, adding agents: [any AgentComponent] = []) throws {
         path = NSTemporaryDirectory() + "patchbay-scenarios-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        registry = try .standard()
+        registry = try ComponentRegistry.standard().adding(agents: agents)
         try write(pipeline, to: "desk.json")
     }
 

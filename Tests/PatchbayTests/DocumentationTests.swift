@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["Embedding", "Frames", "Joints", "Tutorial"])
+    @Test(arguments: ["Embedding", "Frames", "Joints", "Tools", "Tutorial"])
     func everyBlockOfSwiftIsPartOfAFileThatIsTested(page: String) throws {
         let sources = try (Self.files("Tests/PatchbayTests", "swift") + Self.files("Examples", "swift")).map(Self.text)
         let parts = try Self.text(Self.documentation.appending(path: "\(page).md")).components(

@@ -14,7 +14,8 @@ import Testing
     }
 
     @Test func tellsTheCharactersAndTheirEnd() throws {
-        let whole = #"{"chars":["H","i","\u00e4"," "],"char_start_times_ms":[0, 60,90,150],"char_durations_ms":[60,30,60,40]}"#
+        let whole =
+            #"{"chars":["H","i","\u00e4"," "],"char_start_times_ms":[0, 60,90,150],"char_durations_ms":[60,30,60,40]}"#
         #expect(try alignment(whole) == ElevenLabsAlignment(characters: 4, milliseconds: 190))
         let turned = #"{"x":{"y":[1]},"char_durations_ms":[60],"char_start_times_ms":[5],"chars":["H"],"z":null}"#
         #expect(try alignment(turned) == ElevenLabsAlignment(characters: 1, milliseconds: 65))

@@ -50,12 +50,16 @@ enum MutatedDocument {
             {"type": "switch", "on": "${language}", "cases": {
               "de": [{"type": "agent", "bridge": "Moment", "backends": [
                 {"type": "elevenlabs", "agentId": "${home}", "apiKey": {"env": "AGENT_KEY"}, "headers": {"X": {"env": "AGENT_KEY"}, "Y": "${call.from}"},
-                 "dynamicVariables": {"a": "${rate}"}, "turn": {"eagerness": "low"}, "tools": [{"name": "n", "url": "u", "parameters": {"a": [1]}}]},
+                 "dynamicVariables": {"a": "${rate}"}, "turn": {"eagerness": "low"}, "hooks": [{"name": "n", "url": "u", "parameters": {"a": [1]}}],
+                 "tools": [{"name": "n", "description": "d", "url": "https://u.example/{a}", "body": {"x": "{a} ${home}"},
+                   "parameters": {"type": "object", "properties": {"a": {"type": "string", "pattern": "^[a-z]{2}$"}}, "required": ["a"]}}]},
                 {"type": "script", "say": "${context.x}", "then": ["a", "${language}"]}]}],
               "en": [{"type": "realtime", "apiKey": {"env": "AGENT_KEY"}}]}},
             {"type": "resampler", "rateHz": 8000}, {"type": "encoder", "encoding": "mulaw"}
           ],
-          "tools": [{"name": "book", "url": "${home}"}], "messages": {"failure": "f"}, "limits": {"leadMs": 300}, "latencyBudgetMs": 200
+          "hooks": [{"name": "book", "url": "${home}"}],
+          "tools": [{"name": "book", "description": "d", "method": "GET", "url": "https://${home}/x", "query": {"q": "{a}"}, "retries": 1,
+            "parameters": {"type": "object", "properties": {"a": {"$ref": "#"}}}, "headers": {"X-Key": {"env": "AGENT_KEY"}}}], "messages": {"failure": "f"}, "limits": {"leadMs": 300}, "latencyBudgetMs": 200
         }
         """#)
 

@@ -21,6 +21,7 @@ extension PipelineDocument {
     ///   - numbers: What it answers.
     ///   - variables: What `${name}` means where the number does not say otherwise.
     ///   - rules: What goes before the stages, as under `when` of a document.
+    ///   - tools: What every agent may call.
     ///   - messages: What callers hear when something is in the way.
     ///   - latencyBudgetMs: Longest latency that the chain may declare, in milliseconds.
     ///   - registry: Where converters are found that are missing between two stages.
@@ -30,8 +31,8 @@ extension PipelineDocument {
     /// - Throws: ``InvalidPipeline`` with everything that is wrong, each with its place.
     public init(
         _ name: String, description: String? = nil, numbers: [NumberClaim] = [],
-        variables: [String: VariableValue] = [:], rules: [SettingValue] = [], transport: some TransportComponent,
-        messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
+        variables: [String: VariableValue] = [:], rules: [SettingValue] = [], tools: [Tool] = [],
+        transport: some TransportComponent, messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
         registry: ComponentRegistry, environment: [String: String] = [:], directory: String = ".",
         file: String = #fileID, @PipelineBuilder stages: () throws -> [PipelineStage]
     ) throws {
@@ -66,6 +67,12 @@ extension PipelineDocument {
         document.file = file
         // A document writes whole units, and not all of them.
         document.limits = limits
+        do throws(PipelineError) {
+            try Tool.checkNames(of: tools)
+        } catch {
+            throw InvalidPipeline(name, [error])
+        }
+        document.functions = tools
         self = document
     }
 }
@@ -177,7 +184,8 @@ extension ComponentRegistry {
     ) throws(PipelineError) -> ComponentRegistry {
         try ComponentRegistry(
             transports: self.transports + transports, stages: self.stages + stages, agents: self.agents + agents,
-            documentFields: self.documentFields + documentFields, findConverters: findConverters)
+            documentFields: self.documentFields + documentFields, checkSpeech: checkSpeech,
+            findConverters: findConverters)
     }
 }
 

@@ -13,6 +13,8 @@ public struct RouteReport: Sendable {
     public let outline: PipelineOutline
     /// The variables of the call, without those that look like secrets.
     public let variables: [String: VariableValue]
+    /// What the agents may call, as it is written: no header and no value of the environment.
+    public let tools: [ToolSummary]
 
     /// - Parameters:
     ///   - decision: What ``PipelineSet/decide(_:from:at:)`` says of the call.
@@ -26,7 +28,9 @@ public struct RouteReport: Sendable {
         switch decision {
         case .pipeline(let taken, _):
             (route, words) = (taken, nil)
-            outline = PipelineOutline(try taken.plan(for: call), of: taken.document)
+            let plan = try taken.plan(for: call)
+            outline = PipelineOutline(plan, of: taken.document)
+            tools = ToolSummary.all(in: plan)
         case .say(let text, let taken, let steps):
             route = taken
             // The words themselves may hold values of the environment.
@@ -36,6 +40,7 @@ public struct RouteReport: Sendable {
                 words = text
             }
             // No stage runs, so none has to be planned.
+            tools = []
             outline = PipelineOutline(taken.document)
         }
         variables = route.shownVariables
@@ -63,6 +68,7 @@ public struct RouteReport: Sendable {
             lines += wrapped(
                 "  The agent says its format when it connects: that of the worst is counted.", width: width, hanging: 2)
         }
+        lines += ToolSummary.lines(tools, width: width)
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -101,6 +107,7 @@ public struct RouteReport: Sendable {
         object.append("latencyMs", JSONValue(chain.latency.total.inMilliseconds))
         object.append("latency", chain.latency.json)
         object.append("latencyBudgetMs", outline.latencyBudgetMs.map { JSONValue($0) })
+        if !tools.isEmpty { object.append("tools", .array(tools.map(\.json))) }
         return object
     }
 

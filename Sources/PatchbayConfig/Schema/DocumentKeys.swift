@@ -5,7 +5,7 @@ struct DocumentKey: Sendable {
     /// What may stand under it.
     enum Kind: String, Sendable {
         case name, text, numbers, variables, parameters, transport, stages, rules, messages, limits, paths, publicPaths
-        case milliseconds
+        case milliseconds, tools
 
         /// For a table.
         var allowed: String {
@@ -22,6 +22,7 @@ struct DocumentKey: Sendable {
             case .paths: "object of lists of paths"
             case .publicPaths: "list of names of paths"
             case .milliseconds: "1 to 10000"
+            case .tools: "list of tools"
             }
         }
     }
@@ -74,6 +75,9 @@ enum DocumentKeys {
         DocumentKey(
             "when", .rules, example: #"[{ "callers": ["anonymous"], "say": "Please call with your number." }]"#,
             "Rules that send calls elsewhere; the first that holds decides. See `patchbay describe when`."),
+        DocumentKey(
+            "tools", .tools,
+            "HTTP requests that every agent may have made. See `patchbay describe tools`."),
         DocumentKey(
             "messages", .messages, fields: Messages.fields,
             "The words that callers hear when something is in the way."),

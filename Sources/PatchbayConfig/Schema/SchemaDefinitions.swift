@@ -21,7 +21,7 @@ extension SchemaParts {
         for spec in agents { result.append(.init("agent-\(spec.type)", component(spec))) }
         for spec in Structure.all { result.append(.init("stage-\(spec.type)", structure(spec, holding: "stage"))) }
         for spec in structures { result.append(.init("side-\(spec.type)", structure(spec, holding: "sideStage"))) }
-        return result + agentPlaces + forms + ruleForms
+        return result + agentPlaces + forms + ruleForms + toolForms
     }
 
     // MARK: Components
@@ -68,7 +68,13 @@ extension SchemaParts {
         var schema: JSONValue = ["title": .string(spec.type), "description": .string(spec.summary)]
         var type = spec.typeSchema
         type.append("description", .string(spec.summary))
-        schema.merge(object(spec.fields, before: [.init("type", type)], required: ["type"]))
+        var before = [JSONValue.Member("type", type)]
+        if spec.kind == .agent {
+            var tools: JSONValue = ["description": .string(ToolDeclaration.agentField.summary)]
+            tools.merge(self.tools)
+            before.append(.init(ToolDeclaration.agentKey, tools))
+        }
+        schema.merge(object(spec.fields, before: before, required: ["type"]))
         return schema
     }
 

@@ -128,6 +128,7 @@ struct SchemaParts {
         case .transport: return .reference("transport")
         case .stages: return mainStages
         case .rules: return ["type": "array", "items": .reference("rule")]
+        case .tools: return tools
         case .messages: return object(key.fields, text: .reference("spoken"))
         case .limits: return object(key.fields)
         case .paths:
@@ -145,6 +146,11 @@ struct SchemaParts {
             let names = ServerSettings.PathKey.allCases.filter(\.isReadOnly).map { JSONValue.string($0.rawValue) }
             return ["type": "array", "items": ["enum": .array(names)]]
         }
+    }
+
+    /// The list under `tools`.
+    var tools: JSONValue {
+        ["type": "array", "maxItems": JSONValue(Tool.maximumCount), "items": .reference("tool")]
     }
 
     /// An object of texts that are all of one kind.

@@ -45,7 +45,8 @@ extension SpecPage {
         self.init(
             name: spec.type, kind: spec.kindName, summary: spec.summary + spec.history, takes: formats?.takes,
             gives: formats?.gives,
-            rows: Self.rows(spec.fields, indent: ""), json: json)
+            rows: Self.rows(spec.kind == .agent ? spec.fields + [ToolDeclaration.agentField] : spec.fields, indent: ""),
+            json: json)
     }
 
     init(_ name: String, _ summary: String, _ keys: [DocumentKey], _ fields: [Field] = []) {
@@ -127,6 +128,10 @@ extension ComponentRegistry {
                 "when",
                 "The rules of a pipeline, a list: the first that holds decides. Conditions must all hold; the outcome "
                     + "is \"pipeline\" or \"say\".", [], CallRule.fields),
+            SpecPage(
+                "tools",
+                "The tools of a pipeline or of one agent, a list: HTTP requests that an agent may have made.", [],
+                ToolDeclaration.fields),
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
             SpecPage(
                 "server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),

@@ -14,7 +14,7 @@ public struct StartingPoint: Sendable {
     }
 
     /// All of them; the first is the one to begin with. They use the components that come with Patchbay.
-    public static let all = [first, echo, agent, keys, recording, afterHours, test]
+    public static let all = [first, echo, agent, tools, keys, recording, afterHours, test]
 
     /// The document with another name and another number, as far as it has them.
     public func text(name: String? = nil, number: String? = nil) -> String {
@@ -93,6 +93,55 @@ public struct StartingPoint: Sendable {
             }
           ],
           "messages": { "failure": "Something went wrong. Please call again." }
+        }
+        """)
+
+    private static let tools = StartingPoint(
+        "tools", "An agent that looks things up and books in a service of yours.",
+        """
+        {
+          "name": "tools",
+          "numbers": ["+15550100009"],
+          "transport": "twilio",
+          "stages": [
+            {
+              "type": "elevenlabs",
+              "agentId": "${env.ELEVENLABS_AGENT_ID}",
+              "apiKey": { "env": "ELEVENLABS_API_KEY" }
+            }
+          ],
+          "tools": [
+            {
+              "name": "get_available_slots",
+              "description": "The free appointments of a day. Ask for the day first.",
+              "method": "GET",
+              "url": "${env.BACKEND_URL}/api/appointments/slots",
+              "parameters": {
+                "type": "object",
+                "properties": { "day": { "type": "string", "format": "date" } },
+                "required": ["day"]
+              },
+              "headers": { "Authorization": { "env": "BACKEND_AUTHORIZATION" } },
+              "retries": 1,
+              "waiting": "One moment, please, I am looking."
+            },
+            {
+              "name": "book_appointment",
+              "aliases": ["create_appointment"],
+              "description": "Books one of the free appointments. Repeat day and time to the caller before.",
+              "url": "${env.BACKEND_URL}/api/appointments",
+              "parameters": {
+                "type": "object",
+                "properties": {
+                  "startTime": { "type": "string", "format": "date-time" },
+                  "customerName": { "type": "string", "minLength": 2 }
+                },
+                "required": ["startTime", "customerName"]
+              },
+              "body": { "startTime": "{startTime}", "customerName": "{customerName}", "phone": "${call.from}" },
+              "headers": { "Authorization": { "env": "BACKEND_AUTHORIZATION" } }
+            }
+          ]
         }
         """)
 

@@ -24,6 +24,9 @@ enum Sightings {
         case .backend(let type): entries(trace, .agentReady).filter { $0.detail == type }
         case .sent(let pattern): messages(trace.sent, pattern)
         case .sentToCarrier(let pattern): messages(trace.sentToCarrier, pattern)
+        case .toolCalled(let tool, let pattern):
+            trace.toolCalls.filter { $0.names.contains(tool) && pattern?.matches($0.arguments) ?? true }
+                .map { Sighting(time: $0.time, detail: $0.arguments) }
         case .ended(let kind, let detail): end(trace, kind, detail)
         case .agentSilent, .pipeline, .said, .ledger, .recording: []
         }

@@ -22,6 +22,8 @@ public struct Expectation: Sendable {
         case interrupted
         /// A message to the agent with these members.
         case sent(MessagePattern)
+        /// An agent called this tool, with these members in its arguments.
+        case toolCalled(String, MessagePattern?)
         /// A message to the carrier with these members, other than audio.
         case sentToCarrier(MessagePattern)
         /// The end of the call, and words of its reason.
@@ -69,6 +71,8 @@ extension Expectation: CustomStringConvertible {
             case .callerHeard(let text): "the caller has heard \"\(text)\""
             case .interrupted: "the agent is interrupted"
             case .sent(let pattern): "the agent is sent \(pattern)"
+            case .toolCalled(let tool, let pattern):
+                "the tool \"\(tool)\" is called\(pattern.map { " with \($0)" } ?? "")"
             case .sentToCarrier(let pattern): "the carrier is sent \(pattern)"
             case .ended(let kind, let detail): "the call ends: \(kind.rawValue)\(detail.map { ", \"\($0)\"" } ?? "")"
             case .backend(let type): "\"\(type)\" answers"

@@ -43,6 +43,8 @@ public struct Scenario: Sendable {
     public var caller: [CallerStep]
     /// The agents' side of each connection, in the order in which they are dialled.
     public var connections: [AgentScript]
+    /// What the tools of the pipeline answer.
+    public var tools: [ScriptedTool] = []
     public var expectations: [Expectation]
 }
 
@@ -84,12 +86,15 @@ extension EventName {
     public static let playbackPaused = EventName("playback paused")
     public static let playbackResumed = EventName("playback resumed")
     public static let turnHeard = EventName("turn heard")
+    public static let toolCalled = EventName("tool called")
+    public static let toolAnswered = EventName("tool answered")
     public static let ended = EventName("call ends")
 
     /// All that every call knows; a step that has a name adds two.
     public static let all = [
         streamStarted, agentConnected, agentReady, agentClosed, agentSpeaks, agentStops, callerSpeaks, callerStops,
-        keyPressed, interrupted, playbackPaused, playbackResumed, turnHeard, ended,
+        keyPressed, interrupted, playbackPaused, playbackResumed, turnHeard, toolCalled, toolAnswered,
+        ended,
     ]
 
     /// Whether it is a step's beginning or end.
@@ -179,6 +184,19 @@ public struct SpokenTurn: Sendable, Equatable {
     public var pace: TimeSpan
     /// Whether the turn's end is told.
     public var isComplete: Bool
+}
+
+/// An answer of a tool, in place of the service that would give it.
+public struct ScriptedTool: Sendable {
+    /// The tool's name or one of its aliases.
+    public var tool: String
+    /// What the arguments must have; `nil` for any.
+    public var arguments: MessagePattern?
+    /// Text or JSON.
+    public var answer: String
+    public var isError: Bool
+    /// From the call of the tool until the answer.
+    public var after: TimeSpan
 }
 
 /// Where a step stands in its file.

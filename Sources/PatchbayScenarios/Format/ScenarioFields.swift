@@ -63,6 +63,15 @@ enum ScenarioFields {
         Field("steps", .objects(agentStep), "What the vendor's server does, in order."),
     ]
 
+    static let tool = [
+        Field("tool", .string, isRequired: true, example: "\"get_slots\"", "The tool's name."),
+        Field(
+            "with", .json, example: "{ \"day\": \"2026-01-31\" }", "Members that the arguments must have; any without."),
+        Field("answer", .json, example: "{ \"slots\": [\"09:00\"] }", "What it answers: text or JSON."),
+        Field("error", .string, "The error that it answers with instead."),
+        Field("afterMs", .integer(0...600_000), default: 50, "Until it answers, in milliseconds."),
+    ]
+
     static let expectation = [
         Field(
             "agent", .choice(["speaks", "stops", "silent"]),
@@ -77,6 +86,10 @@ enum ScenarioFields {
         Field("sentToCarrier", .json, example: "{ \"event\": \"clear\" }", "The same to the carrier."),
         Field("ends", .choice(EndReasons.all), "The call ends, and why."),
         Field("reason", .string, "Words of the reason of the end."),
+        Field("toolCalled", .string, example: "\"book_appointment\"", "An agent calls this tool."),
+        Field(
+            "with", .json, example: "{ \"day\": \"2026-01-31\" }",
+            "Members that the arguments of \"toolCalled\" must have."),
         Field("backend", .string, "The type of an agent that is ready to talk."),
         Field("pipeline", .string, "The name of the pipeline that takes the call."),
         Field("said", .string, "What a rule says instead of any pipeline."),
@@ -117,6 +130,7 @@ enum ScenarioFields {
         Field("voice", .string, default: "en", "Voice of espeak-ng for texts."),
         Field("caller", .objects(callerStep), "What the caller does, in order."),
         Field("agents", .objects(connection), "The vendors' side of each connection, in the order of dialling."),
+        Field("tools", .objects(tool), "What the tools of the pipeline answer; no request is made."),
         Field("expect", .objects(expectation), isRequired: true, "What must come of it."),
     ]
 

@@ -4,7 +4,8 @@ import PatchbayCore
 /// Why calls end, as test files write it.
 enum EndReasons {
     private static let kinds: [EndReason.Kind] = [
-        .callerHungUp, .streamLost, .agentHungUp, .operatorHungUp, .idle, .maximumDuration, .shutdown, .noStream,
+        .callerHungUp, .streamLost, .agentHungUp, .transferred, .operatorHungUp, .idle, .maximumDuration, .shutdown,
+        .noStream,
         .answeredByRule, .failure,
     ]
     static let all = kinds.map(\.rawValue)
@@ -13,8 +14,9 @@ enum EndReasons {
 /// The reading of what is expected.
 extension ScenarioReader {
     private static let subjects = [
-        "agent", "toneHz", "agentSays", "callerSays", "callerHeard", "interrupted", "sent", "sentToCarrier", "ends",
-        "backend", "pipeline", "said", "ledger", "recording",
+        "agent", "toneHz", "agentSays", "callerSays", "callerHeard", "interrupted", "sent", "sentToCarrier",
+        "toolCalled",
+        "ends", "backend", "pipeline", "said", "ledger", "recording",
     ]
     private static let bounds = ["after", "before", "fromMs", "withinMs", "times"]
 
@@ -42,6 +44,9 @@ extension ScenarioReader {
             } else {
                 report(.notAllowed, path + ["reason"], "only \"ends\" has a reason")
             }
+        }
+        if settings.json("with") != nil, key != "toolCalled" {
+            report(.notAllowed, path + ["with"], "only \"toolCalled\" has arguments")
         }
         let from = milliseconds(settings, "fromMs"), within = milliseconds(settings, "withinMs")
         if let from, let within, from > within {
@@ -73,7 +78,9 @@ extension ScenarioReader {
 
     private mutating func subject(_ key: String, _ settings: Settings, _ path: Path) -> Expectation.Subject? {
         let text = settings.string(key) ?? ""
-        if ["agentSays", "callerSays", "callerHeard", "said", "backend", "pipeline"].contains(key), text.isEmpty {
+        if ["agentSays", "callerSays", "callerHeard", "said", "backend", "pipeline", "toolCalled"].contains(key),
+            text.isEmpty
+        {
             report(.notAllowed, path + [.key(key)], "\"\(key)\" is empty")
         }
         switch key {
@@ -91,6 +98,9 @@ extension ScenarioReader {
         case "interrupted": return .interrupted
         case "sent": return pattern(settings, key, path).map { .sent($0) }
         case "sentToCarrier": return pattern(settings, key, path).map { .sentToCarrier($0) }
+        case "toolCalled":
+            guard settings.json("with") != nil else { return .toolCalled(text, nil) }
+            return pattern(settings, "with", path).map { .toolCalled(text, $0) }
         case "ends": return EndReason.Kind(rawValue: text).map { .ended($0, detail: nil) }
         case "backend": return .backend(text)
         case "pipeline": return .pipeline(text)

@@ -52,6 +52,25 @@ extension ScenarioReader {
             refusal: connection.string("refuse"), steps: steps, place: place(path))
     }
 
+    /// An answer in place of a tool's service.
+    mutating func scriptedTool(_ tool: Settings, _ path: Path) -> ScriptedTool? {
+        guard let key = theOne(["answer", "error"], of: path, what: "an answer of a tool") else { return nil }
+        var arguments: MessagePattern?
+        if let json = tool.json("with") {
+            arguments = MessagePattern(json)
+            if arguments == nil {
+                report(.wrongType, path + ["with"], "\"with\" is an object with the members that arguments must have")
+            }
+        }
+        var answer = tool.string("error") ?? ""
+        if key == "answer", let json = tool.json("answer"), let node = try? SourceText(file: "", json).readJSON() {
+            answer = node.text ?? JSONValue(node).line
+        }
+        return ScriptedTool(
+            tool: tool.string("tool") ?? "", arguments: arguments, answer: answer, isError: key == "error",
+            after: milliseconds(tool, "afterMs") ?? .zero)
+    }
+
     private mutating func agentStep(_ step: Settings, _ path: Path) -> AgentStep? {
         let keys = ["accept", "say", "hears", "interrupt", "send", "sendBinary", "silenceMs", "close"]
         guard let key = theOne(keys, of: path, what: "a step of the agent"), let time = time(step, path) else {

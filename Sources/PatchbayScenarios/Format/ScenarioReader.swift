@@ -144,6 +144,10 @@ struct ScenarioReader {
         for (index, connection) in connections.enumerated() {
             agents.append(agentScript(connection, path + ["agents", .index(index)]))
         }
+        var tools: [ScriptedTool] = []
+        for (index, tool) in test.list("tools").enumerated() {
+            if let tool = scriptedTool(tool, path + ["tools", .index(index)]) { tools.append(tool) }
+        }
         var expectations: [Expectation] = []
         for (index, expectation) in test.list("expect").enumerated() {
             if let expectation = self.expectation(expectation, path + ["expect", .index(index)]) {
@@ -163,7 +167,8 @@ struct ScenarioReader {
             from: test.string("from") ?? "", at: date(test, path), context: test.variables("context"),
             ring: milliseconds(test, "ringMs") ?? .zero, limit: milliseconds(test, "limitMs") ?? .seconds(120),
             soundThreshold: Int((32_768 * pow(10, (test.number("soundDBFS") ?? -38) / 20)).rounded()),
-            voice: test.string("voice") ?? "en", caller: caller, connections: agents, expectations: expectations)
+            voice: test.string("voice") ?? "en", caller: caller, connections: agents, tools: tools,
+            expectations: expectations)
     }
 
     private mutating func date(_ test: Settings, _ path: Path) -> Date {

@@ -8,7 +8,7 @@ struct RecordedExpectations {
     /// Stretches of sound nearer to each other than this may be one the next time.
     private static let clearPause = TimeSpan.milliseconds(700)
     /// More would be a burden to whoever reads the test.
-    private static let maximumOfAKind = 40
+    static let maximumOfAKind = 40
     private static let wordLimit = 60
 
     private let call: RecordedCall
@@ -19,7 +19,7 @@ struct RecordedExpectations {
         self.start = start
     }
 
-    var lines: [String] { backend + sounds + interruptions + words + sent + end }
+    var lines: [String] { backend + sounds + interruptions + words + tools + sent + end }
 
     private func window(_ time: TimeSpan, _ tolerance: TimeSpan = ScenarioRecorder.tolerance) -> String {
         "\"fromMs\": \((time - tolerance).milliseconds), \"withinMs\": \((time + tolerance).milliseconds)"
@@ -109,6 +109,14 @@ struct RecordedExpectations {
             }
             return "{ \"agentSays\": \(literal(String(text.prefix(Self.wordLimit)))) }"
         }.prefix(Self.maximumOfAKind).map { $0 }
+    }
+
+    /// Every call of a tool that had arguments to look at.
+    private var tools: [String] {
+        call.tools.filter { $0.arguments.hasPrefix("{") }.prefix(Self.maximumOfAKind).map { use in
+            "{ \"toolCalled\": \(quoted(use.tool)), \"with\": \(use.arguments), "
+                + "\(window(use.time - start, .milliseconds(500))) }"
+        }
     }
 
     /// The first message of each type to the agent.

@@ -86,6 +86,7 @@ public struct ScenarioRecorder {
         test.append("\"limitMs\": \(max(1000, limit.milliseconds))")
         test.append("\"caller\": " + list(caller, 3))
         if !agents.isEmpty { test.append("\"agents\": " + list(agents.map { "{ \($0.joined(separator: ", ")) }" }, 3)) }
+        if !tools.isEmpty { test.append("\"tools\": " + list(tools, 3)) }
         test.append("\"expect\": " + list(expectations, 3))
         return """
             {
@@ -99,6 +100,18 @@ public struct ScenarioRecorder {
             }
 
             """
+    }
+
+    /// What the tools answered, in the order of the calls.
+    private var tools: [String] {
+        call.tools.prefix(RecordedExpectations.maximumOfAKind).compactMap { use in
+            guard let answer = use.answer, use.arguments.hasPrefix("{") else { return nil }
+            let key = answer.isError ? "error" : "answer"
+            // An error is words; a service's JSON in it stands in quotes.
+            let value = answer.isError && !answer.json.hasPrefix("\"") ? quoted(answer.json) : answer.json
+            return "{ \"tool\": \(quoted(use.tool)), \"with\": \(use.arguments), \"\(key)\": \(value), "
+                + "\"afterMs\": \(min(600_000, max(0, (answer.time - use.time).milliseconds))) }"
+        }
     }
 
     private func list(_ lines: [String], _ depth: Int) -> String {

@@ -41,7 +41,19 @@ public struct RecordedCall: Sendable {
         public var close: (time: TimeSpan, code: Int, reason: String)?
     }
 
+    /// One call of a tool.
+    public struct ToolUse: Sendable {
+        public var time: TimeSpan
+        public var id: String
+        public var tool: String
+        /// JSON.
+        public var arguments: String
+        /// `nil` when it never answered.
+        public var answer: (time: TimeSpan, json: String, isError: Bool)?
+    }
+
     public var header: [String: String]
+    public var tools: [ToolUse] = []
     public var messages: [Message] = []
     public var connections: [Connection] = []
     /// The carrier's socket broke without a word.
@@ -154,6 +166,16 @@ extension RecordedCall {
             change { $0.close = (time, code, line["reason"]?.text ?? "") }
         case "closed": carrierClosed = time
         case "ended": ended = (time, line["reason"]?.text ?? "")
+        case "toolCalled":
+            let arguments = line["arguments"].map { String(decoding: Array(text.utf8)[$0.range], as: UTF8.self) }
+            tools.append(
+                ToolUse(
+                    time: time, id: line["id"]?.text ?? "", tool: line["tool"]?.text ?? "",
+                    arguments: arguments ?? "{}"))
+        case "toolAnswered":
+            let answer = line["answer"].map { String(decoding: Array(text.utf8)[$0.range], as: UTF8.self) }
+            guard let index = tools.lastIndex(where: { $0.id == line["id"]?.text }), let answer else { break }
+            tools[index].answer = (time, answer, line["outcome"]?.text == "error")
         case "dropped":
             let count = Int(try Self.number("messages", line, in: 0...Int(Int32.max)))
             gaps.append("\(count) messages were dropped at \(time.inSeconds)")

@@ -1,6 +1,7 @@
 import NIOCore
 import PatchbayCore
 import PatchbayProcessors
+import PatchbayTransports
 import PatchbayWire
 
 /// A call of a test on a clock of its own: the real chain, serializer and conversations between a caller and agents that
@@ -23,11 +24,15 @@ struct ScenarioCall {
     private let witness = CallWitness()
     private var caller: ScenarioCaller
     private var peers: [ScenarioPeer] = []
+    private var tools: ScenarioTools
     private var isOver = false
     private(set) var trace: ScenarioTrace
 
-    init(_ plan: CallPlan, _ scenario: Scenario, directory: String) throws(PipelineError) {
+    init(
+        _ plan: CallPlan, tools: CallTools, _ scenario: Scenario, directory: String
+    ) throws(PipelineError) {
         self.scenario = scenario
+        self.tools = ScenarioTools(tools, scenario.tools)
         self.directory = directory
         trace = ScenarioTrace(soundThreshold: scenario.soundThreshold)
         // The stream begins on the grid of ticks.
@@ -49,7 +54,8 @@ struct ScenarioCall {
         if start == now { tickCaller() }
         while !isOver {
             let due = peers.compactMap { $0.due(trace) }.min().map { start + $0 } ?? nextTick
-            now = max(now, min(due, nextTick))
+            now = max(now, min(due, tools.due ?? nextTick, nextTick))
+            answerTools()
             actPeers()
             guard now == nextTick, !isOver else { continue }
             nextTick = nextTick + Self.tick
@@ -65,7 +71,7 @@ struct ScenarioCall {
     }
 
     private mutating func tickCaller() {
-        let agentsWait = peers.allSatisfy { $0.isIdle(trace) }
+        let agentsWait = peers.allSatisfy { $0.isIdle(trace) } && tools.due == nil
         caller.tick(at: time, agentsWait: agentsWait, &trace, into: &toCall)
         settle()
         guard caller.isCutOff, !isOver else { return }
@@ -79,6 +85,13 @@ struct ScenarioCall {
                 time: time, played: Int(call.ledger.played(at: now).milliseconds),
                 unplayed: Int(call.ledger.unplayed(at: now).milliseconds)))
         if !isOver { caller.play(&trace) }
+    }
+
+    private mutating func answerTools() {
+        while !isOver, let answer = tools.take(until: now) {
+            call.toolAnswered(answer.result, link: answer.link, at: now, into: &output)
+            settle()
+        }
     }
 
     private mutating func actPeers() {
@@ -125,9 +138,8 @@ struct ScenarioCall {
         switch action {
         case .dialAgent(let link, _), .redialAgent(let link, _): dial(link)
         case .runTool(let tool, let link):
-            let result = ToolResult(tool, output: "There are no tools in a test.", isError: true)
-            call.toolAnswered(result, link: link, at: now, into: &output)
-        case .cancelTools: break
+            if let problem = tools.begin(tool, link: link, at: now, time, &trace) { trace.problems.append(problem) }
+        case .cancelTools(let ids): tools.cancel(ids)
         case .closeAgent:
             if let last = peers.indices.last { peers[last].close(at: time, &trace) }
         case .closeCarrier: break
@@ -175,10 +187,12 @@ struct ScenarioCall {
             trace.heard.append(.init(time: time, speaker: .agent, text: heard.text))
         case .playbackPaused: trace.note(.playbackPaused, at: time)
         case .playbackResumed: trace.note(.playbackResumed, at: time)
+        case .toolCalled(let call): trace.note(.toolCalled, at: time, call.name)
+        case .toolAnswered(let result, _): trace.note(.toolAnswered, at: time, result.name)
         case .ended(let reason): trace.note(.ended, at: time, "\(reason)")
         case .streamStarted, .agentConnecting, .conversationStarted, .agentAudible, .recording, .utteranceSent,
-            .agentFailed, .agentChanged, .bridged, .agentTookOver, .agentReconnecting, .toolCalled, .toolAnswered, .transferring, .stageFailed, .fault,
-            .hangingUp:
+            .agentFailed, .agentChanged, .bridged, .agentTookOver, .agentReconnecting, .transferring, .stageFailed,
+            .fault, .hangingUp:
             break
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 public import PatchbayConfig
 import PatchbayControl
 import PatchbayCore
@@ -65,7 +66,8 @@ public struct ScenarioRunner: Sendable {
             id: "test", callSid: ScenarioCall.callSid, from: scenario.from, to: called, pipeline: plan.pipeline,
             version: plan.version)
         let parts = try CallParts(recordings.redirected(plan))
-        var call = try ScenarioCall(try parts.makePlan(info), scenario, directory: file.directory)
+        let tools = parts.toolRunner(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var call = try ScenarioCall(try parts.makePlan(info), tools: tools, scenario, directory: file.directory)
         call.run()
         var trace = call.trace
         trace.pipeline = plan.pipeline

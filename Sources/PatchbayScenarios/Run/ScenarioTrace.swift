@@ -23,6 +23,15 @@ public struct ScenarioTrace: Sendable {
         public var payload: ByteBuffer
     }
 
+    /// A call of a tool.
+    public struct ToolUse: Sendable {
+        public var time: TimeSpan
+        /// The tool's name and its aliases, or what the agent called where there is no such tool.
+        public var names: [String]
+        /// JSON on one line, as the tool got it.
+        public var arguments: String
+    }
+
     /// How the account of playback stood at one tick, in milliseconds.
     public struct Playback: Sendable, Equatable {
         public var time: TimeSpan
@@ -35,6 +44,7 @@ public struct ScenarioTrace: Sendable {
     /// What the caller had heard, whenever a turn of the agent ended or was cut.
     public internal(set) var heard: [Words] = []
     public internal(set) var sent: [Message] = []
+    public internal(set) var toolCalls: [ToolUse] = []
     /// Without audio.
     public internal(set) var sentToCarrier: [Message] = []
     public internal(set) var playback: [Playback] = []

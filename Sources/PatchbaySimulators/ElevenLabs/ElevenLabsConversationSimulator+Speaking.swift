@@ -77,17 +77,21 @@ extension ElevenLabsConversationSimulator {
         }
     }
 
-    /// The characters within a piece of an utterance, as JSON text.
+    /// The characters that end within a piece of an utterance, as JSON text.
+    ///
+    /// - Parameter piece: What has just been taken from the front of the utterance's rest.
     private func alignment(of piece: ByteBuffer, in speech: Speech) -> String? {
         let characters = Array(speech.text)
         guard speech.byteCount > 0, !characters.isEmpty else { return nil }
-        func index(_ byte: Int) -> Int { min(characters.count, characters.count * byte / speech.byteCount) }
-        let start = speech.byteCount - speech.rest.readableBytes
-        let range = index(start)..<index(start + piece.readableBytes)
         let each = duration(speech.byteCount).seconds * 1000 / Double(characters.count)
-        let begins = range.map { Int(Double($0 - range.lowerBound) * each) }
+        let start = speech.byteCount - speech.rest.readableBytes
+        func spoken(by byte: Int) -> Int { characters.count * byte / speech.byteCount }
+        let range = spoken(by: start)..<spoken(by: start + piece.readableBytes)
+        let offset = duration(start).seconds * 1000
+        let begins = range.map { max(0, Int(Double($0) * each - offset)) }
+        let ends = range.map { Int(Double($0 + 1) * each - offset) }
         return ElevenLabsAlignmentText.json(
-            characters[range].map(String.init), begins: begins, durations: range.map { _ in Int(each) })
+            characters[range].map(String.init), begins: begins, durations: zip(ends, begins).map { $0 - $1 })
     }
 
     /// - Returns: How long it plays.
@@ -98,7 +102,9 @@ extension ElevenLabsConversationSimulator {
         countAudio(audio.readableBytes)
         if agent.clientEvents.contains(.audio) {
             output.messages.text { message in
-                audio.withUnsafeReadableBytes { ElevenLabsWriter.audio($0, eventId: id, alignment: alignment, into: &message) }
+                audio.withUnsafeReadableBytes {
+                    ElevenLabsWriter.audio($0, eventId: id, alignment: alignment, into: &message)
+                }
             }
         }
         return duration(audio.readableBytes)

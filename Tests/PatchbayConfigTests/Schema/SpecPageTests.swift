@@ -32,7 +32,9 @@ struct SpecPageTests {
                   takes  what the chain has there
                   gives  what the chain has there
 
-                It has no settings.
+                  setting  value            default  meaning
+                  tools    list of objects           Tools of this agent alone, beside those of the document; see
+                                                     `patchbay describe tools`.
 
                 """)
         #expect(

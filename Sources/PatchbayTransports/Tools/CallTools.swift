@@ -1,0 +1,125 @@
+public import AsyncHTTPClient
+public import Logging
+import Metrics
+public import PatchbayConfig
+public import PatchbayCore
+
+/// The tools of one call: finds what an agent calls, checks its arguments, runs it and answers, always.
+///
+/// Whatever is wrong is an answer in words that a model can act on. Nothing that an agent is told, and nothing that is
+/// logged, holds a credential.
+public struct CallTools: ToolRunner {
+    /// How long tools took, in seconds, by `tool` and `outcome` (`ok`, `error`, `timeout`, `cancelled`). Tools that do not exist
+    /// count as `unknown`, so that no agent can make up labels.
+    public static let duration = "patchbay_tool_duration_seconds"
+    /// Longest answer of a function, in bytes.
+    public static let maximumAnswer = 64 << 10
+
+    private let common: [Tool]
+    private let own: [[Tool]]
+    private let http: HTTPTool
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - common: What every agent may call.
+    ///   - own: What each of the call's backends may call beside that, in their order.
+    ///   - client: Makes the requests. It must not follow redirects, as ``AsyncHTTPClient/HTTPClient/tools`` does not.
+    public init(common: [Tool], own: [[Tool]] = [], client: HTTPClient = .tools, logger: Logger) {
+        self.common = common
+        self.own = own
+        http = HTTPTool(client, logger: logger)
+        self.logger = logger
+    }
+
+    public var definitions: [ToolDefinition] { common.map(\.definition) }
+
+    /// Every tool of the call.
+    public var all: [Tool] { common + own.flatMap(\.self) }
+
+    /// The tools of one backend. A backend that joined the call later has the common ones.
+    public func tools(ofBackend index: Int) -> [Tool] { common + (own.indices.contains(index) ? own[index] : []) }
+
+    /// The tool that an agent means, with its arguments, or the answer that says why there is none.
+    public func prepare(_ call: ToolCall) -> Result<(tool: Tool, arguments: ToolArguments), ToolFailure> {
+        let tools = tools(ofBackend: call.backend)
+        guard let tool = tools.first(where: { $0.names.contains(call.name) }) else {
+            let names = tools.map(\.name)
+            let shown = call.name.prefix(64).filter { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }
+            let hint = closestMatch(to: call.name, in: tools.flatMap(\.names)).map { " Did you mean \"\($0)\"?" }
+            let list = names.isEmpty ? " There are none." : " There are: \(names.prefix(40).joined(separator: ", "))."
+            return .failure(ToolFailure("There is no tool \"\(shown)\".\(hint ?? list)"))
+        }
+        do throws(ToolFailure) {
+            let arguments = try ToolArguments(parsing: call.arguments)
+            let problems = tool.parameters.problems(in: arguments.json)
+            guard problems.isEmpty else {
+                return .failure(
+                    ToolFailure(
+                        "The tool was not called. \(problems.joined(separator: "; ")). Correct this and call it again.")
+                )
+            }
+            return .success((tool, arguments))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    public func run(_ call: ToolCall, for info: CallInfo) async -> ToolResult {
+        let tool: Tool, arguments: ToolArguments
+        switch prepare(call) {
+        case .failure(let failure):
+            let known = tools(ofBackend: call.backend).first { $0.names.contains(call.name) }
+            record(known?.name ?? "unknown", "error", .zero)
+            return ToolResult(call, output: failure.description, isError: true)
+        case .success(let found): (tool, arguments) = found
+        }
+        let invocation = ToolInvocation(info: info, id: call.id, tool: tool.name)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let outcome = await Deadline.race(.nanoseconds(tool.timeout.nanoseconds)) {
+            switch tool.work {
+            case .function(let function): try await Self.cut(function(arguments, invocation))
+            case .request(let request):
+                try await http.perform(
+                    request, arguments, invocation, until: start + .nanoseconds(tool.timeout.nanoseconds))
+            }
+        }
+        let (result, label) = answer(call, tool, outcome)
+        record(tool.name, label, clock.now - start)
+        return result
+    }
+
+    private static func cut(_ output: String) throws -> String {
+        guard output.utf8.count <= maximumAnswer else {
+            throw ToolFailure("The answer has \(output.utf8.count) bytes, too many to be read. Ask for less.")
+        }
+        return output
+    }
+
+    private func answer(_ call: ToolCall, _ tool: Tool, _ outcome: Deadline.Outcome<String>) -> (
+        ToolResult, label: String
+    ) {
+        switch outcome {
+        case .finished(let output): return (ToolResult(call, output: output), "ok")
+        case .expired:
+            logger.warning(
+                "tool timed out", metadata: ["tool": "\(tool.name)", "limitMs": "\(tool.timeout.milliseconds)"])
+            let words = "The tool did not answer within \(tool.timeout.milliseconds) ms. It may have been done or not."
+            return (ToolResult(call, output: words, isError: true), "timeout")
+        case .cancelled:
+            return (ToolResult(call, output: "The call of the tool was cancelled.", isError: true), "cancelled")
+        case .failed(let failure as ToolFailure):
+            return (ToolResult(call, output: failure.description, isError: true), "error")
+        case .failed(let error):
+            // What other errors say is for people, and may hold anything.
+            logger.warning("tool failed", metadata: ["tool": "\(tool.name)", "error": "\(type(of: error))"])
+            return (ToolResult(call, output: "The tool failed. Trying again may help.", isError: true), "error")
+        }
+    }
+
+    private func record(_ tool: String, _ outcome: String, _ span: Duration) {
+        let (seconds, attoseconds) = span.components
+        Recorder(label: Self.duration, dimensions: [("tool", tool), ("outcome", outcome)])
+            .record(Double(seconds) + Double(attoseconds) / 1e18)
+    }
+}
