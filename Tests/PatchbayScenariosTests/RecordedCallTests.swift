@@ -159,6 +159,7 @@ struct RecordedCallTests {
         let (tests, diagnostics) = ScenarioFile.load(path: file)
         let agent = try #require(tests?.scenarios.first?.connections.first, "\(diagnostics.rendered())")
         #expect(agent.backend == "eleven${env.HOME}" && agent.refusal == "no $${x} here, ${")
+        #expect(tests?.scenarios.first?.expectations.count == 1, "the log breaks off, and the test can still fail")
     }
 
     @Test func nothingIsReplacedUnasked() throws {
