@@ -22,7 +22,8 @@ public struct AgentPlace: Sendable {
 
     /// Reads one agent, as it could stand among the document's backends, with the same checks and variables.
     ///
-    /// Reads files that it names as secrets or sounds: for texts of people who may do that.
+    /// Files that it names, secrets and sounds, must lie in the folders of the document and of its fragments, and what `${…}`
+    /// becomes is never taken for a path.
     ///
     /// - Parameters:
     ///   - bytes: JSON: an object with `type`, or the type alone.
@@ -33,7 +34,10 @@ public struct AgentPlace: Sendable {
     ) -> (backend: PipelinePlan.Backend?, diagnostics: [Diagnostic]) {
         let folder = document.file.lastIndex(of: "/").map { String(document.file[...$0]) } ?? ""
         let source = SourceText(file: folder + "agent.json", bytes: bytes)
-        let linter = Linter(source, Surroundings(variables: environment, isChecked: true, fragments: []))
+        let linter = Linter(
+            source,
+            Surroundings(variables: environment, isChecked: true, fragments: [], fileFolders: document.folders.sorted())
+        )
         let known = document.variables.merging(variables) { $1 }
         linter.variables = .document(DocumentVariables(own: known, numbers: []))
         var backend: PipelinePlan.Backend?

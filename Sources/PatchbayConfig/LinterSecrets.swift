@@ -99,8 +99,17 @@ extension Linter {
     private func fileSecret(
         _ file: String, _ node: JSONNode, _ name: String, _ owner: String, _ path: DocumentPath
     ) -> Secret? {
-        // No file is opened for a stranger: what it says would not be told, but how long it takes could be.
-        guard surroundings.fileFolders == nil else { return nil }
+        if let folders = surroundings.fileFolders {
+            // A check opens none for a stranger: what it says would not be told, but how long it takes could be.
+            guard checksEnvironment else { return nil }
+            guard isInside(file, of: folders, from: directory(of: node)) else {
+                report(
+                    .notAllowed, node.headRange, path,
+                    "\(owner): \(quoted(name)) names a file outside of the folders of the pipelines in force",
+                    .init("name a variable of the environment instead: { \"env\": \"NAME\" }"))
+                return nil
+            }
+        }
         let resolved = file.hasPrefix("/") ? file : "\(directory(of: node))/\(file)"
         switch readFile(resolved, limit: Self.maximumSecretBytes) {
         case .success(let bytes):

@@ -14,7 +14,8 @@ public struct LoadOptions: Sendable {
     /// Numbers that pipelines claim which are not read now, with the names of these.
     public var otherNumbers: [NumberPattern: String] = [:]
     /// The folders that files lie in which components may open, such as sounds; `nil` for all. For documents of strangers:
-    /// then no file is read as a secret either, and what `${…}` becomes is never taken for a path.
+    /// secrets must lie there too, and are not read when the environment is not checked; and what `${…}` becomes is never taken
+    /// for a path.
     public var fileFolders: [String]?
 
     public init(

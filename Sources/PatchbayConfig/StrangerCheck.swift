@@ -26,17 +26,21 @@ extension PipelineSet {
         for document in others {
             for number in document.numbers { options.otherNumbers[number.pattern] = document.name }
         }
-        let fragments = Set(documents.flatMap(\.fragments))
-        options.fragments = fragments.compactMap { try? SourceText.read($0).get() }
-        options.fileFolders = Set((documents.map(\.file) + fragments).map(folder(of:))).sorted()
+        options.fragments = Set(documents.flatMap(\.fragments)).compactMap { try? SourceText.read($0).get() }
+        options.fileFolders = Set(documents.flatMap(\.folders)).sorted()
         return Self.load(sources: [source], registry: registry, environment: environment, options: options).diagnostics
     }
 }
 
-/// The folder of a file; `.` for a bare name.
-private func folder(of file: String) -> String {
-    guard let slash = file.lastIndex(of: "/") else { return "." }
-    return slash == file.startIndex ? "/" : String(file[..<slash])
+extension PipelineDocument {
+    /// The folders of its file and of the fragments that it includes.
+    var folders: Set<String> {
+        Set(
+            ([file] + fragments).map { file in
+                guard let slash = file.lastIndex(of: "/") else { return "." }
+                return slash == file.startIndex ? "/" : String(file[..<slash])
+            })
+    }
 }
 
 extension Linter {
@@ -58,7 +62,8 @@ extension Linter {
         return true
     }
 
-    private func isInside(_ file: String, of folders: [String], from directory: String) -> Bool {
+    /// Whether a path leads into one of the folders.
+    func isInside(_ file: String, of folders: [String], from directory: String) -> Bool {
         // What a variable of a stranger's document makes of a path is not known before the call.
         guard !file.contains("${") else { return false }
         // Through symbolic links: what they lead to is what would be opened.

@@ -327,6 +327,22 @@ func echo(_ name: String, _ description: String = "", number: String = "+1555010
                 await codes(#"{"type": "script", "say": "in.wav", "keys": {"1": "\#(name)"}}"#)
                     == ["not-allowed stages[0].keys"])
         }
+        let place = AgentPlace(
+            document: try #require(set.documents.first), call: CallVariables(), variables: ["place": "x"],
+            joint: .pcm(16_000))
+        func given(_ agent: String) throws -> [String] {
+            place.readAgent(Array(agent.utf8), registry: try .standard(), environment: [:]).diagnostics.map {
+                "\($0.code) \($0.path)"
+            }
+        }
+        try Data("s3cr3t".utf8).write(to: folder.appendingPathComponent("key"))
+        #expect(try given(#"{"type": "script", "say": "in.wav"}"#) == [])
+        #expect(try given(#"{"type": "script", "say": "link.wav"}"#) == ["not-allowed say"])
+        let keyed = #"{"type": "elevenlabs", "agentId": "a", "apiKey": {"file": "key"}}"#
+        #expect(try given(keyed) == [])
+        for file in ["/etc/passwd", "../key", "/nowhere"] {
+            #expect(try given(keyed.replacing(#""key""#, with: "\"\(file)\"")) == ["not-allowed apiKey"])
+        }
         let there = await codes(#"{"type": "script", "say": "../out.wav"}"#)
         #expect(
             await codes(#"{"type": "script", "say": "../gone.wav"}"#) == there, "nobody learns which files there are")

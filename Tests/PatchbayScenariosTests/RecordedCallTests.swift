@@ -144,6 +144,24 @@ struct RecordedCallTests {
         #expect(fault?.code == .outOfRange)
     }
 
+    /// Found by fuzzing: what a vendor said was taken for a reference to a variable.
+    @Test func whatALogSaysIsNeverSubstituted() throws {
+        let folder = try ScenarioFolder()
+        let call = try log(
+            folder,
+            [
+                #"{"ms": 11, "event": "dialling", "backend": "eleven${env.HOME}"}"#,
+                #"{"ms": 12, "event": "unreachable", "reason": "no $${x} here, ${"}"#,
+            ])
+        let file = "\(folder.path)/desk.test.json"
+        try folder.write("{}", to: "desk.json")
+        _ = try ScenarioRecorder(call).write(to: file, pipeline: "\(folder.path)/desk.json")
+        let (tests, diagnostics) = ScenarioFile.load(path: file)
+        let agent = try #require(tests?.scenarios.first?.connections.first, "\(diagnostics.rendered())")
+        #expect(agent.backend == "eleven${env.HOME}" && agent.refusal == "no $${x} here, ${")
+        #expect(tests?.scenarios.first?.expectations.count == 1, "the log breaks off, and the test can still fail")
+    }
+
     @Test func nothingIsReplacedUnasked() throws {
         let folder = try ScenarioFolder()
         let recorder = try ScenarioRecorder(

@@ -19,7 +19,12 @@ struct RecordedExpectations {
         self.start = start
     }
 
-    var lines: [String] { backend + sounds + interruptions + words + tools + sent + end }
+    /// At least one: a test that expects nothing is none.
+    var lines: [String] {
+        let lines = backend + sounds + interruptions + words + tools + sent + end
+        // A log that breaks off before anything was heard.
+        return lines.isEmpty ? ["{ \"agent\": \"silent\" }"] : lines
+    }
 
     private func window(_ time: TimeSpan, _ tolerance: TimeSpan = ScenarioRecorder.tolerance) -> String {
         "\"fromMs\": \((time - tolerance).milliseconds), \"withinMs\": \((time + tolerance).milliseconds)"
@@ -27,10 +32,10 @@ struct RecordedExpectations {
 
     private var backend: [String] {
         guard let last = call.connections.last else {
-            return call.header["backend"].map { ["{ \"backend\": \(quoted($0)) }"] } ?? []
+            return call.header["backend"].map { ["{ \"backend\": \(literal($0)) }"] } ?? []
         }
         let hasSpoken = call.messages.contains { $0.way == .fromAgent && $0.connection == call.connections.count - 1 }
-        return last.connected != nil && hasSpoken ? ["{ \"backend\": \(quoted(last.backend)) }"] : []
+        return last.connected != nil && hasSpoken ? ["{ \"backend\": \(literal(last.backend)) }"] : []
     }
 
     /// What the caller heard, played as the caller's phone did.
@@ -107,7 +112,7 @@ struct RecordedExpectations {
                 text = words.text
             default: return nil
             }
-            return "{ \"agentSays\": \(quoted(String(text.prefix(Self.wordLimit)))) }"
+            return "{ \"agentSays\": \(literal(String(text.prefix(Self.wordLimit)))) }"
         }.prefix(Self.maximumOfAKind).map { $0 }
     }
 

@@ -75,9 +75,9 @@ public struct ScenarioRecorder {
     ) -> String {
         var test: [String] = ["\"name\": \"goes as the recorded call did\""]
         if !isAnother, let number = call.header["number"], NumberPattern(number) != nil, !number.hasSuffix("*") {
-            test.append("\"number\": \(quoted(number))")
+            test.append("\"number\": \(literal(number))")
         }
-        if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(quoted(from))") }
+        if let from = call.header["caller"], !from.isEmpty { test.append("\"from\": \(literal(from))") }
         if let time = call.header["startedAt"], (try? Date(time, strategy: .iso8601)) != nil {
             test.append("\"at\": \(quoted(time))")
         }
@@ -90,8 +90,8 @@ public struct ScenarioRecorder {
         test.append("\"expect\": " + list(expectations, 3))
         return """
             {
-              "description": \(quoted("Made of a call of \(call.header["startedAt"] ?? "unknown time")")),
-              "pipeline": \(quoted(pipeline)),
+              "description": \(literal("Made of a call of \(call.header["startedAt"] ?? "unknown time")")),
+              "pipeline": \(literal(pipeline)),
               "tests": [
                 {
                   \(test.joined(separator: ",\n      "))
@@ -126,7 +126,7 @@ public struct ScenarioRecorder {
 
     private func callerSteps(soundFile: String) -> (sound: [Int16], steps: [String]) {
         var sound: [Int16] = []
-        var steps = ["{ \"atMs\": 0, \"say\": \(quoted(soundFile)) }"]
+        var steps = ["{ \"atMs\": 0, \"say\": \(literal(soundFile)) }"]
         var hasStopped = false
         let lastTimestamp = Int((length + Self.lateness).milliseconds)
         for message in call.messages where message.way == .fromCarrier {
@@ -162,11 +162,11 @@ public struct ScenarioRecorder {
         var lines: [String] = []
         var scripts: [[String]] = []
         for (index, connection) in call.connections.enumerated() {
-            var script = ["\"backend\": \(quoted(connection.backend))"]
+            var script = ["\"backend\": \(literal(connection.backend))"]
             let outcome = connection.connected ?? connection.refusal?.time ?? connection.dialled
             script.append("\"connectMs\": \(min(60_000, max(0, (outcome - connection.dialled).milliseconds)))")
             if let refusal = connection.refusal, connection.connected == nil {
-                scripts.append(script + ["\"refuse\": \(quoted(refusal.reason))"])
+                scripts.append(script + ["\"refuse\": \(literal(refusal.reason))"])
                 continue
             }
             var steps: [String] = []
@@ -183,7 +183,7 @@ public struct ScenarioRecorder {
             if let close = connection.close {
                 let code = (1000...4999).contains(close.code) ? close.code : 1006
                 steps.append(
-                    "{ \"atMs\": \(sinceStart(close.time)), \"close\": \(code), \"reason\": \(quoted(close.reason)) }")
+                    "{ \"atMs\": \(sinceStart(close.time)), \"close\": \(code), \"reason\": \(literal(close.reason)) }")
             }
             script.append("\"steps\": " + list(steps, 4))
             scripts.append(script)
@@ -193,6 +193,9 @@ public struct ScenarioRecorder {
 }
 
 func quoted(_ text: String) -> String { VariableValue.string(text).json }
+
+/// A text of a log for a field in which `${…}` is substituted: what a peer said must not ask for a variable of ours.
+func literal(_ text: String) -> String { quoted(text.replacing("${", with: "$${")) }
 
 extension RecordedCall.Message {
     struct Decoded {
