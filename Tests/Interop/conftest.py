@@ -43,6 +43,11 @@ class Process:
         with urllib.request.urlopen(self.url + path, timeout=10) as response:
             return response.read().decode()
 
+    def post(self, path, body=b""):
+        request = urllib.request.Request(self.url + path, body, method="POST")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.read().decode()
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -65,6 +65,11 @@ async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None
                         playout.extend((played + offset / 8000, payload[offset : offset + 160])
                                     for offset in range(0, len(payload), 160))
                     played += len(payload) / 8000
+                elif message["event"] == "clear":
+                    # What has not been played yet is thrown away.
+                    played = asyncio.get_running_loop().time()
+                    while playout and playout[-1][0] >= played:
+                        playout.pop()
                 elif message["event"] == "mark":
                     wait = max(0, played - asyncio.get_running_loop().time())
                     name = message["mark"]["name"]
