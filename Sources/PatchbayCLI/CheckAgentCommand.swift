@@ -103,10 +103,10 @@ extension AgentCheckReport {
             line("", "see \"\(finding.section)\" in the article \"Agents of your own\"")
         }
         let errors = findings.count { $0.severity == .error }
+        func count(_ number: Int, _ word: String) -> String { "\(number) \(word)\(number == 1 ? "" : "s")" }
+        let counts = "\(count(errors, "error")), \(count(findings.count - errors, "warning"))"
         lines.append("")
-        lines.append(
-            "\(isPassed ? "passed" : "failed"): \(errors) errors, \(findings.count - errors) warnings in \(seconds(duration))"
-        )
+        lines.append("\(isPassed ? "passed" : "failed"): \(counts) in \(seconds(duration))")
         return lines.joined(separator: "\n")
     }
 

@@ -5,6 +5,7 @@ The caller waits for the greeting, asks, hears an answer that a tool helped with
 
 import asyncio
 import json
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -61,16 +62,14 @@ def test_a_spoken_call(serve, backend, caller):
         'free_times {"day": "Monday"}']
     assert "14:30" in said(report, "tool answered")[0]
     # What was said, and what was heard of it.
-    assert QUESTION in [text.strip() for text in said(report, "caller said")]
-    spoken = " ".join(said(report, "agent said"))
-    assert REPLIES[0].split()[0] in spoken, events
-    cut = said(report, "interruption")
-    assert len(cut) == 1, events
-    heard = cut[0].split(": ", 1)[1].strip()
-    assert heard and REPLIES[0].startswith(heard) and len(heard) < len(REPLIES[0]), cut
-    # The caller heard the answer for this long; espeak-ng says about three words a second.
-    words, seconds = len(heard.split()), answer[1] - answer[0]
-    assert abs(words - 2.6 * seconds) < 4, f"{words} words in {seconds:.1f} s"
+    assert QUESTION in " ".join(text.strip() for text in said(report, "caller said"))
+    texts = [text.strip() for text in said(report, "agent said")]
+    assert any("answer" in text or text.startswith(REPLIES[0].split()[0]) for text in texts), events
+    [cut] = said(report, "interruption")
+    milliseconds, heard = re.search(r"heard (\d+) ms: (.*)", cut).groups()
+    assert heard and any(text.startswith(heard.strip()) and text != heard.strip() for text in texts), (cut, texts)
+    # As the caller's own clock has it; the pause within the answer's sound belongs to it.
+    assert abs(int(milliseconds) / 1000 - (answer[1] - answer[0])) < 0.5, (cut, answer)
 
 
 #: A walk that goes from every backend to every other one, once.

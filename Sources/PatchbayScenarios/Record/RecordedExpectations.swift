@@ -7,8 +7,6 @@ import PatchbayWire
 struct RecordedExpectations {
     /// Stretches of sound nearer to each other than this may be one the next time.
     private static let clearPause = TimeSpan.milliseconds(700)
-    /// More would be a burden to whoever reads the test.
-    static let maximumOfAKind = 40
     private static let wordLimit = 60
 
     private let call: RecordedCall
@@ -43,7 +41,7 @@ struct RecordedExpectations {
         var lines: [String] = []
         let stretches = heard
         var previous: SoundTrack.Stretch?
-        for (index, stretch) in stretches.enumerated().prefix(Self.maximumOfAKind) {
+        for (index, stretch) in stretches.enumerated().prefix(ScenarioRecorder.maximumOfAKind) {
             if previous.map({ stretch.start - $0.end >= Self.clearPause }) ?? true {
                 lines.append("{ \"agent\": \"speaks\", \(window(stretch.start)) }")
             }
@@ -85,7 +83,9 @@ struct RecordedExpectations {
     }
 
     private var interruptions: [String] {
-        call.messages.filter { $0.way == .toCarrier && $0.text.contains("\"clear\"") }.prefix(Self.maximumOfAKind).map {
+        call.messages.filter { $0.way == .toCarrier && $0.text.contains("\"clear\"") }.prefix(
+            ScenarioRecorder.maximumOfAKind
+        ).map {
             "{ \"sentToCarrier\": { \"event\": \"clear\" }, \(window($0.time - start)) }"
         }
     }
@@ -113,13 +113,13 @@ struct RecordedExpectations {
             default: return nil
             }
             return "{ \"agentSays\": \(literal(String(text.prefix(Self.wordLimit)))) }"
-        }.prefix(Self.maximumOfAKind).map { $0 }
+        }.prefix(ScenarioRecorder.maximumOfAKind).map { $0 }
     }
 
     /// Every call of a tool that had arguments to look at.
     private var tools: [String] {
-        call.tools.filter { $0.arguments.hasPrefix("{") }.prefix(Self.maximumOfAKind).map { use in
-            "{ \"toolCalled\": \(quoted(use.tool)), \"with\": \(use.arguments), "
+        call.tools.filter { $0.arguments.hasPrefix("{") }.prefix(ScenarioRecorder.maximumOfAKind).map { use in
+            "{ \"toolCalled\": \(literal(use.tool)), \"with\": \(use.arguments), "
                 + "\(window(use.time - start, .milliseconds(500))) }"
         }
     }
@@ -134,7 +134,7 @@ struct RecordedExpectations {
                 seen.insert(type).inserted
             else { return nil }
             return "{ \"sent\": { \"type\": \(quoted(type)) }, \(window(message.time - start, .milliseconds(500))) }"
-        }.prefix(Self.maximumOfAKind).map { $0 }
+        }.prefix(ScenarioRecorder.maximumOfAKind).map { $0 }
     }
 
     private var end: [String] {

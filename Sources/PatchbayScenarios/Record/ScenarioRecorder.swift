@@ -10,6 +10,8 @@ import PatchbayWire
 public struct ScenarioRecorder {
     /// Times in a test may differ by so much from those of a call over real sockets.
     public static let tolerance = TimeSpan.milliseconds(300)
+    /// More would be a burden to whoever reads the test.
+    static let maximumOfAKind = 40
     /// Longer messages go to a file of their own.
     static let inlineBytes = 400
     /// The test's own file ends the call so much later than the recorded one did, should nobody else.
@@ -104,12 +106,13 @@ public struct ScenarioRecorder {
 
     /// What the tools answered, in the order of the calls.
     private var tools: [String] {
-        call.tools.prefix(RecordedExpectations.maximumOfAKind).compactMap { use in
+        call.tools.prefix(Self.maximumOfAKind).compactMap { use in
             guard let answer = use.answer, use.arguments.hasPrefix("{") else { return nil }
             let key = answer.isError ? "error" : "answer"
             // An error is words; a service's JSON in it stands in quotes.
-            let value = answer.isError && !answer.json.hasPrefix("\"") ? quoted(answer.json) : answer.json
-            return "{ \"tool\": \(quoted(use.tool)), \"with\": \(use.arguments), \"\(key)\": \(value), "
+            let error = answer.json.hasPrefix("\"") ? answer.json.replacing("${", with: "$${") : literal(answer.json)
+            let value = answer.isError ? error : answer.json
+            return "{ \"tool\": \(literal(use.tool)), \"with\": \(use.arguments), \"\(key)\": \(value), "
                 + "\"afterMs\": \(min(600_000, max(0, (answer.time - use.time).milliseconds))) }"
         }
     }

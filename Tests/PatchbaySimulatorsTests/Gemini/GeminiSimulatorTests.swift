@@ -134,7 +134,8 @@ import Testing
                 $0.timing.goAwayTimeLeft = .seconds(5)
             })
         call.dialling = .milliseconds(1_500)
-        call.beSilent(milliseconds: 3_100)
+        // The line has to have been silent for a moment.
+        call.beSilent(milliseconds: 3_700)
         #expect(call.reconnections == 1)
         call.speak(milliseconds: 800)
         call.beSilent(milliseconds: 3_500)

@@ -21,6 +21,8 @@ import Testing
         var bench = GeminiBench(firstMessage: "Hello.")
         bench.begin()
         _ = bench.sent()
+        _ = bench.speak()
+        _ = bench.turnComplete()
         bench.offerHandle("h1")
         bench.offerHandle("h2")
         #expect(goAway(&bench, 9_800).reconnections == 1)
