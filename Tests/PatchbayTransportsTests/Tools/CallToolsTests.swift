@@ -238,8 +238,10 @@ struct CallToolsTests {
             let start = ContinuousClock.now
             let result = await run(tools, "t")
             #expect(result.isError && result.output.contains("150 ms"))
-            #expect(ContinuousClock.now - start < .seconds(3))
-            await service.connectionClosed()
+            // Generous: a busy machine may need seconds for what is due at once; without a limit it would never end.
+            #expect(ContinuousClock.now - start < .seconds(30))
+            // On a busy machine the time may be up before there is any connection.
+            if !service.requests.isEmpty { await service.connectionClosed() }
         }
         #expect(log.text.contains("tool timed out"))
     }
