@@ -50,7 +50,9 @@ extension AdminRoutes {
 
         /// The place in the call's own list; `nil` when the text describes an agent.
         static func index(in body: [UInt8]) -> Int? {
-            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else { return nil }
+            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else {
+                return nil
+            }
             return order.backend
         }
     }
