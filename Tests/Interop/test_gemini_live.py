@@ -5,13 +5,12 @@ PATCHBAY_BINARY names the patchbay binary. espeak-ng must be installed. Everythi
 
 import asyncio
 import json
-import subprocess
 import time
-import wave
 
 import phone
 import pytest
 from conftest import Process
+from spoken import espeak, mulaw, resample
 
 genai = pytest.importorskip("google.genai")
 from google.genai import errors, live, types  # noqa: E402
@@ -31,30 +30,6 @@ def plain_sockets(monkeypatch):
     connect = live.ws_connect
     monkeypatch.setattr(live, "ws_connect", lambda uri, additional_headers=None, **_: connect(
         uri.replace("wss://", "ws://", 1), additional_headers=additional_headers))
-
-
-def espeak(text, path):
-    subprocess.run(["espeak-ng", "-v", "en", "-w", path, text], check=True, timeout=LIMIT)
-    with wave.open(str(path)) as file:
-        assert file.getsampwidth() == 2 and file.getnchannels() == 1
-        return file.getframerate(), memoryview(file.readframes(file.getnframes())).cast("h")
-
-
-def resample(rate, samples, target):
-    """Lines between samples are enough for a detector of speech."""
-    result = []
-    for index in range(len(samples) * target // rate - 1):
-        position = index * rate / target
-        at = int(position)
-        result.append(int(samples[at] + (samples[min(at + 1, len(samples) - 1)] - samples[at]) * (position - at)))
-    return result
-
-
-def mulaw(sample):
-    """ITU-T G.711, written out."""
-    magnitude = min((~sample if sample < 0 else sample) // 4 + 33, 8191)
-    segment = magnitude.bit_length() - 6
-    return 255 ^ ((128 if sample < 0 else 0) | segment << 4 | (magnitude >> segment + 1 & 15))
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,14 @@ PATCHBAY_BINARY names the patchbay binary. espeak-ng must be installed. Everythi
 import asyncio
 import base64
 import json
-import subprocess
 import threading
 import time
-import wave
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import phone
 import pytest
 from conftest import Process
+from spoken import espeak, mulaw, resample
 
 openai = pytest.importorskip("openai")
 from websockets.exceptions import InvalidStatus  # noqa: E402
@@ -24,30 +23,6 @@ KEY = "a-key-for-the-simulator"
 GREETING = "Good morning, this is the simulated model, and I have quite a lot to tell you before you may speak."
 SCRIPT = ["--greeting", GREETING, "--reply", "One, as you wish.", "--reply", "Two, as you wish.",
           "--transcript", "what was heard"]
-
-
-def espeak(text, path):
-    subprocess.run(["espeak-ng", "-v", "en", "-w", path, text], check=True, timeout=LIMIT)
-    with wave.open(str(path)) as file:
-        assert file.getsampwidth() == 2 and file.getnchannels() == 1
-        return file.getframerate(), memoryview(file.readframes(file.getnframes())).cast("h")
-
-
-def resample(rate, samples, target):
-    """Lines between samples are enough for a detector of speech."""
-    result = []
-    for index in range(len(samples) * target // rate - 1):
-        position = index * rate / target
-        at = int(position)
-        result.append(int(samples[at] + (samples[min(at + 1, len(samples) - 1)] - samples[at]) * (position - at)))
-    return result
-
-
-def mulaw(sample):
-    """ITU-T G.711, written out."""
-    magnitude = min((~sample if sample < 0 else sample) // 4 + 33, 8191)
-    segment = magnitude.bit_length() - 6
-    return 255 ^ ((128 if sample < 0 else 0) | segment << 4 | (magnitude >> segment + 1 & 15))
 
 
 @pytest.fixture(scope="session")
