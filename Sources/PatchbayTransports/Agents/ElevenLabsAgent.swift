@@ -131,7 +131,6 @@ private struct ElevenLabsBackend: AgentBackend {
         let history = ElevenLabsHistory.text(of: request.history)
         return AgentSession(
             ElevenLabsConversation(
-            ElevenLabsConversation(
                 initiation, history: history,
                 // An agent with a first message speaks anyhow.
                 asksForWords: request.isAnswerAwaited && initiation.firstMessage == "",
