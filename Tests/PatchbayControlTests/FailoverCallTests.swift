@@ -92,6 +92,69 @@ import Testing
         }
     }
 
+    @Test func anAgentThatTakesOverInMidSentenceGoesOnWithoutAGreeting() async throws {
+        var next = AgentSocketSimulatedAgent()
+        next.script.greeting = Self.line(600)
+        next.script.replies = [Self.line(1200)]
+        let simulator = AgentSocketSimulator(next)
+        let port = try await simulator.start().port ?? 0
+        // In words, so that there is a history.
+        var first = Self.agent(saying: 600) { $0.closeWith = .init(code: 1006, after: .milliseconds(400)) }
+        first.script.greeting = "Good morning, how can I help you?"
+        let agents = [first]
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(
+                try await withSimulators(agents) { backends, _ in
+                    let second = #"{"type": "websocket", "url": "ws://127.0.0.1:\#(port)/"}"#
+                    try await TestServer.run(Self.document(backends + [second])) { (server: TestServer) async throws in
+                        let report = try await server.call(
+                            "+15550100001", [PhoneStep(.after(milliseconds: 3200), .hangUp)], limit: 8000)
+                        let heard = try #require(report.streams.first).heard.map { G711.decodeMulaw($0) }
+                        #expect(
+                            Tone.strongest(of: [600, 1200], in: Array(heard.suffix(8000)), sampleRate: 8000) == 1200)
+                        let call = try await server.get("/calls/\(report.callSid)").json
+                        #expect(call["agentTakeovers"] as? Int == 1)
+                    }
+                })
+        } catch { outcome = .failure(error) }
+        await simulator.stop()
+        try outcome.get()
+    }
+
+    @Test func anAgentThatCannotBeOpenedIsReplacedByAPerson() async throws {
+        let backend = #"{"type": "elevenlabs", "agentId": "${agent}"}"#
+        let document = """
+            {"name": "desk", "numbers": ["*"], "transport": "twilio", "variables": {"agent": ""}, "stages": [
+              {"type": "agent", "transferTo": "+4930123456", "backends": [\(backend)]}
+            ]}
+            """
+        try await TestServer.run(document) { (server: TestServer) async throws in
+            let report = try await server.call("+15550100001", limit: 8000)
+            #expect(report.said == ["[Dial]"])
+        }
+    }
+
+    @Test func aCallerIsConnectedByHand() async throws {
+        try await withSimulators([Self.agent(saying: 600)]) { backends, _ in
+            try await TestServer.run(Self.document(backends)) { (server: TestServer) async throws in
+                async let report = server.call("+15550100001", limit: 8000)
+                try await server.wait("the agent") {
+                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double
+                        ?? 0) > 100
+                }
+                let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
+                let id = try #require(calls.first?["id"] as? String)
+                for (body, status) in [("{", 400), (#"{"to": "mum"}"#, 422), (#"{"to": "+4930123456"}"#, 200)] {
+                    #expect(try await server.post("/calls/\(id)/transfer", body: body).status == status, "\(body)")
+                }
+                #expect(try await report.said == ["[Dial]"])
+                let late = try await server.post("/calls/\(id)/transfer", body: #"{"to": "+4930123456"}"#)
+                #expect(late.status == 409)
+            }
+        }
+    }
+
     @Test func whenAllHaveFailedAPersonIsDialledOnce() async throws {
         let agents = [Self.agent(saying: 600) { $0.closeWith = .init(code: 1008, after: .milliseconds(200)) }]
         try await withSimulators(agents) { backends, _ in
@@ -100,7 +163,8 @@ import Testing
                 let report = try await server.call("+15550100001", limit: 8000)
                 #expect(report.said == ["[Dial]"])
                 let sid = report.callSid
-                #expect(try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
+                #expect(
+                    try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
                 func next(_ outcome: String = "") async throws -> String {
                     try await server.webhook(
                         "/twilio/next",
@@ -112,7 +176,8 @@ import Testing
                 }
                 let again = try await next()
                 #expect(again.contains("<Hangup") && !again.contains("<Dial"), "once")
-                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)] {
+                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)]
+                {
                     let answer = try await next(outcome)
                     #expect(answer.contains("<Say>We encountered an error.") == says && answer.contains("<Hangup"))
                 }
@@ -120,9 +185,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("+4915112345678", nil), ("anonymous", "+15550100001"),
-    ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws {
+    @Test(
+        arguments: [
+            ("+4915112345678", nil), ("anonymous", "+15550100001"),
+        ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws
+    {
         let document = Self.document([Self.backend(port: 9)], #""transferTo": "+4930123456","#)
         try await TestServer.run(document) { (server: TestServer) async throws in
             let form = FormFields([
@@ -151,14 +218,17 @@ import Testing
                 async let report = server.call(
                     "+15550100001", [PhoneStep(.after(milliseconds: 4000), .hangUp)], limit: 8000)
                 try await server.wait("the agent") {
-                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double ?? 0) > 100
+                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double
+                        ?? 0) > 100
                 }
                 let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
                 let id = try #require(calls.first?["id"] as? String)
                 for (body, status, words) in [
-                    (#"{"backend": 7}"#, 422, "there is no agent 7"), (#"{"type": "eleven"}"#, 422, "there is no agent"),
+                    (#"{"backend": 7}"#, 422, "there is no agent 7"),
+                    (#"{"type": "eleven"}"#, 422, "there is no agent"),
                     ("{", 422, "diagnostics"), (#"{"type": "script"}"#, 422, "say"),
                     (#"{"type": "script", "say": "x", "colour": 1}"#, 422, "colour"), ("[]", 422, "diagnostics"),
+                    (#"{"backend": 1, "typ": "echo"}"#, 422, "diagnostics"),
                 ] {
                     let answer = try await server.post("/calls/\(id)/agent", body: body)
                     #expect(answer.status == status && answer.body.contains(words), "\(body): \(answer.body)")
@@ -229,7 +299,8 @@ import Testing
             }
             let pipelines = try #require(try await server.get("/pipelines").json["pipelines"] as? [[String: Any]])
             let agents = try #require(pipelines.first?["agents"] as? [[String: Any]])
-            #expect(agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
+            #expect(
+                agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
             #expect((1...30_000).contains(agents.first?["triedInMs"] as? Int ?? 0))
         }
     }
@@ -241,7 +312,8 @@ extension TestServer {
         callSid: String, from: String, to: String, token: String, _ body: (() async throws -> Void)
     ) async throws {
         let connection = try await WebSocketClient.connect(
-            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"), on: MultiThreadedEventLoopGroup.singleton.next(),
+            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"),
+            on: MultiThreadedEventLoopGroup.singleton.next(),
             delegate: Silent())
         let start = TwilioStart(
             streamSid: "MZ1", callSid: callSid, accountSid: "AC1",

@@ -136,6 +136,7 @@ import Testing
            3.700  agent    has been sent
            3.720  agent    has been heard, 2000 ms: "We are open until noon."
            3.720  agent    can be heard, turn 2
+           3.900  agent    has been sent
            3.900  call     hangs up: agentHungUp
            5.100  call     ended: agentHungUp
         """
