@@ -7,7 +7,7 @@ through it too, so a private agent pays for them. A call that was never made whi
 
     swift build -c release --product patchbay
     Benchmarks/Agents/run.py                                 # elevenlabs, 20, 80 and 200 ms
-    Benchmarks/Agents/run.py elevenlabs,gemini --delays 40 --calls 20 --json results.json
+    Benchmarks/Agents/run.py elevenlabs,gemini-live --delays 40 --calls 20 --json results.json
 
 Needs Python 3 and `websockets`; espeak-ng is not used. Only 127.0.0.1 is spoken to.
 """
@@ -43,12 +43,11 @@ BACKENDS = {
         "base": ("OPENAI_BASE_URL", "http://127.0.0.1:{port}/v1"), "simulate": ["--api-key", "bench-key"],
     },
     "gemini-live": {
-        "backend": {"type": "gemini-live", "apiKey": {"env": "BENCH_KEY"}},
+        # Without a first message the model waits for the caller.
+        "backend": {"type": "gemini-live", "apiKey": {"env": "BENCH_KEY"}, "firstMessage": "Hello."},
         "base": ("GEMINI_BASE_URL", "http://127.0.0.1:{port}"), "simulate": ["--api-key", "bench-key"],
     },
 }
-#: The vendors whose simulators are named otherwise than their backends.
-SIMULATORS = {"openai-realtime": "openai", "gemini-live": "gemini"}
 SILENCE = 0xFF
 
 
@@ -194,7 +193,7 @@ async def measure(port, number, ring):
 async def run(binary, name, round_trip, connects, options, directory):
     plan = BACKENDS[name]
     simulator = await Command.start(
-        [binary, "simulate", SIMULATORS.get(name, name), "--port", "0", "--greeting", f"{directory}/tone.wav",
+        [binary, "simulate", name, "--port", "0", "--greeting", f"{directory}/tone.wav",
          *plan["simulate"]], {})
     try:
         async with DelayingProxy(simulator.port, round_trip, options.tls_round_trips) as proxy:

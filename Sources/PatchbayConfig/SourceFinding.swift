@@ -47,10 +47,14 @@ extension Settings {
 extension PipelinePlan {
     /// Every credential of the call's transport, stages, agents and tools, and the value of every HTTP header.
     public var secrets: [Secret] {
-        transport.settings.secrets + options.secrets + backends.flatMap(\.settings.secrets)
-            + (stagesBefore + stagesAfter).flatMap(\.secrets)
-            + (tools + backends.flatMap(\.tools)).flatMap(\.secrets)
+        transport.settings.secrets + options.secrets + backends.flatMap(\.secrets)
+            + (stagesBefore + stagesAfter).flatMap(\.secrets) + tools.flatMap(\.secrets)
     }
+}
+
+extension PipelinePlan.Backend {
+    /// Every credential of the agent and its own tools, and the value of every HTTP header.
+    public var secrets: [Secret] { settings.secrets + tools.flatMap(\.secrets) }
 }
 
 extension PlannedStage {

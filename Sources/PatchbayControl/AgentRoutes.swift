@@ -31,8 +31,10 @@ extension AdminRoutes {
                     throw HTTPError(.conflict, message: "this server's host gave no means to read agents")
                 }
                 guard let backend else { return try json(Refused(diagnostics), .unprocessableContent) }
+                let made = try backend.component.makeBackend(backend.settings)
+                await switchboard.options.wireLog?.hide(backend.secrets, inCall: record.info.id)
                 isChanged = try await record.call.changeAgent(
-                    to: try backend.component.makeBackend(backend.settings),
+                    to: made,
                     identity: backend.identity(in: record.info.pipeline))
             }
         } catch let error as PipelineError {
@@ -50,7 +52,9 @@ extension AdminRoutes {
 
         /// The place in the call's own list; `nil` when the text describes an agent.
         static func index(in body: [UInt8]) -> Int? {
-            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else { return nil }
+            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else {
+                return nil
+            }
             return order.backend
         }
     }

@@ -46,21 +46,20 @@ final class CallLog: CallObserver {
         switch event {
         case .streamStarted(let start):
             state.withLock { $0.streamSid = start.streamSid }
-            logger.info("stream connected", metadata: ["streamSid": "\(start.streamSid)"])
+            log(.info, "stream connected", ["streamSid": "\(start.streamSid)"])
             enter("stream connected", start.streamSid, time)
         case .agentConnecting(let backend):
             enter("connecting to agent", backend, time)
         case .agentReady(let backend, let input, let output):
-            logger.info(
-                "connected to agent", metadata: ["backend": "\(backend)", "takes": "\(input)", "gives": "\(output)"])
+            log(.info, "connected to agent", ["backend": "\(backend)", "takes": "\(input)", "gives": "\(output)"])
             enter("connected to agent", "\(backend), takes \(input), gives \(output)", time)
         case .conversationStarted(let id):
-            logger.info("agent conversation started", metadata: ["conversation": "\(id)"])
+            log(.info, "agent conversation started", ["conversation": "\(id)"])
             enter("agent conversation started", id, time)
         case .agentAudible(let generation):
             enter("agent audible", "turn \(generation)", time)
         case .interrupted(let cause, let heard):
-            logger.info("interruption", metadata: ["cause": "\(cause)", "heardMs": "\(heard.duration.milliseconds)"])
+            log(.info, "interruption", ["cause": "\(cause)", "heardMs": "\(heard.duration.milliseconds)"])
             enter("interruption", "\(cause); heard \(heard.duration.milliseconds) ms: \(heard.text)", time)
         case .turnHeard(let heard):
             enter("turn heard", "\(heard.duration.milliseconds) ms: \(heard.text)", time)
@@ -69,60 +68,83 @@ final class CallLog: CallObserver {
         case .playbackResumed:
             enter("playback resumed", "the caller did not go on", time)
         case .recording(let command):
-            logger.info("recording", metadata: ["command": "\(command.rawValue)"])
+            log(.info, "recording", ["command": "\(command.rawValue)"])
             enter("recording", command.rawValue, time)
         case .utteranceSent:
             enter("utterance sent", "", time)
         case .agentFailed(let error):
-            logger.error("agent failed", metadata: ["error": "\(error)"])
+            log(.error, "agent failed", ["error": "\(error)"])
             enter("agent failed", "\(error)", time)
         case .agentChanged(let from, let to):
-            logger.notice("agent changed", metadata: ["from": "\(from)", "to": "\(to)"])
+            log(.notice, "agent changed", ["from": "\(from)", "to": "\(to)"])
             enter("agent changed", "\(from) → \(to)", time)
         case .bridged(let silence):
             enter("bridge", "after \(silence.milliseconds) ms of silence", time)
         case .agentTookOver(let backend, let silence):
-            logger.notice(
-                "agent took over", metadata: ["backend": "\(backend)", "silenceMs": "\(silence.milliseconds)"])
+            log(.notice, "agent took over", ["backend": "\(backend)", "silenceMs": "\(silence.milliseconds)"])
             enter("agent took over", "\(backend), after \(silence.milliseconds) ms of silence", time)
         case .agentReconnecting(let backend, let cause):
-            logger.info("agent reconnecting", metadata: ["backend": "\(backend)", "cause": "\(cause)"])
+            log(.info, "agent reconnecting", ["backend": "\(backend)", "cause": "\(cause)"])
             enter("agent reconnecting", "\(backend): \(cause)", time)
         case .toolCalled(let call):
-            logger.info("tool called", metadata: ["tool": "\(call.name)"])
+            log(.info, "tool called", ["tool": "\(call.name)"])
             enter("tool called", "\(call.name) \(call.arguments)", time)
         case .toolAnswered(let result, let span):
-            logger.info(
-                "tool answered",
-                metadata: [
+            log(
+                .info, "tool answered",
+                [
                     "tool": "\(result.name)", "ms": "\(span.milliseconds)",
                     "outcome": "\(result.isError ? "error" : "ok")",
                 ])
             enter("tool answered", "\(result.name) after \(span.milliseconds) ms: \(result.output)", time)
         case .transferring(let number):
-            logger.notice("transferring", metadata: ["to": "\(number)"])
+            log(.notice, "transferring", ["to": "\(number)"])
             enter("transferring", number, time)
         case .stageFailed(let error):
             if isNew("\(error)") {
-                logger.error("stage failed", metadata: ["error": "\(error)"])
+                log(.error, "stage failed", ["error": "\(error)"])
                 enter("stage failed", "\(error)", time)
             }
         case .fault(let peer, let message):
             if isNew(peer + message) {
-                logger.warning("message dropped", metadata: ["peer": "\(peer)", "reason": "\(message)"])
+                log(.warning, "message dropped", ["peer": "\(peer)", "reason": "\(message)"])
                 enter("message dropped", "\(peer): \(message)", time)
             }
         case .hangingUp(let reason):
             enter("hanging up", reason.description, time)
         case .ended(let reason):
             let level: Logger.Level = reason.isFailure ? .error : .info
-            logger.log(level: level, "call ended", metadata: ["reason": "\(reason)"])
+            log(level, "call ended", ["reason": "\(reason)"])
             enter("call ended", reason.description, time)
         }
     }
 
     private func isNew(_ fault: String) -> Bool {
-        state.withLock { $0.loggedFaults.count < 20 && $0.loggedFaults.insert(fault).inserted }
+        let fault = String(fault.prefix(Self.detailLimit))
+        return state.withLock { $0.loggedFaults.count < 20 && $0.loggedFaults.insert(fault).inserted }
+    }
+
+    private func log(
+        _ level: Logger.Level, _ message: Logger.Message, _ metadata: KeyValuePairs<String, String>
+    ) {
+        logger.log(
+            level: level, message,
+            metadata: Logger.Metadata(uniqueKeysWithValues: metadata.map { ($0.key, "\(Self.line($0.value))") }))
+    }
+
+    /// A text as a line of a log may have it: cut, and with nothing that would begin a line of its own or move a terminal's
+    /// cursor. Agents, carriers and services write much of what is logged.
+    static func line(_ text: String) -> String {
+        let scalars = text.unicodeScalars
+        var line = ""
+        for scalar in scalars.prefix(detailLimit) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                line += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+            default: line.unicodeScalars.append(scalar)
+            }
+        }
+        return scalars.dropFirst(detailLimit).isEmpty ? line : line + "…"
     }
 
     private func enter(_ event: String, _ detail: String, _ time: MediaTime) {

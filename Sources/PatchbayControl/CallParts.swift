@@ -74,7 +74,8 @@ public struct CallParts: Sendable {
         guard let text = plan.agentSettings.string("transferTo"), !text.isEmpty else { return nil }
         guard let number = PhoneNumber(text) else {
             throw PipelineError(
-                .agentNotConfigured, "transferTo is \"\(text.prefix(32))\", which is no number (E.164)", place: plan.file)
+                .agentNotConfigured, "transferTo is \"\(text.prefix(32))\", which is no number (E.164)",
+                place: plan.file)
         }
         return number
     }

@@ -91,6 +91,20 @@ public final class WireLog: Sendable {
         return feed
     }
 
+    /// Takes more secrets out of a call's file: those of an agent that it is given in its course.
+    ///
+    /// Returns when nothing will be written with them any more; an agent that knows them must not be dialled before.
+    public func hide(_ secrets: [Secret], inCall id: String) async {
+        await withCheckedContinuation { continuation in
+            queue.async { [self] in
+                state.withLock { state in
+                    for file in state.files where file.call == id { file.redaction.add(secrets) }
+                }
+                continuation.resume()
+            }
+        }
+    }
+
     /// Writes what waits and closes all files; blocks until that is done. For the end of the process.
     public func finish() {
         queue.sync { work(isLast: true) }

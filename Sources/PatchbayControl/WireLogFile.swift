@@ -8,10 +8,12 @@ import PatchbayCore
 
 /// The first line of a file.
 struct WireLogHeader: Sendable {
+    let call: String
     let name: String
     let json: String
 
     init(_ info: CallInfo, _ plan: PipelinePlan, startedAt: Date) {
+        call = info.id
         let time = startedAt.formatted(.iso8601)
         let compact = time.filter { $0.isNumber || $0 == "T" }
         name = "\(compact)-\(info.id)\(WireLog.suffix)"
@@ -35,7 +37,7 @@ final class WireLogFile {
 
     private let feed: WireLogFeed
     private let header: WireLogHeader
-    private let redaction: WireLogRedaction
+    var redaction: WireLogRedaction
     private let path: String
     private let limits: WireLog.Limits
     private let logger: Logger
@@ -49,6 +51,7 @@ final class WireLogFile {
     /// The time of the last record.
     private var latest: Int64 = 0
     private(set) var isComplete = false
+    var call: String { header.call }
     var isOpen: Bool { descriptor >= 0 }
 
     init(

@@ -9,10 +9,13 @@ struct WireLogRedaction: Sendable {
     /// Shorter secrets would be found everywhere, and protect nothing.
     static let minimumLength = 4
 
-    private let secrets: [String]
+    /// The longest first: one may be part of another.
+    private var secrets: [String] = []
 
-    init(_ secrets: [Secret]) {
-        var known: Set<String> = []
+    init(_ secrets: [Secret]) { add(secrets) }
+
+    mutating func add(_ secrets: [Secret]) {
+        var known = Set(self.secrets)
         for secret in secrets {
             let value = secret.reveal()
             guard value.utf8.count >= Self.minimumLength else { continue }

@@ -99,7 +99,9 @@ public final class AgentHealth: Sendable {
 
     /// The agent has become ready.
     public func ready(_ identity: AgentIdentity) {
-        guard let entry = entries.withLock({ $0.removeValue(forKey: identity) }), entry.state != .suspect else { return }
+        guard let entry = entries.withLock({ $0.removeValue(forKey: identity) }), entry.state != .suspect else {
+            return
+        }
         changed(.recovered(identity))
     }
 

@@ -66,7 +66,11 @@ extension CallCore {
         let error = PipelineError(
             .agentTimeout, "not ready within \(agentPatience.milliseconds / 1000) s", place: "agent \(backend)",
             isRetryable: true)
-        if redial != nil { redialFailed(error, at: now, into: &output) } else { agentFailed(error, at: now, into: &output) }
+        if redial != nil {
+            redialFailed(error, at: now, into: &output)
+        } else {
+            agentFailed(error, at: now, into: &output)
+        }
     }
 
     /// Does what the agent's events ask for, in order, and sends what has become due.

@@ -61,7 +61,8 @@ extension CallCore {
             choice.tried.insert(index)
             do {
                 let session = try open(backends[index], words: nil)
-                begin(session, within: choice.isProbe ? min(limit, limits.agentTakeover) : limit, at: now, into: &output)
+                begin(
+                    session, within: choice.isProbe ? min(limit, limits.agentTakeover) : limit, at: now, into: &output)
                 return
             } catch {
                 enterFailure(error, at: now)
@@ -97,7 +98,9 @@ extension CallCore {
         return index
     }
 
-    private func identity(of index: Int) -> AgentIdentity? { identities.indices.contains(index) ? identities[index] : nil }
+    private func identity(of index: Int) -> AgentIdentity? {
+        identities.indices.contains(index) ? identities[index] : nil
+    }
 
     /// - Parameter words: What of the agent's turn counts as heard; `nil` for all that has come.
     private func open(_ backend: any AgentBackend, words: String?) throws(PipelineError) -> AgentSession {
@@ -187,7 +190,9 @@ extension CallCore {
     /// Connects the caller with a person by somebody's word: what the carrier holds is played, what waits here is not.
     ///
     /// - Returns: False when the call is over.
-    public mutating func transferCaller(to number: PhoneNumber, at now: MediaTime, into output: inout CallOutput) -> Bool {
+    public mutating func transferCaller(to number: PhoneNumber, at now: MediaTime, into output: inout CallOutput)
+        -> Bool
+    {
         guard case .streaming = state else { return false }
         note(.transferring(to: number.description), at: now)
         hangUp(EndReason(.transferred, number.description), at: now, into: &output)

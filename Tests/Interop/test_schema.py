@@ -57,7 +57,6 @@ ACCEPTED = {
     "include-unknown-parameter-salon": "needs the fragment",
     "include-secret-salon": "a text that looks like a credential is a text",
     "include-secret-listening": "a text that looks like a credential is a text",
-    "tools-schema-salon": "what a schema of a tool may say is for a schema of schemas",
     "tools-secrets-salon": "a text that looks like a credential is a text",
     "secret-forms-salon": "a text that looks like a credential is a text",
     "switch-case-lacks-agent-salon": "whether every case has an agent depends on what stands beside the switch",

@@ -100,7 +100,8 @@ import Testing
                 let report = try await server.call("+15550100001", limit: 8000)
                 #expect(report.said == ["[Dial]"])
                 let sid = report.callSid
-                #expect(try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
+                #expect(
+                    try await server.get("/calls/\(sid)").json["endReason"] as? String == "transferred: +4930123456")
                 func next(_ outcome: String = "") async throws -> String {
                     try await server.webhook(
                         "/twilio/next",
@@ -112,7 +113,8 @@ import Testing
                 }
                 let again = try await next()
                 #expect(again.contains("<Hangup") && !again.contains("<Dial"), "once")
-                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)] {
+                for (outcome, says) in [("completed", false), ("answered", false), ("busy", true), ("no-answer", true)]
+                {
                     let answer = try await next(outcome)
                     #expect(answer.contains("<Say>We encountered an error.") == says && answer.contains("<Hangup"))
                 }
@@ -120,9 +122,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("+4915112345678", nil), ("anonymous", "+15550100001"),
-    ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws {
+    @Test(
+        arguments: [
+            ("+4915112345678", nil), ("anonymous", "+15550100001"),
+        ] as [(String, String?)]) func theNumberThatIsShown(from: String, callerId: String?) async throws
+    {
         let document = Self.document([Self.backend(port: 9)], #""transferTo": "+4930123456","#)
         try await TestServer.run(document) { (server: TestServer) async throws in
             let form = FormFields([
@@ -148,15 +152,16 @@ import Testing
         try await withSimulators([Self.agent(saying: 600)]) { backends, _ in
             let document = Self.document(backends + [#"{"type": "script", "say": "\#(Self.line(1200))"}"#])
             try await TestServer.run(document, source: Self.source) { (server: TestServer) async throws in
-                async let report = server.call(
-                    "+15550100001", [PhoneStep(.after(milliseconds: 4000), .hangUp)], limit: 8000)
+                async let report = server.call("+15550100001", limit: 8000)
                 try await server.wait("the agent") {
-                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double ?? 0) > 100
+                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double
+                        ?? 0) > 100
                 }
                 let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
                 let id = try #require(calls.first?["id"] as? String)
                 for (body, status, words) in [
-                    (#"{"backend": 7}"#, 422, "there is no agent 7"), (#"{"type": "eleven"}"#, 422, "there is no agent"),
+                    (#"{"backend": 7}"#, 422, "there is no agent 7"),
+                    (#"{"type": "eleven"}"#, 422, "there is no agent"),
                     ("{", 422, "diagnostics"), (#"{"type": "script"}"#, 422, "say"),
                     (#"{"type": "script", "say": "x", "colour": 1}"#, 422, "colour"), ("[]", 422, "diagnostics"),
                 ] {
@@ -168,6 +173,7 @@ import Testing
                 #expect(changed.status == 200 && changed.json["backend"] as? String == "script")
                 let visitor = try await server.post("/calls/\(id)/agent", body: #"{"type": "echo"}"#)
                 #expect(visitor.json["backend"] as? String == "echo" && visitor.json["agentChanges"] as? Int == 2)
+                #expect(try await server.post("/calls/\(id)/hangup").status == 200)
                 let done = try await report
                 #expect(try #require(done.streams.first).events.contains { $0.event == .clear })
                 #expect(try await server.post("/calls/\(id)/agent", body: #"{"backend": 1}"#).status == 409)
@@ -229,7 +235,8 @@ import Testing
             }
             let pipelines = try #require(try await server.get("/pipelines").json["pipelines"] as? [[String: Any]])
             let agents = try #require(pipelines.first?["agents"] as? [[String: Any]])
-            #expect(agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
+            #expect(
+                agents.first?["state"] as? String == "avoided" && agents.first?["backend"] as? String == "elevenlabs")
             #expect((1...30_000).contains(agents.first?["triedInMs"] as? Int ?? 0))
         }
     }
@@ -241,7 +248,8 @@ extension TestServer {
         callSid: String, from: String, to: String, token: String, _ body: (() async throws -> Void)
     ) async throws {
         let connection = try await WebSocketClient.connect(
-            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"), on: MultiThreadedEventLoopGroup.singleton.next(),
+            to: WebSocketTarget("ws://127.0.0.1:\(port)/twilio/stream"),
+            on: MultiThreadedEventLoopGroup.singleton.next(),
             delegate: Silent())
         let start = TwilioStart(
             streamSid: "MZ1", callSid: callSid, accountSid: "AC1",

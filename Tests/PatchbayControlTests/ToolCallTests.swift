@@ -89,7 +89,7 @@ import Testing
         {"name": "clinic", "numbers": ["+15550100001"], "transport": "keys",
          "stages": [{"type": "key-agent", "tools": [
            {"name": "slow", "description": "x", "method": "GET", "url": "${env.BACKEND}/slow", "timeoutMs": 60000,
-            "parameters": {"type": "object"}}]}],
+            "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}]}],
          "tools": [
            {"name": "patient_lookup", "aliases": ["find_patient"], "description": "x", "method": "GET",
             "url": "${env.BACKEND}/api/patients/{id}?by=${call.from}", "headers": {"X-Key": {"env": "KEY"}},
@@ -130,7 +130,9 @@ import Testing
             let (set, findings) = PipelineSet.load(
                 sources: [SourceText(file: "clinic.json", Self.document)], registry: registry,
                 environment: ["BACKEND": "http://127.0.0.1:\(port)", "KEY": "key-8f31c0aa"])
-            let hours = try Tool("hours", description: "x") { arguments, call in
+            let hours = try Tool(
+                "hours", description: "x", parameters: ["type": "object", "properties": ["id": ["type": "string"]]]
+            ) { arguments, call in
                 "open for \(call.info.from) with \(arguments.string("id") ?? "")"
             }
             let switchboard = try Switchboard(

@@ -126,6 +126,22 @@ struct WireLogTests {
         #expect(text.contains(#"{\"api_key\":\"[secret]\",\"ok\":[1]}"#) && text.contains(#""n":2"#))
     }
 
+    @Test func theSecretsOfAnAgentThatComesLaterAreNowhereEither() async throws {
+        let folder = Folder()
+        let log = try log(folder)
+        let observer = log.observer(for: info, try plan(["ANY_NAME": "plantedfirst"]))
+        await log.hide([Secret("Bearer plantedsecond"), Secret("plantedsecond-and-more")], inCall: info.id)
+        await log.hide([Secret("kept-in-here")], inCall: "another call")
+        observer.observe(
+            .received(.agent, message(#"{"text":"plantedfirst plantedsecond-and-more kept-in-here"}"#)), time: .now())
+        observer.observe(.received(.agent, message("your token is plantedsecond")), time: .now())
+        observer.observe(.ended(EndReason(.callerHungUp)), time: .now())
+        log.finish()
+        let text = try folder.text()
+        #expect(!text.contains("planted") && !text.contains("and-more"), "\(text)")
+        #expect(text.contains("kept-in-here") && text.contains("your token is [secret]"))
+    }
+
     @Test(arguments: ["bytesPerCall", "bytesInFolder"]) func aLimitCutsAndTheLastLineSaysSo(limit: String) throws {
         let folder = Folder()
         var limits = WireLog.Limits()

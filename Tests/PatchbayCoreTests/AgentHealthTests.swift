@@ -44,7 +44,8 @@ struct AgentHealthTests {
         let health = AgentHealth { change in
             changes.withLock {
                 switch change {
-                case .avoided(let identity, let pause, _): $0.append("\(identity.type) for \(pause.milliseconds / 1000)")
+                case .avoided(let identity, let pause, _):
+                    $0.append("\(identity.type) for \(pause.milliseconds / 1000)")
                 case .recovered(let identity): $0.append("\(identity.type) again")
                 }
             }

@@ -45,7 +45,8 @@ struct ReconnectionTests {
         call.agent("audio 42 1600")
         call.advance(700) { $0.carrier("audio 7f 160") }
         let sounds = call.carrierTexts("audio").map { $0.split(separator: " ")[1] }
-        #expect(sounds == ["40", "41", "42"].flatMap { [Substring](repeating: $0, count: 10) }, "nothing lost, in order")
+        #expect(
+            sounds == ["40", "41", "42"].flatMap { [Substring](repeating: $0, count: 10) }, "nothing lost, in order")
         #expect(call.call.counters.agentReconnects == 1 && call.call.counters.agentFailures == 0)
     }
 
@@ -70,7 +71,10 @@ struct ReconnectionTests {
                 call.advance(200) { caller.speak(&$0) }
             }
             call.advance(300) { caller.speak(&$0) }
-            return (call.carrierTexts("audio"), call.agentMessages.flatMap { $0.text.split(separator: " ").map(String.init) })
+            return (
+                call.carrierTexts("audio"),
+                call.agentMessages.flatMap { $0.text.split(separator: " ").map(String.init) }
+            )
         }
         let plain = try run(reconnecting: false), renewed = try run(reconnecting: true)
         #expect(renewed.toAgent == plain.toAgent, "the same samples, though in other pieces")

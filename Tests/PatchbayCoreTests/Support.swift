@@ -59,7 +59,8 @@ struct PuppetAgent: AgentBackend {
 
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         if refuses { throw PipelineError(.agentUnreachable, "refused", place: type) }
-        return AgentSession(Conversation(format: format, request: request), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
+        return AgentSession(
+            Conversation(format: format, request: request), endpoint: .webSocket { AgentTarget(url: "ws://puppet") })
     }
 
     private struct Conversation: AgentConversation {

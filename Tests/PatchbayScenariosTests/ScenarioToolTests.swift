@@ -69,6 +69,17 @@ struct ScenarioToolTests {
         #expect(result.isPassed, "\(result.text())")
     }
 
+    @Test func aToolThatIsLateIsGivenUpAsInARealCall() throws {
+        let result = try run(
+            """
+            "caller": [{"atMs": 500, "press": "1"}, {"after": "tool answered", "plusMs": 200, "hangUp": true}],
+            "tools": [{"tool": "book", "answer": "never heard of", "afterMs": 9000}],
+            "expect": [{"agentSays": "failed: The tool did not answer within 8000 ms.", "after": "tool called",
+                        "fromMs": 7990, "withinMs": 8040}, {"agentSays": "never heard of", "times": 0}]
+            """)
+        #expect(result.isPassed, "\(result.text())")
+    }
+
     @Test func answersComeInTheirOrderAndTheLastOneStays() throws {
         let result = try run(
             """

@@ -28,13 +28,24 @@ public struct JSONSchema: Sendable, Equatable {
         return members.map(\.key)
     }
 
+    /// Everything that is wrong with the arguments of a tool's call, as ``problems(in:)`` tells it.
+    ///
+    /// Beside that, arguments that the schema does not declare are refused unless an `additionalProperties` of it speaks of them:
+    /// an agent must not reach, by a name that nobody thought of, what the author of the tool has decided.
+    public func problems(in arguments: ToolArguments) -> [String] {
+        var check = JSONSchemaCheck(root: json)
+        check.check(arguments.json, json, at: "")
+        check.checkDeclared(arguments.json)
+        return check.result
+    }
+
     /// Everything that is wrong with a value, each a sentence that a model can act on; empty when nothing is.
     ///
     /// At most ``JSONSchemaCheck/maximumProblems``. Cost is the size of the value times that of the schema, and bounded.
     public func problems(in value: JSONValue) -> [String] {
         var check = JSONSchemaCheck(root: json)
         check.check(value, json, at: "")
-        return check.problems
+        return check.result
     }
 }
 
@@ -43,15 +54,22 @@ struct JSONSchemaCheck {
     static let maximumProblems = 12
     /// Schemas that are looked at for one value; recursive ones could go on for ever.
     static let maximumSteps = 20_000
+    /// Elements of a list that must differ from each other.
+    static let maximumUnique = 500
     /// `$ref`s and values within each other.
     static let maximumDepth = 100
 
     private let root: JSONValue
-    private(set) var problems: [String] = []
+    private var problems: [String] = []
     private var steps = 0
+    /// Whether something was not looked at: it may have been all that a `not` or another branch hung on.
+    private var isTooLarge = false
     private var depth = 0
 
     init(root: JSONValue) { self.root = root }
+
+    /// What is wrong; that it could not be judged, when nothing else is.
+    var result: [String] { problems.isEmpty && isTooLarge ? [Self.tooLarge] : problems }
 
     private mutating func add(_ problem: String) {
         if problems.count < Self.maximumProblems { problems.append(problem) }
@@ -62,6 +80,7 @@ struct JSONSchemaCheck {
         depth += 1
         defer { depth -= 1 }
         guard steps <= Self.maximumSteps, depth <= Self.maximumDepth else {
+            isTooLarge = true
             if problems.last != Self.tooLarge { add(Self.tooLarge) }
             return
         }
@@ -175,14 +194,38 @@ struct JSONSchemaCheck {
                     check(member.value, additional, at: inner)
                     continue
                 }
-                let names = properties.map(\.key)
-                let hint = closestMatch(to: member.key, in: names).map { "; did you mean \(quoted($0))?" }
-                add(
-                    "there is no \(Self.name(inner))"
-                        + (hint ?? (names.isEmpty ? "" : "; there are \(names.prefix(30).joined(separator: ", "))")))
+                addUnknown(member.key, at: inner, properties.map(\.key))
             }
         }
         checkCount(members.count, schema, ("minProperties", "maxProperties"), "members", at: place)
+    }
+
+    private mutating func addUnknown(_ key: String, at place: String, _ names: [String]) {
+        let hint = closestMatch(to: key, in: names).map { "; did you mean \(quoted($0))?" }
+        add(
+            "there is no \(Self.name(place))"
+                + (hint ?? (names.isEmpty ? "" : "; there are \(names.prefix(30).joined(separator: ", "))")))
+    }
+
+    /// Members that neither the schema nor a part of it that may hold for the whole object speaks of.
+    mutating func checkDeclared(_ value: JSONValue) {
+        // Where the schema itself allows none, the judgement by it has said so.
+        guard case .object(let members) = value, root["additionalProperties"] == nil else { return }
+        var names: [String] = []
+        var pending = [root]
+        var followed: Set<String> = []
+        while let schema = pending.popLast() {
+            guard schema["additionalProperties"].map({ $0 == .boolean(false) }) ?? true else { return }
+            if case .object(let declared)? = schema["properties"] { names += declared.map(\.key) }
+            for key in ["allOf", "anyOf", "oneOf"] { if case .array(let parts)? = schema[key] { pending += parts } }
+            if let reference = schema["$ref"]?.stringValue, followed.insert(reference).inserted,
+                let target = root.value(atFragment: reference)
+            {
+                pending.append(target)
+            }
+        }
+        let known = Set(names)
+        for member in members where !known.contains(member.key) { addUnknown(member.key, at: member.key, names) }
     }
 
     private mutating func check(_ elements: [JSONValue], _ schema: JSONValue, at place: String) {
@@ -194,7 +237,8 @@ struct JSONSchemaCheck {
         }
         checkCount(elements.count, schema, ("minItems", "maxItems"), "elements", at: place)
         if schema["uniqueItems"] == .boolean(true) {
-            for (index, element) in elements.enumerated().prefix(200)
+            guard elements.count <= Self.maximumUnique else { return add(Self.tooLarge) }
+            for (index, element) in elements.enumerated()
             where elements[..<index].contains(where: { $0.isSame(as: element) }) {
                 return add("\(Self.name(place)) has \(element.shown) twice; its elements must differ")
             }

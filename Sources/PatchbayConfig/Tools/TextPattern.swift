@@ -11,6 +11,8 @@ struct TextPattern: Sendable {
 
     /// Steps of one expression, repetitions counted as often as they may come.
     static let maximumSteps = 2000
+    /// Parts of an expression that are looked at to make its steps. Some make none, `()`, and may be repeated as well.
+    static let maximumVisits = 20 * maximumSteps
     /// Unicode scalars of a text that is matched; a longer one does not match.
     static let maximumLength = 4096
 
@@ -29,7 +31,8 @@ struct TextPattern: Sendable {
         var parser = TextPatternParser(pattern)
         let tree = try parser.parse()
         var steps: [Step] = []
-        try Self.compile(tree, into: &steps)
+        var visits = 0
+        try Self.compile(tree, into: &steps, &visits)
         steps.append(.match)
         self.steps = steps
     }
@@ -88,8 +91,11 @@ struct TextPattern: Sendable {
 
     // MARK: From the tree to steps
 
-    private static func compile(_ node: TextPatternParser.Node, into steps: inout [Step]) throws(Fault) {
-        guard steps.count <= maximumSteps else {
+    private static func compile(
+        _ node: TextPatternParser.Node, into steps: inout [Step], _ visits: inout Int
+    ) throws(Fault) {
+        visits += 1
+        guard steps.count <= maximumSteps, visits <= maximumVisits else {
             throw Fault(message: "is too large: its repetitions make more than \(maximumSteps) steps")
         }
         switch node {
@@ -97,28 +103,28 @@ struct TextPattern: Sendable {
         case .start: steps.append(.start)
         case .end: steps.append(.end)
         case .boundary(let isWanted): steps.append(.boundary(isWanted))
-        case .sequence(let nodes): for node in nodes { try compile(node, into: &steps) }
+        case .sequence(let nodes): for node in nodes { try compile(node, into: &steps, &visits) }
         case .either(let nodes):
             var ends: [Int] = []
             for (index, node) in nodes.enumerated() {
                 guard index + 1 < nodes.count else {
-                    try compile(node, into: &steps)
+                    try compile(node, into: &steps, &visits)
                     break
                 }
                 let fork = steps.count
                 steps.append(.either(fork + 1, 0))
-                try compile(node, into: &steps)
+                try compile(node, into: &steps, &visits)
                 ends.append(steps.count)
                 steps.append(.jump(0))
                 steps[fork] = .either(fork + 1, steps.count)
             }
             for end in ends { steps[end] = .jump(steps.count) }
         case .repetition(let node, let least, let most):
-            for _ in 0..<least { try compile(node, into: &steps) }
+            for _ in 0..<least { try compile(node, into: &steps, &visits) }
             guard let most else {
                 let fork = steps.count
                 steps.append(.either(fork + 1, 0))
-                try compile(node, into: &steps)
+                try compile(node, into: &steps, &visits)
                 steps.append(.jump(fork))
                 steps[fork] = .either(fork + 1, steps.count)
                 return
@@ -127,7 +133,7 @@ struct TextPattern: Sendable {
             for _ in 0..<max(0, most - least) {
                 forks.append(steps.count)
                 steps.append(.either(steps.count + 1, 0))
-                try compile(node, into: &steps)
+                try compile(node, into: &steps, &visits)
             }
             for fork in forks { steps[fork] = .either(fork + 1, steps.count) }
         }

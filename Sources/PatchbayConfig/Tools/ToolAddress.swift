@@ -129,6 +129,9 @@ public struct ToolAddress: Sendable, Equatable {
         query.reduce(into: pathParameters) { $0.formUnion(Self.parameters(in: $1.value)) }
     }
 
+    /// The names of the items that are written in its query, plain.
+    var queryNames: [String] { query.map(\.name.percentDecoded) }
+
     private static func parameters(in places: [ToolPlace]) -> Set<String> {
         Set(places.compactMap { if case .parameter(let name) = $0 { name } else { nil } })
     }
@@ -196,6 +199,25 @@ extension String {
             }
         }
         return result
+    }
+}
+
+extension String {
+    /// The text that stands percent-encoded in a query, where `+` is a space.
+    fileprivate var percentDecoded: String {
+        var result: [UInt8] = []
+        var rest = utf8[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"),
+                let decoded = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                result.append(decoded)
+                rest = rest.dropFirst(2)
+            } else {
+                result.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
     }
 }
 

@@ -69,7 +69,8 @@ public struct ToolRequest: Sendable {
 
     /// The address and the body of the request for these arguments, which fit the tool's schema.
     ///
-    /// Arguments that no place names go into the query of GET and DELETE, and into the JSON body of the others.
+    /// Arguments that no place names go into the query of GET and DELETE, and into the JSON body of the others. One that is
+    /// called like an item of the query that the document writes is left out: of two such items many servers take the last.
     /// - Throws: In words for the agent.
     public func message(for arguments: ToolArguments) throws(ToolFailure) -> (url: String, body: String?) {
         guard case .success(let address) = address else { throw ToolFailure("The tool is not set up correctly.") }
@@ -85,8 +86,16 @@ public struct ToolRequest: Sendable {
             return (try address.url(with: arguments, query: items), (body.value(with: arguments) ?? .null).line)
         }
         if method.takesBody { return (try address.url(with: arguments, query: items), JSONValue.object(rest).line) }
-        for member in rest { items += Self.items(member.key, member.value) }
+        let written = Set((address.queryNames + query.map(\.key)).map(Self.itemName))
+        for member in rest where !written.contains(Self.itemName(member.key)) {
+            items += Self.items(member.key, member.value)
+        }
         return (try address.url(with: arguments, query: items), nil)
+    }
+
+    /// What servers tell items of a query apart by, at the coarsest: some know no difference of case, others take `a[]` for `a`.
+    private static func itemName(_ name: String) -> String {
+        name.drop { $0 == " " }.prefix { $0 != "[" }.lowercased()
     }
 
     /// A list is an item for each element; `null` is none.
@@ -117,7 +126,8 @@ public struct ToolDeclaration: Sendable {
     func tool(in scope: ReferenceScope) throws(PipelineError) -> Tool {
         let settings = try settings.resolved(in: scope)
         var query: [(key: String, value: ToolTemplate)] = []
-        for item in self.query { if let value = try item.value.resolved(in: scope) { query.append((item.key, value)) } }
+        // One without a value is kept: no argument may take its place.
+        for item in self.query { query.append((item.key, try item.value.resolved(in: scope) ?? .value(.null))) }
         let text = try ToolAddress.text(of: self.address, in: scope)
         let address: Result<ToolAddress, ToolAddress.Fault>
         do throws(ToolAddress.Fault) { address = .success(try ToolAddress(text)) } catch { address = .failure(error) }

@@ -36,6 +36,11 @@ struct ScenarioTools {
                 return
                     "\"\(tool.name)\" is called with \(arguments.text), and the test has no answer for that; add one to \"tools\""
             }
+            // A service that is late is given up, as in a real call.
+            guard answer.after <= tool.timeout else {
+                waiting.append((now + tool.timeout, tools.timedOut(call, tool), link))
+                return nil
+            }
             let result = ToolResult(call, output: answer.answer, isError: answer.isError)
             waiting.append((now + answer.after, result, link))
             return nil

@@ -3,6 +3,7 @@ public import Logging
 import Metrics
 public import PatchbayConfig
 public import PatchbayCore
+import Synchronization
 
 /// The tools of one call: finds what an agent calls, checks its arguments, runs it and answers, always.
 ///
@@ -19,6 +20,13 @@ public struct CallTools: ToolRunner {
     private let own: [[Tool]]
     private let http: HTTPTool
     private let logger: Logger
+    private let runs = RunCount()
+
+    /// How many calls of tools have been run. Agents' own names for them begin anew with every agent.
+    private final class RunCount: Sendable {
+        private let count = Atomic(0)
+        func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+    }
 
     /// - Parameters:
     ///   - common: What every agent may call.
@@ -51,7 +59,7 @@ public struct CallTools: ToolRunner {
         }
         do throws(ToolFailure) {
             let arguments = try ToolArguments(parsing: call.arguments)
-            let problems = tool.parameters.problems(in: arguments.json)
+            let problems = tool.parameters.problems(in: arguments)
             guard problems.isEmpty else {
                 return .failure(
                     ToolFailure(
@@ -74,6 +82,7 @@ public struct CallTools: ToolRunner {
         case .success(let found): (tool, arguments) = found
         }
         let invocation = ToolInvocation(info: info, id: call.id, tool: tool.name)
+        let run = runs.next()
         let clock = ContinuousClock()
         let start = clock.now
         let outcome = await Deadline.race(.nanoseconds(tool.timeout.nanoseconds)) {
@@ -81,7 +90,7 @@ public struct CallTools: ToolRunner {
             case .function(let function): try await Self.cut(function(arguments, invocation))
             case .request(let request):
                 try await http.perform(
-                    request, arguments, invocation, until: start + .nanoseconds(tool.timeout.nanoseconds))
+                    request, arguments, invocation, run: run, until: start + .nanoseconds(tool.timeout.nanoseconds))
             }
         }
         let (result, label) = answer(call, tool, outcome)
@@ -101,11 +110,10 @@ public struct CallTools: ToolRunner {
     ) {
         switch outcome {
         case .finished(let output): return (ToolResult(call, output: output), "ok")
-        case .expired:
+        case .expired, .failed(is Deadline.Passed):
             logger.warning(
                 "tool timed out", metadata: ["tool": "\(tool.name)", "limitMs": "\(tool.timeout.milliseconds)"])
-            let words = "The tool did not answer within \(tool.timeout.milliseconds) ms. It may have been done or not."
-            return (ToolResult(call, output: words, isError: true), "timeout")
+            return (timedOut(call, tool), "timeout")
         case .cancelled:
             return (ToolResult(call, output: "The call of the tool was cancelled.", isError: true), "cancelled")
         case .failed(let failure as ToolFailure):
@@ -115,6 +123,12 @@ public struct CallTools: ToolRunner {
             logger.warning("tool failed", metadata: ["tool": "\(tool.name)", "error": "\(type(of: error))"])
             return (ToolResult(call, output: "The tool failed. Trying again may help.", isError: true), "error")
         }
+    }
+
+    /// What an agent is told of a tool whose time is up.
+    public func timedOut(_ call: ToolCall, _ tool: Tool) -> ToolResult {
+        let words = "The tool did not answer within \(tool.timeout.milliseconds) ms. It may have been done or not."
+        return ToolResult(call, output: words, isError: true)
     }
 
     private func record(_ tool: String, _ outcome: String, _ span: Duration) {

@@ -9,6 +9,9 @@ enum Deadline {
         case cancelled
     }
 
+    /// Work saw by itself that its time is up.
+    struct Passed: Error {}
+
     /// Runs `work` until it is done, `limit` has passed or the task is cancelled, whichever comes first.
     ///
     /// Work that is late is cancelled and left to itself: a function that does not heed cancellation must not keep an agent

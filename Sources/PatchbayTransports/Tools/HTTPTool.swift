@@ -40,10 +40,12 @@ struct HTTPTool: Sendable {
         self.logger = logger
     }
 
-    /// - Parameter deadline: When the answer has to be there, all tries included.
-    /// - Throws: ``ToolFailure`` in words for the agent; `CancellationError`.
+    /// - Parameters:
+    ///   - run: Tells this call of a tool from all others of the conversation.
+    ///   - deadline: When the answer has to be there, all tries included.
+    /// - Throws: ``ToolFailure`` in words for the agent; ``Deadline/Passed``; `CancellationError`.
     func perform(
-        _ request: ToolRequest, _ arguments: ToolArguments, _ invocation: ToolInvocation,
+        _ request: ToolRequest, _ arguments: ToolArguments, _ invocation: ToolInvocation, run: Int,
         until deadline: ContinuousClock.Instant
     ) async throws -> String {
         if let fault = request.addressFault {
@@ -51,12 +53,12 @@ struct HTTPTool: Sendable {
                 "tool is not set up correctly", metadata: ["tool": "\(invocation.tool)", "reason": "\(fault)"])
         }
         let (url, body) = try request.message(for: arguments)
-        let message = try self.message(request, url, body, invocation)
+        let message = try self.message(request, url, body, invocation, run)
         var pause = Self.firstPause
         for attempt in 0... {
             let start = ContinuousClock.now
             let isLast = attempt >= request.retries
-            let outcome = await attemptOnce(message, request, deadline)
+            let outcome = try await attemptOnce(message, request, deadline)
             try Task.checkCancellation()
             var metadata: Logger.Metadata = [
                 "tool": "\(invocation.tool)", "method": "\(request.method.rawValue)", "attempt": "\(attempt + 1)",
@@ -76,6 +78,7 @@ struct HTTPTool: Sendable {
             case .unreachable(let reason):
                 metadata["reason"] = "\(reason)"
                 logger.warning("tool request", metadata: metadata)
+                guard ContinuousClock.now < deadline else { throw Deadline.Passed() }
                 guard !isLast else { throw ToolFailure("The service cannot be reached just now.") }
             }
             // Nobody is helped by a try that cannot come to its end.
@@ -105,7 +108,7 @@ struct HTTPTool: Sendable {
     // MARK: One request
 
     private func message(
-        _ request: ToolRequest, _ url: String, _ body: String?, _ invocation: ToolInvocation
+        _ request: ToolRequest, _ url: String, _ body: String?, _ invocation: ToolInvocation, _ run: Int
     ) throws(ToolFailure) -> HTTPClientRequest {
         var message = HTTPClientRequest(url: url)
         message.method = HTTPMethod(rawValue: request.method.rawValue)
@@ -130,14 +133,14 @@ struct HTTPTool: Sendable {
             message.headers.add(name: "Accept", value: "application/json, */*")
         }
         if request.sendsIdempotencyKey {
-            message.headers.add(name: "Idempotency-Key", value: Self.key(of: invocation))
+            message.headers.add(name: "Idempotency-Key", value: Self.key(of: invocation, run))
         }
         return message
     }
 
     /// The same for every try of one call of a tool, and for no other call.
-    private static func key(of invocation: ToolInvocation) -> String {
-        let digest = SHA256.hash(data: Data("\(invocation.info.id)\n\(invocation.tool)\n\(invocation.id)".utf8))
+    private static func key(of invocation: ToolInvocation, _ run: Int) -> String {
+        let digest = SHA256.hash(data: Data("\(invocation.info.id)\n\(run)\n\(invocation.tool)".utf8))
         return digest.prefix(16).map { byte in
             let digits = String(byte, radix: 16)
             return digits.utf8.count == 1 ? "0\(digits)" : digits
@@ -146,12 +149,12 @@ struct HTTPTool: Sendable {
 
     private func attemptOnce(
         _ first: HTTPClientRequest, _ request: ToolRequest, _ deadline: ContinuousClock.Instant
-    ) async -> Attempt {
+    ) async throws(Deadline.Passed) -> Attempt {
         var message = first
         do {
             for _ in 0...Self.maximumRedirects {
                 let rest = deadline - ContinuousClock.now
-                guard rest > .zero else { return .unreachable("no time is left") }
+                guard rest > .zero else { throw Deadline.Passed() }
                 let response = try await client.execute(message, timeout: .nanoseconds(rest.nanoseconds))
                 let status = response.status.code
                 guard (300..<400).contains(status), status != 304 else { return try await read(response, request) }
@@ -162,6 +165,9 @@ struct HTTPTool: Sendable {
                 message = next
             }
             return .refused(ToolFailure("The service sends the request in a circle."))
+        } catch let error as HTTPClientError where error == .deadlineExceeded {
+            // The client's clock and ours need not agree to the microsecond on which was first.
+            throw Deadline.Passed()
         } catch {
             return .unreachable(
                 "\(type(of: error))" + ((error as? HTTPClientError)?.shortDescription).map { ": \($0)" }.orEmpty)

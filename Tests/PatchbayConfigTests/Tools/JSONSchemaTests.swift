@@ -122,6 +122,39 @@ struct JSONSchemaTests {
                 <= JSONSchemaCheck.maximumProblems)
     }
 
+    @Test("What cannot be judged does not fit")
+    func tooLarge() throws {
+        let unique = #"{"type": "array", "uniqueItems": true}"#
+        func list(_ count: Int) -> String { "[" + (0..<count).map { "\($0 % 400)" }.joined(separator: ",") + "]" }
+        #expect(try problems(unique, list(400)).isEmpty)
+        #expect(try problems(unique, list(401)).first?.contains("twice") == true)
+        #expect(try problems(unique, list(800)).first?.contains("too large") == true)
+        #expect(
+            try problems(##"{"not": {"anyOf": [{"$ref": "#/not"}, {"type": "integer"}]}}"##, "\"x\"").first?
+                .contains("too large") == true)
+    }
+
+    @Test(
+        "An argument that the schema does not declare is refused, unless it speaks of such",
+        arguments: [
+            (#"{"type": "object", "properties": {"a": {}}}"#, #"there is no "x"; there are a"#),
+            (#"{"type": "object", "properties": {"A": {}, "a": {}}}"#, #"there is no "x""#),
+            (#"{"properties": {"a": {}}, "additionalProperties": false}"#, #"there is no "x"; there are a"#),
+            (#"{"properties": {"a": {}}, "additionalProperties": true}"#, nil),
+            (#"{"properties": {"a": {}}, "additionalProperties": {"type": "integer"}}"#, nil),
+            (#"{"properties": {"a": {}}, "additionalProperties": {"type": "string"}}"#, "the number 1"),
+            (#"{"properties": {"a": {}}, "allOf": [{"properties": {"x": {}}}]}"#, nil),
+            (#"{"anyOf": [{"properties": {"a": {}}}, {"properties": {"x": {}}}]}"#, nil),
+            (##"{"$ref": "#/$defs/b", "$defs": {"b": {"properties": {"a": {}, "x": {}}}}}"##, nil),
+            (#"{"anyOf": [{"properties": {"a": {}}, "additionalProperties": false}, {}]}"#, #"there is no "x""#),
+        ])
+    func undeclared(_ schema: String, _ words: String?) throws {
+        let schema = JSONSchema(try #require(JSONValue(parsing: schema)))
+        let problems = schema.problems(in: try ToolArguments(parsing: #"{"a": "y", "x": 1}"#))
+        #expect(problems.count == (words == nil ? 0 : 1), "\(problems)")
+        #expect(words.map { problems.first?.contains($0) == true } ?? true, "\(problems)")
+    }
+
     @Test("What came is never repeated at length")
     func cut() throws {
         let long = String(repeating: "x", count: 5000)

@@ -18,7 +18,7 @@ struct TextPatternTests {
             (#"^[\D]+$"#, "abc1", false), (#"^[\d\D]$"#, "x", true), (#"^\u0041\x42\u{43}$"#, "ABC", true),
             ("^(?<year>[0-9]{4})$", "2026", true), ("^a??b$", "b", true), (#"^[\]\-]+$"#, "]-]", true),
             ("^[+-]$", "-", true), ("^(a|b|)(c|)$", "", true), (#"^\/\.$"#, "/.", true), ("x*", "", true),
-            ("^(((a)))$", "a", true), ("[]", "a", false), ("[^]", "a", true),
+            ("^(((a)))$", "a", true), ("[]", "a", false), ("[^]", "a", true), ("^(){1000}a$", "a", true),
         ])
     func matching(_ pattern: String, _ text: String, _ isFound: Bool) throws {
         #expect(try TextPattern(pattern).matches(text) == isFound, "/\(pattern)/ in \"\(text)\"")
@@ -31,6 +31,7 @@ struct TextPatternTests {
             "\\",
             "a{2,1}", "a{1001}", "a{", #"\q"#, #"\u00"#, "[z-a]", "(?<a", "(?i)a", #"\u{110000}"#,
             String(repeating: "(", count: 60) + String(repeating: ")", count: 60), "((a{50}){50}){50}",
+            "((((){1000}){1000}){1000}){1000}", "((((){0,1000}){0,1000}){0,1000})*", "(((()+){999}){999}){999}",
         ])
     func refusal(_ pattern: String) { #expect(throws: TextPattern.Fault.self) { try TextPattern(pattern) } }
 
@@ -46,7 +47,9 @@ struct TextPatternTests {
     @Test("Nobody's expression is a trap")
     func random() {
         var generator = SeededGenerator(seed: 5)
-        let seeds = ["^(a+)+$", #"^[\w.-]+@[\w-]+\.[a-z]{2,}$"#, "(?<y>[0-9]{4})|x*?", #"\u{41}[^a-c\d]"#]
+        let seeds = [
+            "^(a+)+$", #"^[\w.-]+@[\w-]+\.[a-z]{2,}$"#, "(?<y>[0-9]{4})|x*?", #"\u{41}[^a-c\d]"#,
+        ]
         for _ in 0..<3000 {
             let bytes = generator.mutate(Array(seeds.randomElement(using: &generator)?.utf8 ?? "".utf8))
             let pattern = String(decoding: bytes, as: UTF8.self)

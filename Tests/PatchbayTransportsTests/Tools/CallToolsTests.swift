@@ -102,6 +102,29 @@ struct CallToolsTests {
     }
 
     @Test(
+        "No argument takes the place of what the document decides",
+        arguments: [
+            (#"{"name": "Ada", "tenant": "OTHER"}"#, nil), (#"{"name": "Ada", "force": true}"#, nil),
+            (#"{"name": "Ada", "tenantId": "evil"}"#, "/p?tenant=p-17&a%20b=1&tenantId=p-17&name=Ada"),
+            (#"{"name": "Ada", "TenantId[]": "evil"}"#, "/p?tenant=p-17&a%20b=1&tenantId=p-17&name=Ada"),
+            (#"{"name": "Ada", "a b": "evil"}"#, "/p?tenant=p-17&a%20b=1&tenantId=p-17&name=Ada"),
+            (#"{"name": "Ada", "gone": "evil"}"#, "/p?tenant=p-17&a%20b=1&tenantId=p-17&name=Ada"),
+        ])
+    func decided(_ arguments: String, _ uri: String?) async throws {
+        try await ToolService.run { service in
+            let tools = try tools(
+                service,
+                #"""
+                {"name": "t", "description": "x", "method": "GET", "url": "ORIGIN/p?tenant=${tenant}&a%20b=1",
+                 "query": {"tenantId": "${tenant}", "gone": "{none}"}, "parameters": {"type": "object", "properties": {
+                   "name": {}, "tenantId": {}, "TenantId[]": {}, "a b": {}, "gone": {}, "none": {}}}}
+                """#, variables: #"{"tenant": "p-17"}"#)
+            let result = await run(tools, "t", arguments)
+            #expect(result.isError == (uri == nil) && service.requests.map(\.uri) == (uri.map { [$0] } ?? []))
+        }
+    }
+
+    @Test(
         "What is wrong with a call is said, and no request is made",
         arguments: [
             ("patient_lookup", "{}", "\"id\" is missing"), ("patient_lookup", #"{"id": 1, "x": 2}"#, "no \"x\""),
@@ -200,7 +223,7 @@ struct CallToolsTests {
                 service, #"{"name": "t", "description": "x", "url": "ORIGIN/x", "idempotencyKey": true}"#)
             for id in ["a", "b\r\nX: y", "a"] { _ = await run(tools, "t", id: id) }
             let keys = service.requests.map { $0.headers.first(name: "Idempotency-Key") ?? "" }
-            #expect(keys.count == 3 && keys[0] == keys[2] && keys[0] != keys[1])
+            #expect(keys.count == 3 && Set(keys).count == 3)
         }
     }
 
@@ -215,8 +238,10 @@ struct CallToolsTests {
             let start = ContinuousClock.now
             let result = await run(tools, "t")
             #expect(result.isError && result.output.contains("150 ms"))
-            #expect(ContinuousClock.now - start < .seconds(3))
-            await service.connectionClosed()
+            // Generous: a busy machine may need seconds for what is due at once; without a limit it would never end.
+            #expect(ContinuousClock.now - start < .seconds(30))
+            // On a busy machine the time may be up before there is any connection.
+            if !service.requests.isEmpty { await service.connectionClosed() }
         }
         #expect(log.text.contains("tool timed out"))
     }
