@@ -12,7 +12,7 @@ struct TestTimeout: Error {}
 
 extension EventLoopFuture where Value: Sendable {
     /// Waits for the value, but not for ever.
-    func bounded(_ limit: TimeAmount = .seconds(10)) async throws -> Value {
+    func bounded(_ limit: TimeAmount = .seconds(30)) async throws -> Value {
         let promise = eventLoop.makePromise(of: Value.self)
         let timer = eventLoop.scheduleTask(in: limit) { promise.fail(TestTimeout()) }
         cascade(to: promise)
