@@ -23,13 +23,15 @@ LIMITS = ["-max_len=8192", "-rss_limit_mb=2048", "-timeout=10"]
 ROUGH_TESTS = ["""{"pipeline": "../x.json", "environment": {"A": "b"}, "tests": [{"name": "a", "number": "+15550100002",
   "at": "2026-12-24T10:30:00+01:00", "context": {"a": 1}, "ringMs": 5, "limitMs": 9000, "soundDBFS": -30, "caller": [
     {"as": "question", "say": "Hello", "atMs": 5}, {"tone": {"frequencyHz": 440, "durationMs": 20, "levelDBFS": -6}},
-    {"press": "1#", "after": "agent stops 2", "plusMs": 3}, {"silenceMs": 20}, {"hangUp": true, "after": "question ends"}],
+    {"press": "1#", "after": "agent stops 2", "plusMs": 3}, {"silenceMs": 20},
+    {"hangUp": true, "after": "question ends"}],
   "agents": [{"backend": "elevenlabs", "connectMs": 3, "steps": [{"accept": {"inputFormat": "pcm_16000"}},
     {"say": "a", "words": "b", "chunkMs": 100, "paceMs": 20, "complete": false}, {"hears": "x"}, {"interrupt": true},
     {"send": {"type": "ping"}}, {"send": "x.jsonl:12"}, {"close": 1006, "reason": "r"}]}, {"refuse": "busy"}],
   "expect": [{"agent": "speaks", "after": "stream begins", "fromMs": 1, "withinMs": 2}, {"toneHz": 440, "times": 0},
     {"sent": {"a": [1, null]}}, {"ledger": {"playedFromMs": 1, "playedToMs": 2}}, {"recording": {"fromMs": 1}},
-    {"ends": "idle", "reason": "r"}, {"interrupted": false}, {"said": "x"}, {"callerHeard": "y", "before": "agent stops"}]}]}"""]
+    {"ends": "idle", "reason": "r"}, {"interrupted": false}, {"said": "x"},
+    {"callerHeard": "y", "before": "agent stops"}]}]}"""]
 START = ('{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1","streamSid":"MZ1",'
          '"callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}')
 MEDIA = ('{"event":"media","sequenceNumber":"2","streamSid":"MZ1","media":{"track":"inbound","chunk":"1","timestamp":"20",'
@@ -47,7 +49,10 @@ WIRE_LOGS = ["\n".join([
     '{"ms": 50, "direction": "agent>", "message": {"type": "agent_response", "agent_response_event": {"agent_response": "Hi"}}}',
     '{"ms": 51, "direction": "agent>", "text": "no object"}', '{"ms": 52, "direction": ">agent", "message": {"type": "pong"}}',
     '{"ms": 53, "direction": ">carrier", "message": {"event": "clear", "streamSid": "MZ1"}}',
-    '{"ms": 60, "event": "closed", "peer": "agent", "code": 1000, "reason": "r"}', '{"ms": 61, "event": "dropped", "messages": 3}',
+    '{"ms": 54, "event": "toolCalled", "id": "t", "tool": "book", "arguments": {"day": 1}}',
+    '{"ms": 55, "event": "toolAnswered", "id": "t", "outcome": "error", "answer": "full"}',
+    '{"ms": 60, "event": "closed", "peer": "agent", "code": 1000, "reason": "r"}',
+    '{"ms": 61, "event": "dropped", "messages": 3}',
     '{"ms": 62, "direction": "carrier>", "message": %s}' % STOP, '{"ms": 63, "event": "closed", "peer": "carrier"}',
     '{"ms": 64, "event": "ended", "reason": "callerHungUp"}', '{"ms": 65, "event": "cut", "limit": "bytesPerCall"}']) + "\n"]
 

@@ -25,7 +25,8 @@ async def converse(socket):
             case "start":
                 tools = [tool["name"] for tool in message["tools"]]
                 await send("ready", audio={"form": "binary", "input": "pcm16_16000", "output": "pcm16_16000"})
-                speaking = None if message["history"] else asyncio.create_task(say(HELLO, "Hello!"))
+                if not message["history"] or message.get("answerAwaited"):
+                    speaking = asyncio.create_task(say(HELLO, "Hello!"))
             case "turnStarted" | "speechStarted":
                 heard, listening = bytearray(), True
             case "turnEnded" | "speechStopped":

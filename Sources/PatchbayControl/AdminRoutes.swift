@@ -75,6 +75,7 @@ struct AdminRoutes: Sendable {
     }
 
     private func metrics() async throws -> Response {
+        switchboard.health.forgetStale(at: .now())
         Gauge(label: "patchbay_calls_active").record(switchboard.registry.activeCount)
         let lateness = try await switchboard.mediaLoop.eventLoop.submit { switchboard.mediaLoop.takeWorstLateness() }
             .get()

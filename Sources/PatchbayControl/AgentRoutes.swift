@@ -4,7 +4,7 @@ import Hummingbird
 import PatchbayConfig
 import PatchbayCore
 
-/// Another agent for a running call.
+/// Another agent for a running call, or a person.
 extension AdminRoutes {
     /// Longest description of an agent, in bytes.
     static let maximumAgentBytes = 256 * 1024
@@ -14,6 +14,24 @@ extension AdminRoutes {
             try admit(request, context, nil)
             return try await changeAgent(request, context)
         }
+        router.post(RouterPath("\(path)/:id/transfer")) { request, context in
+            try admit(request, context, nil)
+            return try await transfer(request, context)
+        }
+    }
+
+    /// `{"to": "+4930123456"}` connects the caller with a person.
+    private func transfer(_ request: Request, _ context: ControlContext) async throws -> Response {
+        struct Order: Decodable { var to: String }
+        let record = try record(context)
+        guard let order = try? await request.decode(as: Order.self, context: context) else {
+            throw HTTPError(.badRequest, message: #"send {"to": "+4930123456"}"#)
+        }
+        guard let number = PhoneNumber(order.to) else {
+            throw HTTPError(.unprocessableContent, message: "\"\(order.to.prefix(32))\" is no number (E.164)")
+        }
+        guard await record.call.transfer(to: number) else { throw Self.isOver }
+        return try json(await CallReport(record, withEvents: false))
     }
 
     /// `{"backend": 1}` names one of the call's own agents; anything else is an agent as a pipeline file has it, with the same
@@ -46,16 +64,11 @@ extension AdminRoutes {
 
     private static let isOver = HTTPError(.conflict, message: "the call has ended already")
 
-    private struct AgentOrder: Decodable {
-        var backend: Int
-        var type: String?
-
-        /// The place in the call's own list; `nil` when the text describes an agent.
+    private enum AgentOrder {
+        /// The place in the call's own list; `nil` when the text describes an agent, and be it with a slip.
         static func index(in body: [UInt8]) -> Int? {
-            guard let order = try? JSONDecoder().decode(Self.self, from: Data(body)), order.type == nil else {
-                return nil
-            }
-            return order.backend
+            let order = try? JSONDecoder().decode([String: Int].self, from: Data(body))
+            return order?.count == 1 ? order?["backend"] : nil
         }
     }
 

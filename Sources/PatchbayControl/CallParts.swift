@@ -19,11 +19,12 @@ public struct CallParts: Sendable {
     /// Those that each backend has for itself.
     var ownTools: [[Tool]] { plan.backends.map(\.tools) }
 
-    /// Makes the backends. May take as long as a text takes to be spoken for the first time; not for an event loop.
+    /// Makes the backends; one that cannot be made fails when it is its turn. May take as long as a text takes to be spoken for the first time; not for an event loop.
     ///
     /// - Parameters:
     ///   - tools: Tools of the host's own, beside those of the plan.
     ///   - health: Knows which agents are not worth a try just now, and learns from this call.
+    /// - Throws: Also when no backend can be made and there is nobody to transfer the caller to.
     public init(
         _ plan: PipelinePlan, tools: [Tool] = [], health: AgentHealth? = nil
     ) throws(PipelineError) {
@@ -33,12 +34,21 @@ public struct CallParts: Sendable {
         }
         self.carrier = carrier
         self.plan = plan
+        let transferTo = try Self.transferNumber(of: plan)
+        self.transferTo = transferTo
         var backends: [any AgentBackend] = []
+        var refusal: PipelineError?
         for backend in plan.backends {
             try Tool.checkNames(of: plan.tools + tools + backend.tools)
-            let made = try backend.component.makeBackend(backend.settings)
-            backends.append(backend.tools.isEmpty ? made : EquippedBackend(made, backend.tools.map(\.definition)))
+            do {
+                let made = try backend.component.makeBackend(backend.settings)
+                backends.append(backend.tools.isEmpty ? made : EquippedBackend(made, backend.tools.map(\.definition)))
+            } catch {
+                refusal = refusal ?? error
+                backends.append(RefusedBackend(type: backend.component.spec.type, error: error))
+            }
         }
+        if let refusal, transferTo == nil, backends.allSatisfy({ $0 is RefusedBackend }) { throw refusal }
         self.backends = backends
         commonTools = plan.tools + tools
         waitingSounds = try Self.waitingSounds(of: commonTools + plan.backends.flatMap(\.tools), in: plan.agentFormat)
@@ -57,7 +67,6 @@ public struct CallParts: Sendable {
         self.tapMakers = tapMakers
         self.announcement = announcement
         bridge = try Self.bridge(of: plan)
-        transferTo = try Self.transferNumber(of: plan)
         self.health = health
     }
 
@@ -97,9 +106,20 @@ public struct CallParts: Sendable {
         call.transferTo = transferTo
         call.connectsEarly = plan.agentSettings.string("connect") != "answered"
         call.health = health
-        call.identities = plan.backends.map { $0.identity(in: plan.pipeline) }
+        // What cannot work for this call may work for the next.
+        call.identities = zip(backends, plan.backends).map { backend, planned in
+            backend is RefusedBackend ? nil : planned.identity(in: plan.pipeline)
+        }
         return call
     }
+}
+
+/// Stands in the place of a backend that cannot be made for this call, so that the others have their turn.
+private struct RefusedBackend: AgentBackend {
+    let type: String
+    let error: PipelineError
+
+    func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession { throw error }
 }
 
 extension PipelinePlan.Backend {

@@ -175,8 +175,9 @@ private struct PipelinesReport: Encodable {
         let store = switchboard.store
         let current = store.current
         let running = switchboard.registry.runningVersions()
-        let troubled = Dictionary(grouping: switchboard.health.reports, by: \.identity.pipeline)
         let now = MediaTime.now()
+        switchboard.health.forgetStale(at: now)
+        let troubled = Dictionary(grouping: switchboard.health.reports, by: \.identity.pipeline)
         (revision, since) = (current.number, current.since)
         (loadedBy, restored, heldBack) = (current.cause, current.restored, current.heldBack)
         canReload = store.canReload

@@ -174,6 +174,11 @@ public final class Switchboard: Sendable {
             (identity, isAvoided) = (agent, false)
             logger.notice(
                 "agent well again", metadata: ["pipeline": "\(agent.pipeline)", "backend": "\(agent.type)"])
+        case .forgotten(let agent):
+            (identity, isAvoided) = (agent, false)
+            logger.info(
+                "agent no longer avoided: nobody has tried it for long",
+                metadata: ["pipeline": "\(agent.pipeline)", "backend": "\(agent.type)"])
         }
         Gauge(
             label: CallMetrics.agentAvoided,

@@ -14,10 +14,19 @@ struct AgentAudioQueue {
         /// From here on the agent's audio may be cut, or not.
         case interruptible(Bool)
         case hangup(EndReason)
+
+        func isOfKind(_ other: Point) -> Bool {
+            switch (self, other) {
+            case (.turnEnded, .turnEnded), (.pause, .pause), (.interruptible, .interruptible), (.hangup, .hangup): true
+            default: false
+            }
+        }
     }
 
     /// Storage beyond this is given back, so that one long answer does not occupy memory for the rest of the call.
     static let retainedCapacity = 64 * 1024
+    /// Points between the audio; an hour of turns has fewer.
+    static let pointLimit = 4096
     /// Largest backlog in bytes; audio beyond it is dropped and counted.
     let limit: Int
     private(set) var droppedBytes = 0
@@ -46,7 +55,21 @@ struct AgentAudioQueue {
         audio.withUnsafeReadableBytes { _ = bytes.writeBytes($0) }
     }
 
-    mutating func append(_ point: Point) { points.append((taken + bytes.readableBytes, point)) }
+    /// A point of the same kind at the same place is replaced, so that a silent agent cannot fill the queue; beyond
+    /// ``pointLimit`` only a goodbye is taken.
+    mutating func append(_ point: Point) {
+        let position = taken + bytes.readableBytes
+        for index in points.indices.reversed() {
+            guard points[index].position == position else { break }
+            guard points[index].point.isOfKind(point) else { continue }
+            // Of two goodbyes the first holds.
+            if case .hangup = point { return }
+            points[index].point = point
+            return
+        }
+        guard points.count < Self.pointLimit || point.isOfKind(.hangup(EndReason(.agentHungUp))) else { return }
+        points.append((position, point))
+    }
 
     /// Takes the point that is due now: everything before it has been taken.
     mutating func takePoint() -> Point? {
@@ -64,22 +87,19 @@ struct AgentAudioQueue {
 
     /// Whether the last that came was the end of a turn.
     var endsTurn: Bool {
-        guard let last = points.last, case .turnEnded = last.point else { return false }
-        return last.position == taken + bytes.readableBytes
+        let end = taken + bytes.readableBytes
+        return points.reversed().prefix { $0.position == end }.contains { $0.point.isOfKind(.turnEnded) }
     }
 
     /// Whether the agent has said goodbye.
     var endsCall: Bool { points.contains { if case .hangup = $0.point { true } else { false } } }
 
-    /// What is left of an agent that is gone: its words up to their end, and nothing that it wanted done.
+    /// What is left of an agent that is gone: its words up to their end, protected as it wanted, and nothing else that it
+    /// wanted done.
     mutating func keepWords() {
-        points.removeAll {
-            switch $0.point {
-            case .interruptible, .hangup: true
-            case .turnEnded, .pause: false
-            }
-        }
+        points.removeAll { if case .hangup = $0.point { true } else { false } }
         append(.turnEnded)
+        append(.interruptible(true))
     }
 
     /// Moves `count` bytes into `destination`, which is emptied first.
@@ -94,7 +114,7 @@ struct AgentAudioQueue {
 
     /// Forgets the audio. Points that survive an interruption become due at once.
     ///
-    /// - Parameter isReplaced: Whether another agent takes over, for whom the former one's locks mean nothing.
+    /// - Parameter isReplaced: Whether another agent takes over, for whom the former one's locks and goodbye mean nothing.
     mutating func interrupt(isReplaced: Bool = false) {
         bytes.empty(keepingCapacity: Self.retainedCapacity)
         taken = 0
@@ -102,8 +122,7 @@ struct AgentAudioQueue {
             points.compactMap { entry in
                 switch entry.point {
                 case .turnEnded, .pause: nil
-                case .interruptible: isReplaced ? nil : (0, entry.point)
-                case .hangup: (0, entry.point)
+                case .interruptible, .hangup: isReplaced ? nil : (0, entry.point)
                 }
             })
     }

@@ -19,7 +19,8 @@ public protocol AgentConversation {
     /// A binary message from the agent; by default the same as a text message.
     mutating func received(binary message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput)
 
-    /// A tool that the agent called has an answer. Comes for every ``AgentEvent/toolCall(_:)`` that was not cancelled.
+    /// A tool that the agent called has an answer. Comes once for every id of an ``AgentEvent/toolCall(_:)`` that was not
+    /// cancelled, also for calls that are too many at once; those are answered with an error and not run.
     mutating func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput)
 
     /// Something the agent should know and not answer at once, for instance which page the caller has open.

@@ -17,6 +17,8 @@ public final class AgentHealth: Sendable {
         /// The first pause; each further one without a success between is twice as long, up to ``longestPause``.
         public var firstPause = TimeSpan.seconds(30)
         public var longestPause = TimeSpan.seconds(300)
+        /// An agent that nobody has tried for this long is forgotten.
+        public var memory = TimeSpan.seconds(900)
         /// A call that tries the agent again and tells nothing for this long does not keep others from trying.
         public var probePatience = TimeSpan.seconds(30)
 
@@ -47,6 +49,8 @@ public final class AgentHealth: Sendable {
     public enum Change: Sendable {
         case avoided(AgentIdentity, pause: TimeSpan, PipelineError)
         case recovered(AgentIdentity)
+        /// Nobody has tried it for ``Policy/memory``; whether it is well is not known.
+        case forgotten(AgentIdentity)
     }
 
     /// Agents remembered; the one that failed longest ago is forgotten first.
@@ -107,9 +111,14 @@ public final class AgentHealth: Sendable {
 
     /// The agent has failed.
     ///
-    /// - Parameter isConnecting: Whether it had not become ready. A failure in mid-call counts only where it shows that the
-    ///   next call will fare no better.
-    public func failed(_ identity: AgentIdentity, _ error: PipelineError, isConnecting: Bool, at now: MediaTime) {
+    /// - Parameters:
+    ///   - isConnecting: Whether it had not become ready. A failure in mid-call counts only where it shows that the next call
+    ///     will fare no better.
+    ///   - isProbe: Whether the call was admitted as the one that finds out. Of an agent that is avoided only that one's word
+    ///     counts: others began before, or had nobody else.
+    public func failed(
+        _ identity: AgentIdentity, _ error: PipelineError, isConnecting: Bool, isProbe: Bool = false, at now: MediaTime
+    ) {
         guard isConnecting || error.code.isLasting else { return }
         let pause = entries.withLock { entries -> TimeSpan? in
             var entry = entries[identity] ?? Entry(since: now, last: now, error: error)
@@ -127,10 +136,8 @@ public final class AgentHealth: Sendable {
                 entries[identity] = entry
             }
             switch entry.state {
-            // Calls that began before it was avoided fail later; they make it no worse.
-            case .avoided(let until) where now < until: return nil
             case .suspect: guard entry.failures.count >= policy.failures || error.code.isLasting else { return nil }
-            case .avoided, .probing: break
+            case .avoided, .probing: guard isProbe else { return nil }
             }
             let isNew = entry.state == .suspect
             if isNew { entry.since = now }
@@ -143,12 +150,22 @@ public final class AgentHealth: Sendable {
         if let pause { changed(.avoided(identity, pause: pause, error)) }
     }
 
-    /// The call that tried the agent has ended, or taken another, before it could tell.
+    /// The call that was admitted to find out has ended, or taken another agent, before it could tell.
     public func abandoned(_ identity: AgentIdentity, at now: MediaTime) {
         entries.withLock { entries in
             guard entries[identity]?.state == .probing else { return }
             entries[identity]?.state = .avoided(until: now)
         }
+    }
+
+    /// Forgets agents that nobody has tried for a while: those that no pipeline names any more would stay for ever.
+    public func forgetStale(at now: MediaTime) {
+        let gone = entries.withLock { entries in
+            let gone = entries.filter { now - $0.value.last >= policy.memory }
+            for identity in gone.keys { entries[identity] = nil }
+            return gone.filter { $0.value.state != .suspect }.map(\.key)
+        }
+        for identity in gone { changed(.forgotten(identity)) }
     }
 
     /// All agents that are not simply well, the latest trouble first.

@@ -13,6 +13,8 @@ struct AgentStage {
     /// What the agent before this one has left to be played, in its own format.
     private var former: FormerWords?
     private var isOpened = false
+    /// It has been told of the call's start.
+    private var isStarted = false
     /// Between two sockets of one conversation: what comes for the agent is kept until it is ready again.
     private(set) var isHolding = false
     private var held: [Held] = []
@@ -24,7 +26,8 @@ struct AgentStage {
     private(set) var backlogDroppedBytes = 0
     private var chunk = ByteBuffer()
 
-    /// Frames, answers of tools and context that are kept between two sockets; the oldest are dropped beyond it.
+    /// Frames, answers of tools and context that are kept between two sockets. Beyond it the oldest are dropped and told of,
+    /// but no answers: of those there are never more than calls that may run at once.
     static let heldLimit = 64
 
     private struct FormerWords {
@@ -37,6 +40,8 @@ struct AgentStage {
         case frame(Frame)
         case answer(ToolResult)
         case context(String)
+
+        var isAnswer: Bool { if case .answer = self { true } else { false } }
     }
 
     init(_ conversation: any AgentConversation, joint: AudioFormat, limits: CallLimits) {
@@ -56,10 +61,11 @@ struct AgentStage {
     /// - Parameter keepsWords: Whether what the former one has sent is still played. Of two agents that are gone only the
     ///   words of the first are: the second has not been heard.
     mutating func replace(_ next: any AgentConversation, keepsWords: Bool = false) {
-        if keepsWords { keepFormerWords() }
+        if keepsWords { keepFormerWords(isGone: true) }
         queue.interrupt(isReplaced: true)
         conversation = next
         isOpened = false
+        isStarted = false
         formats = nil
         toAgent = nil
         fromAgent = nil
@@ -67,10 +73,11 @@ struct AgentStage {
         held = []
     }
 
-    private mutating func keepFormerWords() {
+    /// - Parameter isGone: Whether they are another agent's, and not the same one's in another format.
+    private mutating func keepFormerWords(isGone: Bool) {
         guard former == nil, let format = formats?.output, let converter = fromAgent else { return }
         var words = queue
-        words.keepWords()
+        if isGone { words.keepWords() } else { words.append(.turnEnded) }
         former = FormerWords(queue: words, converter: converter, format: format)
         queue.interrupt(isReplaced: true)
     }
@@ -111,8 +118,11 @@ struct AgentStage {
         }
     }
 
-    private mutating func keep(_ item: Held) {
-        if held.count == Self.heldLimit { held.removeFirst() }
+    private mutating func keep(_ item: Held, into output: inout AgentOutput) {
+        if held.count >= Self.heldLimit, let oldest = held.firstIndex(where: { !$0.isAnswer }) {
+            held.remove(at: oldest)
+            output.emit(.fault("what comes between two sockets is dropped beyond \(Self.heldLimit) items"))
+        }
         held.append(item)
     }
 
@@ -135,12 +145,12 @@ struct AgentStage {
     }
 
     mutating func toolAnswered(_ result: ToolResult, at now: MediaTime, into output: inout AgentOutput) {
-        guard !isHolding else { return keep(.answer(result)) }
+        guard !isHolding else { return keep(.answer(result), into: &output) }
         conversation.toolAnswered(result, at: now, into: &output)
     }
 
     mutating func contextAdded(_ text: String, at now: MediaTime, into output: inout AgentOutput) {
-        guard !isHolding else { return keep(.context(text)) }
+        guard isReady, !isHolding else { return keep(.context(text), into: &output) }
         conversation.contextAdded(text, at: now, into: &output)
     }
 
@@ -160,7 +170,7 @@ struct AgentStage {
             try FormatConverter(from: joint, to: input), try FormatConverter(from: format, to: joint)
         )
         // A conversation that goes on in another format: what waits is still in the former one.
-        if formats?.output != format { keepFormerWords() }
+        if formats?.output != format { keepFormerWords(isGone: false) }
         (toAgent, fromAgent) = (toNext, fromNext)
         formats = (input, format)
         resume(at: now, into: &output)
@@ -176,10 +186,13 @@ struct AgentStage {
     /// Hands a frame of the caller's side to the agent.
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {
         guard case .audio(let audio) = frame else {
-            // An agent whose socket is not open yet is told when it is.
-            if case .callStarted = frame, !isOpened { return }
+            if case .callStarted = frame {
+                // An agent whose socket is not open yet is told when it is.
+                guard isOpened, !isStarted else { return }
+                isStarted = true
+            }
             if isHolding, !frame.endsCall {
-                keep(.frame(frame))
+                keep(.frame(frame), into: &output)
             } else {
                 conversation.receive(frame, at: now, into: &output)
             }

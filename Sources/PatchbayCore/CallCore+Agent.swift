@@ -137,8 +137,11 @@ extension CallCore {
         case .spoken(let characters, let span):
             transcript.spoken(characters, in: span)
         case .interruption(let cause):
-            let isOfAgent = !isOnlyOursHeard
-            if let heard = interrupt(cause: cause, at: now, into: &output)?.heard, isOfAgent {
+            let (isOfFormer, isOfAgent) = (isFormerHeard, !isOnlyOursHeard)
+            guard let heard = interrupt(cause: cause, at: now, into: &output)?.heard else { return }
+            if isOfFormer {
+                formerWasCut(heard, at: now, into: &output)
+            } else if isOfAgent {
                 agent.receive(.heard(heard), at: now, into: &output.agent)
             }
         case .hangup(let reason):

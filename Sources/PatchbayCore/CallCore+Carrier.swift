@@ -56,17 +56,18 @@ extension CallCore {
         }
         state = .streaming
         callStart = start
-        if link == 0 { connectAnswered(at: now, into: &output) }
         counters.streamStartedAt = now
         callerTrack = CallerTrack(start: now, limit: limits.callerLateness)
         note(.streamStarted(start), at: now)
         sendToAgent(.callStarted(start), at: now, into: &output)
         sendToCaller(.callStarted(start), at: now, into: &output)
+        if link == 0 { connectAnswered(at: now, into: &output) }
         pump(at: now, into: &output)
     }
 
     private mutating func carrierEnded(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
-        if case .draining(let planned, _) = state {
+        // Who leaves during the last words before a transfer is not transferred.
+        if case .draining(let planned, _) = state, planned.kind != .transferred || reason.kind != .callerHungUp {
             finish(planned, at: now, into: &output)
         } else {
             finish(reason, at: now, into: &output)

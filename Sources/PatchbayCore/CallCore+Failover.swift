@@ -122,6 +122,8 @@ extension CallCore {
         if case .streaming = state {
             if agent.isFormerSpeaking { transcript.audioDropped(exceptNext: agent.formerDuration) }
             agent.replace(session.conversation, keepsWords: true)
+            // Otherwise what must not be cut ends with the former one's words.
+            if !agent.isFormerSpeaking { interruptibility.allow(true, by: \.byAgent, after: ledger.end) }
         } else {
             isUtteranceOpen = false
             transcript.reset()
@@ -154,11 +156,10 @@ extension CallCore {
         let isBroken = isUtteranceOpen && !agent.endsTurn
         if isBroken { transcript.breakOff() } else { transcript.turnCame() }
         isTurnOfFormer = isTurnOfFormer || isTurnOpen || isTurnEnding
-        interruptibility.byAgent = true
         takeover = AgentTakeover(
             failedAt: takeover?.failedAt ?? now,
             isAnswerAwaited: takeover?.isAnswerAwaited == true || isBroken || isAnswerOwed,
-            isHeard: takeover?.isHeard ?? false)
+            bridges: takeover?.bridges ?? 0)
     }
 
     /// The caller has said something that nobody has answered, or nobody has said anything.
@@ -168,7 +169,7 @@ extension CallCore {
     }
 
     /// Nobody is left: what was said is played, then the caller is connected with a person or hears why the call ends.
-    private mutating func giveUp(_ error: PipelineError, at now: MediaTime, into output: inout CallOutput) {
+    mutating func giveUp(_ error: PipelineError, at now: MediaTime, into output: inout CallOutput) {
         leaveAgent(into: &output)
         takeover = nil
         if let transferTo {
@@ -187,15 +188,26 @@ extension CallCore {
         agent.queue.append(.hangup(EndReason(.transferred, number.description)))
     }
 
-    /// Connects the caller with a person by somebody's word: what the carrier holds is played, what waits here is not.
+    /// Connects the caller with a person by somebody's word: what the carrier holds is played, what waits here is not. While
+    /// the phone rings, as soon as the stream begins.
     ///
     /// - Returns: False when the call is over.
     public mutating func transferCaller(to number: PhoneNumber, at now: MediaTime, into output: inout CallOutput)
         -> Bool
     {
-        guard case .streaming = state else { return false }
-        note(.transferring(to: number.description), at: now)
-        hangUp(EndReason(.transferred, number.description), at: now, into: &output)
+        switch state {
+        case .ringing:
+            abandonAttempt(at: now)
+            leaveAgent(into: &output)
+            agentDeadline = nil
+            agent.replace(NoConversation())
+            output.actions.append(.closeAgent(code: 1000, reason: ""))
+            transfer(to: number, at: now)
+        case .streaming:
+            note(.transferring(to: number.description), at: now)
+            hangUp(EndReason(.transferred, number.description), at: now, into: &output)
+        case .draining, .ended: return false
+        }
         return true
     }
 
@@ -204,7 +216,8 @@ extension CallCore {
         note(.agentFailed(error), at: now)
         let isConnecting = choice.readySince == nil
         if let identity = identity(of: backendIndex) {
-            health?.failed(identity, error, isConnecting: isConnecting, at: now)
+            health?.failed(
+                identity, error, isConnecting: isConnecting, isProbe: isConnecting && choice.isProbe, at: now)
         }
         choice.attempt = nil
     }
@@ -219,7 +232,7 @@ extension CallCore {
     }
 
     mutating func abandonAttempt(at now: MediaTime) {
-        if let attempt = choice.attempt { health?.abandoned(attempt, at: now) }
+        if let attempt = choice.attempt, choice.isProbe { health?.abandoned(attempt, at: now) }
         choice.attempt = nil
     }
 

@@ -7,7 +7,8 @@ import PatchbayAudio
 /// - What the failed agent had sent is played to its end first; often the next one is ready by then and nothing is noticed.
 /// - Then the bridge is heard, unless the next agent is ready within 300 ms of the failure. It is not repeated within six
 ///   seconds, however many agents fail.
-/// - An agent that is ready and owes the caller words, but says nothing for two seconds after the failure, is bridged too.
+/// - An agent that is ready and owes the caller words, but says nothing for two seconds after the failure, is bridged too, up
+///   to three times.
 /// - When the next agent speaks, a bridge that is nearly over is heard to its end, and a long one (music) stops.
 /// - A caller who speaks cuts it or pauses it, as the pipeline has it for the agent.
 struct Interlude {
@@ -32,8 +33,8 @@ struct AgentTakeover {
     var failedAt: MediaTime
     /// The caller waits for words, because a sentence was cut off or a question has no answer.
     var isAnswerAwaited: Bool
-    /// The caller has heard something since, and be it the bridge.
-    var isHeard = false
+    /// How often the silence since has been bridged.
+    var bridges = 0
 }
 
 extension CallCore {
@@ -41,6 +42,8 @@ extension CallCore {
     static let bridgePatience = TimeSpan.milliseconds(300)
     /// An agent that owes words and says none for this long after the failure is bridged.
     static let answerPatience = TimeSpan.seconds(2)
+    /// Bridges after which an agent that is ready and owes words is bridged no more.
+    static let bridgesOfReady = 3
     /// From the end of one bridge to the next.
     static let bridgeRest = TimeSpan.seconds(6)
     /// What is left of a bridge when the agent speaks is heard to its end, if it is no longer than this.
@@ -98,8 +101,8 @@ extension CallCore {
         guard let takeover, case .streaming = state, paused == nil, !isOurVoice, agent.isSilent,
             ledger.speechEnd <= now
         else { return }
-        // Once ready, an agent is bridged no more than once: what it does then is its own affair.
-        guard !(agent.isReady && takeover.isHeard) else { return }
+        // An agent that is ready and stays silent all the same does so on purpose.
+        guard !agent.isReady || takeover.bridges < Self.bridgesOfReady else { return }
         let patience = agent.isReady ? Self.answerPatience : Self.bridgePatience
         guard now - takeover.failedAt >= patience, mayBridge(at: now) else { return }
         playBridge(at: now, into: &output)
@@ -111,6 +114,7 @@ extension CallCore {
 
     mutating func playBridge(at now: MediaTime, into output: inout CallOutput) {
         note(.bridged(after: silenceEnds(at: now)), at: now)
+        takeover?.bridges += 1
         startInterlude(bridge, at: now, into: &output)
     }
 
@@ -122,7 +126,6 @@ extension CallCore {
         guard let takeover else { return .zero }
         let silence = max(.zero, now - max(takeover.failedAt, ledger.speechEnd))
         counters.longestAgentSilence = max(counters.longestAgentSilence, silence)
-        self.takeover?.isHeard = true
         return silence
     }
 

@@ -72,11 +72,25 @@ extension CallCore {
 
     /// We cut the agent's turn, and tell it so.
     mutating func interruptAgent(_ cause: String, at now: MediaTime, into output: inout CallOutput) {
-        let isOfFormer = isTurnOfFormer && (isTurnOpen || isTurnEnding)
-        let isOfAgent = !isOnlyOursHeard
+        let (isOfFormer, isOfAgent) = (isFormerHeard, !isOnlyOursHeard)
         guard let interruption = interrupt(cause: cause, at: now, into: &output) else { return }
-        // An agent that has said nothing yet, or has been heard to its end, has nothing to take back.
-        if !isOfFormer, isOfAgent { agent.receive(.interruption(interruption), at: now, into: &output.agent) }
+        if isOfFormer {
+            formerWasCut(interruption.heard, at: now, into: &output)
+        } else if isOfAgent {
+            // An agent that has said nothing yet, or has been heard to its end, has nothing to take back.
+            agent.receive(.interruption(interruption), at: now, into: &output.agent)
+        }
+    }
+
+    /// What is being played, or waits to be, are words of the agent before.
+    var isFormerHeard: Bool { isTurnOfFormer && (isTurnOpen || isTurnEnding) || agent.isFormerSpeaking }
+
+    /// The history that the agent was given held all that its predecessor had sent: the caller has heard less.
+    mutating func formerWasCut(_ heard: Heard?, at now: MediaTime, into output: inout CallOutput) {
+        let words = heard.map(\.text).flatMap { $0.isEmpty ? nil : $0 }.map { "only: \($0)" } ?? "nothing of it"
+        agent.contextAdded(
+            "The caller interrupted what was said last before you took over, and heard \(words)", at: now,
+            into: &output.agent)
     }
 
     /// Cuts the agent's turn: what waits anywhere must not be heard.

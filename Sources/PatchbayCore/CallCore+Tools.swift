@@ -2,11 +2,20 @@
 extension CallCore {
     /// The agent calls a tool: it is run beside the media path.
     mutating func runTool(_ call: ToolCall, at now: MediaTime, into output: inout CallOutput) {
-        guard pendingTools.count < limits.pendingTools, pendingTools[call.id] == nil else {
+        let name = call.name.prefix(64)
+        guard pendingTools[call.id] == nil else {
+            // The answer to the first call of that id answers this one too.
             counters.agentFaults += 1
-            let message = "a call of the tool \"\(call.name)\" beyond \(limits.pendingTools) at once, or with a used id"
-            note(.fault(peer: "agent", message: message), at: now)
-            return
+            return note(.fault(peer: "agent", message: "a call of the tool \"\(name)\" with an id in use"), at: now)
+        }
+        guard pendingTools.count < limits.pendingTools else {
+            counters.agentFaults += 1
+            let limit = "\(limits.pendingTools) at once"
+            note(.fault(peer: "agent", message: "a call of the tool \"\(name)\" beyond \(limit)"), at: now)
+            // An agent that waits for all of its answers would say nothing more.
+            let answer =
+                "Not run: there are more than \(limit). Wait for the answers of the others, then call it again."
+            return agent.toolAnswered(ToolResult(call, output: answer, isError: true), at: now, into: &output.agent)
         }
         var call = call
         call.backend = backendIndex

@@ -194,7 +194,7 @@ public struct CallCore {
     var eventScratch: [AgentEvent] = []
 
     /// - Parameter observers: See every frame at every joint and every event, from the first on.
-    /// - Throws: When no backend can be opened.
+    /// - Throws: When no backend can be opened and there is nobody to transfer the caller to.
     public init(
         _ plan: CallPlan, at now: MediaTime, observers: [any CallObserver] = [], into output: inout CallOutput
     ) throws(PipelineError) {
@@ -228,7 +228,13 @@ public struct CallCore {
         toAgent.observers = observers
         toCaller.observers = observers
         if plan.connectsEarly {
-            try openAgent(within: limits.agentReady, at: now, into: &output)
+            do {
+                try openAgent(within: limits.agentReady, at: now, into: &output)
+            } catch {
+                // A person can be reached as soon as the stream begins.
+                guard transferTo != nil else { throw error }
+                giveUp(error, at: now, into: &output)
+            }
         }
     }
 
@@ -305,7 +311,7 @@ public struct CallCore {
 }
 
 /// Stands in the agent's place until the first backend has been opened.
-private struct NoConversation: AgentConversation {
+struct NoConversation: AgentConversation {
     mutating func opened(at now: MediaTime, into output: inout AgentOutput) {}
     mutating func receive(_ frame: Frame, at now: MediaTime, into output: inout AgentOutput) {}
 }

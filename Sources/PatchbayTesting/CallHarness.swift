@@ -88,6 +88,13 @@ public struct CallHarness {
         return isChanged
     }
 
+    /// Connects the caller with a person.
+    @discardableResult
+    public mutating func transfer(to number: PhoneNumber) -> Bool {
+        defer { collect() }
+        return call.transferCaller(to: number, at: now, into: &output)
+    }
+
     public mutating func carrierClosed() {
         call.carrierClosed(at: now, into: &output)
         collect()

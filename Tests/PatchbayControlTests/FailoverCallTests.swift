@@ -92,6 +92,69 @@ import Testing
         }
     }
 
+    @Test func anAgentThatTakesOverInMidSentenceGoesOnWithoutAGreeting() async throws {
+        var next = AgentSocketSimulatedAgent()
+        next.script.greeting = Self.line(600)
+        next.script.replies = [Self.line(1200)]
+        let simulator = AgentSocketSimulator(next)
+        let port = try await simulator.start().port ?? 0
+        // In words, so that there is a history.
+        var first = Self.agent(saying: 600) { $0.closeWith = .init(code: 1006, after: .milliseconds(400)) }
+        first.script.greeting = "Good morning, how can I help you?"
+        let agents = [first]
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(
+                try await withSimulators(agents) { backends, _ in
+                    let second = #"{"type": "websocket", "url": "ws://127.0.0.1:\#(port)/"}"#
+                    try await TestServer.run(Self.document(backends + [second])) { (server: TestServer) async throws in
+                        let report = try await server.call(
+                            "+15550100001", [PhoneStep(.after(milliseconds: 3200), .hangUp)], limit: 8000)
+                        let heard = try #require(report.streams.first).heard.map { G711.decodeMulaw($0) }
+                        #expect(
+                            Tone.strongest(of: [600, 1200], in: Array(heard.suffix(8000)), sampleRate: 8000) == 1200)
+                        let call = try await server.get("/calls/\(report.callSid)").json
+                        #expect(call["agentTakeovers"] as? Int == 1)
+                    }
+                })
+        } catch { outcome = .failure(error) }
+        await simulator.stop()
+        try outcome.get()
+    }
+
+    @Test func anAgentThatCannotBeOpenedIsReplacedByAPerson() async throws {
+        let backend = #"{"type": "elevenlabs", "agentId": "${agent}"}"#
+        let document = """
+            {"name": "desk", "numbers": ["*"], "transport": "twilio", "variables": {"agent": ""}, "stages": [
+              {"type": "agent", "transferTo": "+4930123456", "backends": [\(backend)]}
+            ]}
+            """
+        try await TestServer.run(document) { (server: TestServer) async throws in
+            let report = try await server.call("+15550100001", limit: 8000)
+            #expect(report.said == ["[Dial]"])
+        }
+    }
+
+    @Test func aCallerIsConnectedByHand() async throws {
+        try await withSimulators([Self.agent(saying: 600)]) { backends, _ in
+            try await TestServer.run(Self.document(backends)) { (server: TestServer) async throws in
+                async let report = server.call("+15550100001", limit: 8000)
+                try await server.wait("the agent") {
+                    ((try await server.get("/calls").json["calls"] as? [[String: Any]])?.first?["playedMs"] as? Double
+                        ?? 0) > 100
+                }
+                let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
+                let id = try #require(calls.first?["id"] as? String)
+                for (body, status) in [("{", 400), (#"{"to": "mum"}"#, 422), (#"{"to": "+4930123456"}"#, 200)] {
+                    #expect(try await server.post("/calls/\(id)/transfer", body: body).status == status, "\(body)")
+                }
+                #expect(try await report.said == ["[Dial]"])
+                let late = try await server.post("/calls/\(id)/transfer", body: #"{"to": "+4930123456"}"#)
+                #expect(late.status == 409)
+            }
+        }
+    }
+
     @Test func whenAllHaveFailedAPersonIsDialledOnce() async throws {
         let agents = [Self.agent(saying: 600) { $0.closeWith = .init(code: 1008, after: .milliseconds(200)) }]
         try await withSimulators(agents) { backends, _ in
@@ -164,6 +227,7 @@ import Testing
                     (#"{"type": "eleven"}"#, 422, "there is no agent"),
                     ("{", 422, "diagnostics"), (#"{"type": "script"}"#, 422, "say"),
                     (#"{"type": "script", "say": "x", "colour": 1}"#, 422, "colour"), ("[]", 422, "diagnostics"),
+                    (#"{"backend": 1, "typ": "echo"}"#, 422, "diagnostics"),
                 ] {
                     let answer = try await server.post("/calls/\(id)/agent", body: body)
                     #expect(answer.status == status && answer.body.contains(words), "\(body): \(answer.body)")

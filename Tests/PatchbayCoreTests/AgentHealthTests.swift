@@ -47,6 +47,7 @@ struct AgentHealthTests {
                 case .avoided(let identity, let pause, _):
                     $0.append("\(identity.type) for \(pause.milliseconds / 1000)")
                 case .recovered(let identity): $0.append("\(identity.type) again")
+                case .forgotten: $0.append("forgotten")
                 }
             }
         }
@@ -58,6 +59,8 @@ struct AgentHealthTests {
             #expect(health.admit(identity, at: at(now)) == .probe)
             #expect(health.admit(identity, at: at(now)) == .avoided, "one call only")
             health.failed(identity, timeout, isConnecting: true, at: at(now))
+            #expect(health.reports.map(\.state) == [.probing], "another call's word is not the prober's")
+            health.failed(identity, timeout, isConnecting: true, isProbe: true, at: at(now))
         }
         #expect(health.reports.map(\.state) == [.avoided(until: at(now + 300))])
         #expect(health.admit(identity, at: at(now + 300)) == .probe)
@@ -74,6 +77,18 @@ struct AgentHealthTests {
         #expect(health.admit(identity, at: at(31)) == .probe)
         #expect(health.admit(identity, at: at(60)) == .avoided)
         #expect(health.admit(identity, at: at(61)) == .probe, "nothing was heard of it for 30 s")
+    }
+
+    @Test func anAgentThatNobodyTriesIsForgotten() {
+        let forgotten = Mutex<[AgentIdentity]>([])
+        let health = AgentHealth { change in
+            if case .forgotten(let identity) = change { forgotten.withLock { $0.append(identity) } }
+        }
+        health.failed(identity, PipelineError(.agentUnauthorized, "no"), isConnecting: true, at: at(0))
+        health.forgetStale(at: at(899))
+        #expect(health.reports.count == 1)
+        health.forgetStale(at: at(900))
+        #expect(health.reports.isEmpty && forgotten.withLock { $0 } == [identity])
     }
 
     @Test func itForgetsTheOldestWhenThereAreTooMany() {
@@ -144,6 +159,21 @@ struct AgentHealthTests {
         #expect(call.end != nil)
         let next = try makeCall(health, agents)
         #expect(next.call.backend == "first")
+    }
+
+    @Test func aCallThatDoesNotProbeLeavesTheProbeAlone() throws {
+        let health = AgentHealth()
+        let agents = [PuppetAgent("first")]
+        let first = AgentIdentity(type: "first", pipeline: "test", settings: 0)
+        health.failed(
+            first, PipelineError(.agentQuota, "none"), isConnecting: true, at: MediaTime(milliseconds: -30_000))
+        let prober = try makeCall(health, agents)
+        var desperate = try makeCall(health, agents)
+        #expect(desperate.call.backend == "first", "better than nobody")
+        desperate.carrier("start")
+        desperate.carrier("stop")
+        #expect(health.reports.map(\.state) == [.probing], "nobody else begins to probe")
+        #expect(prober.end == nil)
     }
 
     @Test func whenAllAreAvoidedTheFirstIsTriedAllTheSame() throws {

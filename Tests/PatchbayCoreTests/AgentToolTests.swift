@@ -61,7 +61,7 @@ struct AgentToolTests {
         #expect(call.agentTexts("answer").isEmpty)
     }
 
-    @Test func callsBeyondTheLimitAndRepeatedIdsAreDroppedAndCounted() throws {
+    @Test func callsBeyondTheLimitAreAnsweredAndRepeatedIdsCounted() throws {
         var limits = CallLimits()
         limits.pendingTools = 3
         var call = try makeHarness(limits: limits)
@@ -69,6 +69,8 @@ struct AgentToolTests {
         for id in ["a", "a", "b", "c", "d"] { call.agent("calls \(id) lookup") }
         #expect(run(call) == ["a", "b", "c"])
         #expect(call.call.counters.agentFaults == 2)
+        #expect(
+            call.agentTexts("error").map { $0.prefix(17) } == ["error d: Not run:"], "the agent waits for all of them")
         call.toolAnswered(result("b"))
         call.agent("calls d lookup")
         #expect(run(call) == ["a", "b", "c", "d"])

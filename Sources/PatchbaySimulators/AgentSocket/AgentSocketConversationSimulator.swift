@@ -160,6 +160,7 @@ public struct AgentSocketConversationSimulator: SimulatedConversation {
         if has(.readyTwice) { send(.ready(choice, conversation: nil), into: &output) }
         let greeting = agent.script.greeting
         if !greeting.isEmpty, start.history.isEmpty, start.resume == nil { say(greeting, at: now, into: &output) }
+        if start.isAnswerAwaited, let reply = agent.script.replies.first { say(reply, at: now, into: &output) }
     }
 
     mutating func close(_ code: UInt16, _ reason: String, into output: inout SimulatorOutput) {

@@ -172,6 +172,22 @@ extension AgentCheck {
         close(run, "added context")
     }
 
+    mutating func asksForAnAwaitedAnswer() {
+        for history in [
+            [ConversationTurn(.agent, "Good morning."), ConversationTurn(.caller, "Please block my card.")],
+            [ConversationTurn(.caller, "Please block my card."), ConversationTurn(.agent, "I am going to")],
+        ] {
+            for isAwaited in [true, false] {
+                guard let run = readyRun(history: history, isAnswerAwaited: isAwaited) else { return }
+                findings.expect(
+                    run.heard.contains(.answerAsked) == isAwaited, .awaitedAnswer,
+                    "behind \(history.map(\.text)) an answer is \(isAwaited ? "" : "not ")awaited; the vendor was "
+                        + (isAwaited ? "not asked to speak" : "asked to speak"))
+                close(run, "with a history")
+            }
+        }
+    }
+
     mutating func handsTheHistoryOver() {
         let history = [
             ConversationTurn(.caller, "I have lost my \"card\"."),

@@ -42,6 +42,7 @@ struct AgentCheck {
         examine(.toolCancellation) { $0.cancelsTools() }
         examine(.context) { $0.addsContext() }
         examine(.history) { $0.handsTheHistoryOver() }
+        examine(.awaitedAnswer) { $0.asksForAnAwaitedAnswer() }
         examine(.brokenConnection) { $0.tellsABrokenConnection() }
         examine(.documentedFailures) { $0.tellsDocumentedFailures() }
         examine(.goodbye) { $0.saysGoodbye() }
@@ -60,10 +61,12 @@ struct AgentCheck {
 
     /// A call about to begin; `nil` when no backend can be made.
     mutating func run(
-        _ format: AudioFormat, history: [ConversationTurn] = [], peer: (any AgentPeer)? = nil
+        _ format: AudioFormat, history: [ConversationTurn] = [], isAnswerAwaited: Bool = false,
+        peer: (any AgentPeer)? = nil
     ) -> AgentRun? {
         do {
-            let backend = ExaminedBackend(inner: try makeBackend(), history: history, witness: AgentWitness())
+            let backend = ExaminedBackend(
+                inner: try makeBackend(), history: history, isAnswerAwaited: isAnswerAwaited, witness: AgentWitness())
             return try AgentRun(
                 backend, peer: peer ?? makePeer(), format: format, tools: options.tools, seed: options.seed)
         } catch {
@@ -73,8 +76,12 @@ struct AgentCheck {
     }
 
     /// A call whose agent is ready; `nil` when it does not become so.
-    mutating func readyRun(_ format: AudioFormat? = nil, history: [ConversationTurn] = []) -> AgentRun? {
-        guard var run = run(format ?? inputFormat, history: history) else { return nil }
+    mutating func readyRun(
+        _ format: AudioFormat? = nil, history: [ConversationTurn] = [], isAnswerAwaited: Bool = false
+    ) -> AgentRun? {
+        guard var run = run(format ?? inputFormat, history: history, isAnswerAwaited: isAnswerAwaited) else {
+            return nil
+        }
         run.start()
         run.pass(Self.promptly)
         guard run.isReady else {

@@ -97,6 +97,8 @@ extension ConformanceFailure.Rule {
     public static let context = Self("adds-context")
     /// The vendor is told what was said before it took over.
     public static let history = Self("hands-the-history-over")
+    /// The vendor is asked to speak first when it takes over and the caller waits for words, and otherwise not.
+    public static let awaitedAnswer = Self("asks-for-an-answer-that-is-awaited")
     /// A goodbye ends the call in order, after all of it has been heard.
     public static let goodbye = Self("says-goodbye")
     /// A vendor that wants a new socket gets one, and the conversation goes on.

@@ -71,6 +71,8 @@ public enum AgentPeerHeard: Sendable, Equatable {
     case heard(TimeSpan)
     /// The client cut the agent's turn.
     case interruption
+    /// The client asks the agent to speak, without a word of the caller.
+    case answerAsked
     /// The client says that the caller's turn is over.
     case callerTurnEnded
     /// Anything else that the protocol allows.

@@ -47,13 +47,14 @@ final class AgentWitness: Sendable {
 struct ExaminedBackend: AgentBackend {
     let inner: any AgentBackend
     let history: [ConversationTurn]
+    var isAnswerAwaited = false
     let witness: AgentWitness
 
     var type: String { inner.type }
 
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         var request = request
-        if !history.isEmpty { request.history = history }
+        if !history.isEmpty { (request.history, request.isAnswerAwaited) = (history, isAnswerAwaited) }
         let session = try inner.open(request)
         return AgentSession(ExaminedConversation(session.conversation, witness), endpoint: session.endpoint)
     }

@@ -137,7 +137,8 @@ private struct GeminiBackend: AgentBackend {
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         let access = access
         return AgentSession(
-            GeminiConversation(options, tools: request.tools, history: request.history),
+            GeminiConversation(
+                options, tools: request.tools, history: request.history, owesWords: request.isAnswerAwaited),
             endpoint: .webSocket { access.target })
     }
 }

@@ -57,6 +57,7 @@ struct GeminiConversation: AgentConversation {
     var isCallerSpeaking = false
     var pendingCalls: Set<String> = []
     /// Calls that were made over an earlier socket. The server does not know them any more.
+    private let owesWords: Bool
     var orphanedCalls: Set<String> = []
     var notes = GeminiNotes()
     var resumption = GeminiResumption()
@@ -75,7 +76,12 @@ struct GeminiConversation: AgentConversation {
     var textDue: MediaTime?
     var answerDue: MediaTime?
 
-    init(_ options: GeminiOptions, tools: [ToolDefinition] = [], history: [ConversationTurn] = []) {
+    /// - Parameter owesWords: Whether the caller waits for the model to go on where the history ends.
+    init(
+        _ options: GeminiOptions, tools: [ToolDefinition] = [], history: [ConversationTurn] = [],
+        owesWords: Bool = false
+    ) {
+        self.owesWords = owesWords
         self.options = options
         self.tools = tools
         self.history = history
@@ -111,14 +117,16 @@ struct GeminiConversation: AgentConversation {
         sendNotes(at: now, into: &output)
     }
 
-    /// Lets the model begin: with its first words, or where another agent left off.
+    /// Lets the model begin: with its first words, or where another agent left off if somebody waits on the line.
     private mutating func begin(at now: MediaTime, into output: inout AgentOutput) {
         guard history.isEmpty else {
             var turns = history.map { GeminiClientMessage.Turn($0.speaker == .caller ? .user : .model, $0.text) }
-            // Somebody waits on the line, so the model is to speak. It does when the user's turn is complete; where the
-            // history is announced as such, at the first input.
-            if !options.announcesHistory, history.last?.speaker == .agent { turns.append(.init(.user, Self.takeOver)) }
-            send(.content(turns, isComplete: true), into: &output)
+            // The model speaks when the user's turn is complete; where the history is announced as such, at the first input.
+            if owesWords, !options.announcesHistory, history.last?.speaker == .agent {
+                turns.append(.init(.user, Self.takeOver))
+            }
+            send(.content(turns, isComplete: owesWords || options.announcesHistory), into: &output)
+            guard owesWords else { return }
             if options.announcesHistory { send(.text(Self.takeOver), into: &output) }
             answerIsDue(at: now)
             return

@@ -177,6 +177,7 @@ struct WebSocketAgentConversation: AgentConversation {
         nextPing = now + pingInterval
         if let conversation, conversation != start.resume {
             start.resume = conversation
+            start.isAnswerAwaited = false
             output.emit(.conversationStarted(id: conversation))
         }
         // After a reconnection what was said meanwhile goes out first, where it is in the format that is asked for.

@@ -65,12 +65,14 @@ public struct AgentSocketStart: Sendable, Equatable {
     public var tools: [Tool]
     /// Oldest first.
     public var history: [Turn]
+    /// The caller waits for the agent to go on where the history ends.
+    public var isAnswerAwaited: Bool
     /// The conversation that goes on, after a `reconnect`.
     public var resume: String?
 
     public init(
         call: Call, audio: AgentSocketAudioOffer, variables: [String: AgentSocketVariable] = [:], tools: [Tool] = [],
-        history: [Turn] = [], resume: String? = nil
+        history: [Turn] = [], isAnswerAwaited: Bool = false, resume: String? = nil
     ) {
         version = Self.version
         self.call = call
@@ -78,6 +80,7 @@ public struct AgentSocketStart: Sendable, Equatable {
         self.variables = variables
         self.tools = tools
         self.history = history
+        self.isAnswerAwaited = isAnswerAwaited
         self.resume = resume
     }
 }
@@ -128,6 +131,7 @@ extension AgentSocketStart {
                 }
             }
         }
+        if isAnswerAwaited { text.member("answerAwaited", true) }
         text.member("resume", resume)
     }
 
@@ -149,7 +153,7 @@ extension AgentSocketStart {
                 from: call.string("from") ?? "", to: call.string("to") ?? "",
                 direction: call.string("direction") ?? "inbound", pipeline: call.string("pipeline") ?? ""),
             audio: AgentSocketAudioOffer(try message.requiredObject("audio", in: "start")),
-            resume: message.string("resume"))
+            isAnswerAwaited: message.bool("answerAwaited") ?? false, resume: message.string("resume"))
         version = try message.requiredInteger("version", in: "start")
         for member in message.object("variables")?.members ?? [] {
             if let value = AgentSocketVariable(member.value) { variables[member.name] = value }

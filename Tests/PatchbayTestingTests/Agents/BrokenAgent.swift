@@ -57,6 +57,7 @@ struct PlainPeer: AgentPeer {
             return ([.toolResult(result)], [])
         case "context": return ([.context(words.dropFirst().joined(separator: " "))], [])
         case "heard": return ([.heard(.milliseconds(Int64(word(1)) ?? -1))], [])
+        case "speak": return ([.answerAsked], [])
         case "echo": return ([.other], [AgentPeerMessage("echo;")])
         default: return ([.wrong(word(0))], [])
         }
@@ -100,7 +101,7 @@ struct PlainBackend: AgentBackend {
         case diesOfGarbage, countsNothing, tellsAtLength
         case ignoresInterruptions, isDeafAfterACut, liesAboutHeard, playsLateSound
         case keepsToolsBack, changesArguments, losesCalls, losesAnswers, hidesErrors, ignoresCancellation
-        case losesContext, forgetsHistory
+        case losesContext, forgetsHistory, leavesTheCallerWaiting, alwaysSpeaksFirst
         case givesUpAtABreak, confusesCodes, diesOfWarnings, neverHangsUp, hangsUpEarly
         case ignoresNewSockets, isMuteOnNewSockets
         case remembersEverything, saysMoreAndMore, isRandom, talksAfterTheEnd
@@ -151,6 +152,9 @@ struct PlainConversation: AgentConversation {
         let tools = fault == .keepsToolsBack ? "" : request.tools.map(\.name).joined(separator: ",")
         let history = fault == .forgetsHistory ? "" : PlainWords.text(of: request.history)
         send("begin \(tools) \(history)", into: &output)
+        if !isOnNewSocket, fault == .alwaysSpeaksFirst || request.isAnswerAwaited && fault != .leavesTheCallerWaiting {
+            send("speak", into: &output)
+        }
         if fault == .sendsNonsense { send("nonsense", into: &output) }
         if fault == .chatters { send("echo", into: &output) }
     }

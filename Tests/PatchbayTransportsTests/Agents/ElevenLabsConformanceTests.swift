@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct ElevenLabsConformanceTests {
     private static func backend(port: Int? = nil) throws(PipelineError) -> any AgentBackend {
         let agent = ElevenLabsAgent(httpClient: .shared)
-        var values: [String: VariableValue] = ["agentId": .string("agent_1")]
+        var values: [String: VariableValue] = ["agentId": .string("agent_1"), "firstMessage": .string("Hello.")]
         if let port { values["baseUrl"] = .string("http://127.0.0.1:\(port)") }
         return try agent.makeBackend(Settings(agent.spec.fields, values))
     }

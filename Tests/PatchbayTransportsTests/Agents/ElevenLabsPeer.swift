@@ -58,7 +58,8 @@ struct ElevenLabsPeer: AgentPeer {
         case .contextualUpdate(let text, _): return ([.context(text)], [])
         case .pong(let id): return ([id == 1 ? .other : .wrong("a pong to no ping")], [])
         case .userActivity: return ([.other], [])
-        case .initiation, .userMessage, .feedback, .mcpToolApprovalResult, .multimodalMessage, .other:
+        case .userMessage: return ([.answerAsked], [])
+        case .initiation, .feedback, .mcpToolApprovalResult, .multimodalMessage, .other:
             return ([.wrong("\(decoded)")], [])
         }
     }

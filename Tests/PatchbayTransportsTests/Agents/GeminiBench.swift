@@ -13,13 +13,15 @@ struct GeminiBench {
 
     init(
         model: String = "models/gemini-2.5-flash-native-audio", firstMessage: String? = nil, isVertex: Bool = false,
-        tools: [ToolDefinition] = [], history: [ConversationTurn] = [], _ change: (inout GeminiSetup) -> Void = { _ in }
+        tools: [ToolDefinition] = [], history: [ConversationTurn] = [], owesWords: Bool = false,
+        _ change: (inout GeminiSetup) -> Void = { _ in }
     ) {
         var setup = GeminiSetup(model: model)
         setup.isResumable = true
         change(&setup)
         conversation = GeminiConversation(
-            GeminiOptions(setup: setup, firstMessage: firstMessage, isVertex: isVertex), tools: tools, history: history)
+            GeminiOptions(setup: setup, firstMessage: firstMessage, isVertex: isVertex), tools: tools, history: history,
+            owesWords: owesWords)
     }
 
     // MARK: What happens

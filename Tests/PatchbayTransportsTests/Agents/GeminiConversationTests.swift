@@ -57,7 +57,8 @@ import Testing
     ])
     func aHistoryIsHandedOverAndTheModelSpeaks(model: String, isVertex: Bool, announces: Bool) {
         let history = [ConversationTurn(.caller, "I want to book."), ConversationTurn(.agent, "For which")]
-        var bench = GeminiBench(model: model, firstMessage: "Hello.", isVertex: isVertex, history: history)
+        var bench = GeminiBench(
+            model: model, firstMessage: "Hello.", isVertex: isVertex, history: history, owesWords: true)
         guard case .setup(let setup)? = bench.open().first else {
             Issue.record("no setup")
             return

@@ -36,7 +36,7 @@ struct GeminiPeer: AgentPeer {
         case .audioStreamEnd: return ([setup.turnDetection == .none ? .wrong("audioStreamEnd") : .other], [])
         case .activityStart: return ([setup.turnDetection == .none ? .interruption : .wrong("activityStart")], [])
         case .activityEnd: return ([setup.turnDetection == .none ? .callerTurnEnded : .wrong("activityEnd")], [])
-        case .text(let text): return ([.context(text)], [])
+        case .text(let text): return ([.context(text), .answerAsked], [])
         case .content(let turns, let isComplete): return (content(turns, isComplete), [])
         case .toolResponses(let responses): return (responses.map(Self.result), [])
         case .video, .other: return ([.wrong(message.text)], [])
@@ -64,7 +64,9 @@ struct GeminiPeer: AgentPeer {
         if isTurnOpen { return [.interruption] }
         let history = turns.map { ConversationTurn($0.role == .user ? .caller : .agent, $0.text) }
         guard isComplete else { return turns.map { .context($0.text) } }
-        return [.begun(tools: setup?.tools.map(\.name) ?? [], history: history)]
+        let begun = AgentPeerHeard.begun(tools: setup?.tools.map(\.name) ?? [], history: history)
+        // Announced as such, a history waits for the first input.
+        return setup?.hasInitialHistory == true ? [begun] : [begun, .answerAsked]
     }
 
     private static func result(_ response: GeminiClientMessage.FunctionResponse) -> AgentPeerHeard {

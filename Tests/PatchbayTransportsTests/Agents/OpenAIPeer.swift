@@ -61,7 +61,7 @@ struct OpenAIPeer: AgentPeer {
             lastResponse += 1
             let id = "resp_\(lastResponse)"
             return (
-                [.other],
+                [.answerAsked],
                 [
                     self.message(.responseCreated(.init(id: id, status: "in_progress"))),
                     self.message(.responseDone(.init(id: id, status: "completed"))),

@@ -57,7 +57,8 @@ struct WebSocketAgentPeer: AgentPeer {
             let ready = Self.written(.ready(choice, conversation: start.resume ?? "c-1"))
             if start.resume != nil { return ([.resumed], [ready]) }
             let history = start.history.map { ConversationTurn($0.speaker == .agent ? .agent : .caller, $0.text) }
-            return ([.begun(tools: start.tools.map(\.name), history: history)], [ready])
+            let begun = AgentPeerHeard.begun(tools: start.tools.map(\.name), history: history)
+            return (start.isAnswerAwaited ? [begun, .answerAsked] : [begun], [ready])
         case .audio: return ([form == .base64 ? .audio(audio) : .wrong("sound in base64, binary was chosen")], [])
         case .toolResult(let id, let name, let output, let isError):
             return ([.toolResult(ToolResult(ToolCall(id: id, name: name), output: output, isError: isError))], [])
