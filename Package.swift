@@ -38,6 +38,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections.git", .upToNextMinor(from: "1.6.0")),
         .package(url: "https://github.com/apple/swift-system.git", .upToNextMinor(from: "1.8.1")),
         .package(url: "https://github.com/apple/swift-argument-parser.git", .upToNextMinor(from: "1.8.2")),
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", .upToNextMinor(from: "1.7.3")),
+        .package(url: "https://github.com/groue/GRDB.swift.git", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/vapor/jwt-kit.git", .upToNextMinor(from: "5.7.1")),
     ],
     targets: [
         .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
@@ -63,9 +66,17 @@ let package = Package(
                 "PatchbayConfig", "PatchbayWire", nio("NIOPosix"), nio("NIOHTTP1"), tls, httpClient, crypto,
             ], swiftSettings: strict),
         .target(
+            name: "PatchbayStore",
+            dependencies: ["PatchbayCore", crypto, .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
+        .target(
             name: "PatchbayControl",
             dependencies: [
-                "PatchbayTransports", nio("NIOHTTP1"), httpClient, crypto, metrics,
+                "PatchbayTransports", "PatchbayStore", nio("NIOHTTP1"), httpClient, crypto, metrics,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -90,12 +101,12 @@ let package = Package(
             name: "PatchbayBench",
             dependencies: ["PatchbayProcessors", "CPatchbayBench", "CSampleRate", nio("NIOCore")], exclude: ["C"],
             swiftSettings: strict),
-        .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig"], swiftSettings: strict),
+        .target(name: "PatchbayTesting", dependencies: ["PatchbayConfig", "PatchbayStore"], swiftSettings: strict),
         .target(
             name: "Patchbay",
             dependencies: [
                 "PatchbayAudio", "PatchbayCore", "PatchbayConfig", "PatchbayProcessors", "PatchbayTransports",
-                "PatchbayControl",
+                "PatchbayControl", "PatchbayStore",
             ], swiftSettings: strict),
         .target(
             name: "PatchbayCLI",
@@ -125,6 +136,10 @@ let package = Package(
         .testTarget(
             name: "PatchbayTransportsTests",
             dependencies: ["PatchbayTransports", "PatchbayTesting", nio("NIOPosix"), nio("NIOHTTP1"), tls],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayStoreTests",
+            dependencies: ["PatchbayStore", "PatchbayTesting", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: strict),
         .testTarget(
             name: "PatchbayControlTests",
