@@ -4,4 +4,5 @@
 @_exported public import PatchbayControl
 @_exported public import PatchbayCore
 @_exported public import PatchbayProcessors
+@_exported public import PatchbayStore
 @_exported public import PatchbayTransports

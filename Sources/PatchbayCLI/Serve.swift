@@ -22,6 +22,7 @@ struct Serve: AsyncParsableCommand {
               TWILIO_AUTH_TOKEN                       checks the signatures of webhooks and streams
               TWILIO_ACCOUNT_SID                      with the token: completes calls over Twilio's REST API
               PATCHBAY_ADMIN_TOKEN                    opens /calls and /metrics beyond this machine
+              PATCHBAY_STORE                          folder for the records of calls
               PATCHBAY_CA_FILE                        PEM file of authorities to trust for agents behind TLS
 
             A file answers for its own pipeline, and for those beside it that its rules lead to.
@@ -41,6 +42,8 @@ struct Serve: AsyncParsableCommand {
     var drainTimeout: Int?
     @Option(help: "Validity of a stream's one-time token, in seconds. (default: 120, or server.json's)")
     var streamTokenTtl: Int?
+    @Option(help: "Folder for the records of calls. (default: PATCHBAY_STORE, or in memory until the server stops)")
+    var store: String?
     @Option(help: "Folder for a file with every message of every call, without secrets. For work on faults.")
     var wireLog: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
@@ -101,7 +104,7 @@ struct Serve: AsyncParsableCommand {
         let patchbay = PatchbayServer(
             pipelines: set, source: source, settings: settings, options: server,
             tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]),
-            httpClient: httpClient,
+            httpClient: httpClient, records: try makeStore(environment, logger),
             logger: logger,
             started: { address in
                 announce(set, settings, announced, port: address.port ?? announced.port)
@@ -168,6 +171,16 @@ struct Serve: AsyncParsableCommand {
     /// The files whose absence keeps a newer set from being in force: fragments.
     private static func missingFiles(of switchboard: Switchboard) -> Set<String> {
         Set((switchboard.store.lastFailure?.diagnostics ?? []).compactMap(\.neededFile))
+    }
+
+    private func makeStore(_ environment: ServerEnvironment, _ logger: Logger) throws -> any Store {
+        do {
+            if let directory = store ?? environment.first("patchbay.store") { return try SQLiteStore(directory: directory) }
+            logger.info("records are kept in memory until the server stops; --store names a folder for them")
+            return try SQLiteStore()
+        } catch {
+            throw CommandFailure(description: "--store: \(error)")
+        }
     }
 
     private func makeWireLog(

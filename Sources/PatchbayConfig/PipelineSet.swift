@@ -72,6 +72,20 @@ public struct PipelineSet: Sendable {
     }
 }
 
+extension PipelineSet {
+    /// The pipeline of that name for a number, whoever answers the number: for calls that somebody dials.
+    ///
+    /// - Returns: `nil` when there is none of that name.
+    public func route(_ number: String, by pipeline: String) -> Route? {
+        guard let document = document(named: pipeline) else { return nil }
+        if var route = route(number), route.document.name == pipeline {
+            route.document = document
+            return route
+        }
+        return Route(document: document, numberPattern: .any, variables: [:])
+    }
+}
+
 /// Where a called number leads.
 public struct Route: Sendable {
     /// The pipeline that answers.
@@ -82,6 +96,14 @@ public struct Route: Sendable {
     public var variables: [String: VariableValue]
     /// Those that hold values of the environment, as they are written.
     var environmentTexts: [String: String] = [:]
+
+    /// The same with other values for some of its variables.
+    public func setting(_ values: [String: VariableValue]) -> Route {
+        guard !values.isEmpty else { return self }
+        var route = self
+        route.variables.merge(values) { $1 }
+        return route
+    }
 
     /// Everything that one call needs.
     ///

@@ -95,18 +95,9 @@ struct AdminRoutes: Sendable {
         return record
     }
 
-    /// Lets local peers in, and others with the token; anybody to paths that were opened.
-    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey?) throws {
-        if let key, settings.publicPaths.contains(key) { return }
-        if request.origin(context, switchboard.options).isLocal { return }
-        guard let token = switchboard.options.adminToken else {
-            throw HTTPError(
-                .forbidden, message: "open to local peers only; set PATCHBAY_ADMIN_TOKEN to open it with a token")
-        }
-        let header = request.headers[.authorization] ?? ""
-        guard header.hasPrefix("Bearer "), Secret(String(header.dropFirst(7))) == token else {
-            throw HTTPError(.unauthorized, headers: [.wwwAuthenticate: "Bearer"], message: "a bearer token is needed")
-        }
+    @discardableResult
+    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey?) throws -> Principal {
+        try switchboard.access.admit(request, context, key)
     }
 }
 

@@ -8,6 +8,7 @@ import NIOPosix
 public import NIOSSL
 public import PatchbayConfig
 public import PatchbayCore
+public import PatchbayStore
 import PatchbayTransports
 public import ServiceLifecycle
 
@@ -21,13 +22,14 @@ extension Switchboard {
     ///   - options: Host and port in it are not used.
     ///   - tls: For agents behind `wss:`; made here when absent.
     ///   - httpClient: Completes calls over Twilio's REST API, when the options hold the credentials for it.
+    ///   - records: What is remembered beyond this process; in memory, and no longer than the process, when absent.
     ///   - observers: Makes additional watchers for each call.
     ///   - tools: What the agents of a call may call beside the tools of its pipeline.
     /// - Throws: When the machine's certificates cannot be read.
     public convenience init(
         _ pipelines: PipelineSet, source: PipelineSource? = nil, on eventLoop: (any EventLoop)? = nil,
         settings: ServerSettings = ServerSettings(), options: ServerOptions = ServerOptions(),
-        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared,
+        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared, records: (any Store)? = nil,
         logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
         tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
     ) throws {
@@ -35,7 +37,7 @@ extension Switchboard {
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
             dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()),
-            carrierREST: TwilioREST(httpClient, options), logger: logger,
+            carrierREST: TwilioREST(httpClient, options), records: try records ?? SQLiteStore(), logger: logger,
             observers: observers, tools: tools)
     }
 

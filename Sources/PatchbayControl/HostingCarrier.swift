@@ -16,7 +16,7 @@ extension Switchboard {
     /// - Throws: When nobody answers the number, an agent or stage cannot be made, or there are too many calls.
     public func takeCall(_ callSid: String, from: String, to: String) async throws(CallRefusal) -> Call {
         do {
-            return try await take(callSid: callSid, from: from, to: to).call
+            return try await take(CallOrder(callSid: callSid, from: from, to: to)).call
         } catch {
             throw CallRefusal(code: error.code, words: error.words)
         }

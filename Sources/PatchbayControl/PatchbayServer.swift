@@ -6,6 +6,7 @@ import NIOPosix
 public import NIOSSL
 public import PatchbayConfig
 public import PatchbayCore
+public import PatchbayStore
 import PatchbayTransports
 public import ServiceLifecycle
 
@@ -18,12 +19,13 @@ public struct PatchbayServer: Service {
     /// - Parameters:
     ///   - source: Where the pipelines are read again; without one, only ``PipelineStore/replace(with:)`` changes them.
     ///   - tls: For agents behind `wss:`; made once, shared by all calls.
+    ///   - records: What is remembered beyond this process.
     ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call.
     ///   - started: Told the address once connections are accepted.
     public init(
         pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
-        tls: NIOSSLContext, httpClient: HTTPClient, logger: Logger,
+        tls: NIOSSLContext, httpClient: HTTPClient, records: any Store, logger: Logger,
         clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
         started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
@@ -34,7 +36,7 @@ public struct PatchbayServer: Service {
         switchboard = Switchboard(
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(group.next()), dialer: WebSocketAgentDialer(tls: tls),
-            carrierREST: TwilioREST(httpClient, options),
+            carrierREST: TwilioREST(httpClient, options), records: records,
             logger: logger, clock: clock, observers: observers)
         control = ControlServer(switchboard, group: group, started: started)
     }

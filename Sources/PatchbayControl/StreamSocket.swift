@@ -108,7 +108,9 @@ final class StreamSocket: WebSocketDelegate {
         state.value.isMaking = true
         Task {
             do throws(Switchboard.Refusal) {
-                let record = try await switchboard.take(callSid: claim.callSid, from: claim.from, to: claim.to)
+                var order = CallOrder(callSid: claim.callSid, from: claim.from, to: claim.to)
+                order.contextKey = claim.nonce
+                let record = try await switchboard.take(order)
                 connection.eventLoop.execute { self.handOver(connection, to: record.call, message) }
             } catch {
                 connection.close(code: 1000, reason: error.code)

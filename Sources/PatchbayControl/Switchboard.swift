@@ -4,6 +4,7 @@ import Metrics
 import NIOCore
 public import PatchbayConfig
 public import PatchbayCore
+public import PatchbayStore
 import PatchbayTransports
 
 /// Turns numbers into running calls: routes, admits, counts, drains. The HTTP routes and embedding services both work it.
@@ -16,6 +17,9 @@ public final class Switchboard: Sendable {
     /// The pipelines in force, and how to change them.
     public let store: PipelineStore
     let settings: ServerSettings
+    /// What is remembered beyond this process.
+    public let records: any Store
+    let access: Access
     /// Which agents are not worth a try just now.
     public let health: AgentHealth
     private let dialer: any AgentDialer
@@ -26,12 +30,13 @@ public final class Switchboard: Sendable {
 
     /// - Parameters:
     ///   - source: Where the pipelines are read again; `nil` for a host that does not read them from files.
+    ///   - records: What is remembered beyond this process.
     ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call, for instance recorders.
     ///   - tools: What the agents of a call may call beside the tools of its pipeline. A call whose tools share a name is refused.
     public init(
         pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
-        mediaLoop: MediaLoop, dialer: any AgentDialer, carrierREST: TwilioREST?, logger: Logger,
+        mediaLoop: MediaLoop, dialer: any AgentDialer, carrierREST: TwilioREST?, records: any Store, logger: Logger,
         clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
         tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
@@ -40,6 +45,8 @@ public final class Switchboard: Sendable {
         self.clock = clock
         self.settings = settings
         self.options = options
+        self.records = records
+        access = Access(options: options, settings: settings)
         self.mediaLoop = mediaLoop
         self.dialer = dialer
         self.carrierREST = carrierREST
@@ -60,28 +67,27 @@ public final class Switchboard: Sendable {
     ///
     /// A call that runs already under the same name is returned as it is, so a repeated webhook does no harm.
     ///
-    /// - Parameter isResumed: Whether the call goes on after its stream broke: with the pipeline it had, while its version is
-    ///   kept, and without asking rules again.
-    func take(callSid: String, from: String, to: String, isResumed: Bool = false) async throws(Refusal) -> CallRecord {
-        if let record = registry.running(callSid: callSid) { return record }
-        let logger = logger(forCall: callSid)
-        guard let decision = decide(callSid, from: from, to: to, isResumed) else {
+    func take(_ order: CallOrder) async throws(Refusal) -> CallRecord {
+        if let record = registry.running(callSid: order.callSid) { return record }
+        let logger = logger(forCall: order.callSid)
+        guard let decision = decide(order) else {
             throw refusal("unknown-number", words[.unknownNumber], nil, logger)
         }
         let route: Route
         switch decision {
         case .pipeline(let answering, let steps):
-            route = answering
+            route = answering.setting(order.variables)
             if let step = steps.last(where: \.holds) { logger.info("a rule decides", metadata: ["rule": "\(step)"]) }
         case .say(let text, let route, let steps):
-            throw spoken(text, route, steps, CallVariables(from: from, to: to, sid: callSid), logger)
+            throw spoken(text, route, steps, order, logger)
         }
         let words = Words(route.document.messages, settings.messages)
         let info = CallInfo(
-            id: Self.makeID(), callSid: callSid, from: from, to: to, pipeline: route.document.name,
-            version: route.document.version)
+            id: Self.makeID(), callSid: order.callSid, from: order.from, to: order.to, direction: order.direction,
+            pipeline: route.document.name, version: route.document.version, tenant: order.tenant,
+            session: order.session)
         let log = CallLog(logger: logger)
-        let variables = CallVariables(from: from, to: to, sid: callSid)
+        let variables = CallVariables(from: order.from, to: order.to, sid: order.callSid)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
             farewell: carrierREST.flatMap { rest in
@@ -126,27 +132,32 @@ public final class Switchboard: Sendable {
         return record
     }
 
-    private func decide(_ callSid: String, from: String, to: String, _ isResumed: Bool) -> RouteDecision? {
-        if isResumed, let info = registry.latest(callSid: callSid)?.info,
-            let (document, set) = store.document(named: info.pipeline, version: info.version), var route = set.route(to)
+    private func decide(_ order: CallOrder) -> RouteDecision? {
+        if order.isResumed, let info = registry.latest(callSid: order.callSid)?.info,
+            let (document, set) = store.document(named: info.pipeline, version: info.version),
+            var route = set.route(order.to)
         {
             route.document = document
             return .pipeline(route, by: [])
         }
-        return store.current.set.decide(CallVariables(from: from, to: to, sid: callSid), at: clock())
+        if let name = order.pipeline {
+            return store.current.set.route(order.to, by: name).map { .pipeline($0, by: []) }
+        }
+        let call = CallVariables(from: order.from, to: order.to, sid: order.callSid)
+        return store.current.set.decide(call, at: clock())
     }
 
     /// Enters a call that a rule answered with words: it is over before it began.
     private func spoken(
-        _ text: String, _ route: Route, _ steps: [RuleStep], _ call: CallVariables, _ logger: Logger
+        _ text: String, _ route: Route, _ steps: [RuleStep], _ order: CallOrder, _ logger: Logger
     ) -> Refusal {
         let reason = EndReason(.answeredByRule, steps.last.map { "\($0.pipeline) when[\($0.index)]" } ?? "")
         logger.notice("a rule answers", metadata: ["rule": "\(steps.last.map(\.description) ?? "")"])
         // A repeated webhook gets the same answer; it is one call.
-        if registry.latest(callSid: call.sid)?.end?.kind != .answeredByRule {
+        if registry.latest(callSid: order.callSid)?.end?.kind != .answeredByRule {
             let info = CallInfo(
-                id: Self.makeID(), callSid: call.sid, from: call.from, to: call.to, pipeline: route.document.name,
-                version: route.document.version)
+                id: Self.makeID(), callSid: order.callSid, from: order.from, to: order.to,
+                pipeline: route.document.name, version: route.document.version)
             let idle = Call(info: info, on: mediaLoop, dialer: dialer, logger: logger) { _, _ in }
             registry.enter(
                 CallRecord(

@@ -91,8 +91,9 @@ struct TwilioRoutes: Sendable {
         callSid: String, from: String, to: String, resumes: Int, _ origin: RequestOrigin
     ) async throws -> Response {
         do {
-            let record = try await switchboard.take(
-                callSid: callSid, from: from, to: to, isResumed: resumes > 0)
+            var order = CallOrder(callSid: callSid, from: from, to: to)
+            order.isResumed = resumes > 0
+            let record = try await switchboard.take(order)
             let now = Int(Date().timeIntervalSince1970)
             let ticket = StreamTicket(switchboard, origin)
             return try twiml(ticket.verbs(for: record, resumes: resumes, now: now))

@@ -14,12 +14,16 @@ public struct CallInfo: Sendable {
     /// The pipeline document's name and the version the call began with.
     public var pipeline: String
     public var version: String
+    /// Whose call it is; `nil` where there are no tenants.
+    public var tenant: String?
+    /// The voice session that had the call dialled.
+    public var session: String?
     /// Whether a stage before the agent marks where the caller's speech begins and ends. Set by the call.
     public internal(set) var marksSpeech = false
 
     public init(
         id: String, callSid: String, from: String, to: String, direction: Direction = .inbound,
-        pipeline: String, version: String = ""
+        pipeline: String, version: String = "", tenant: String? = nil, session: String? = nil
     ) {
         self.id = id
         self.callSid = callSid
@@ -28,6 +32,8 @@ public struct CallInfo: Sendable {
         self.direction = direction
         self.pipeline = pipeline
         self.version = version
+        self.tenant = tenant
+        self.session = session
     }
 }
 

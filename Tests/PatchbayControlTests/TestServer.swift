@@ -38,7 +38,7 @@ struct TestServer: Sendable {
             pipelines: pipelines, source: source,
             settings: settings.map { ServerSettings.load(SourceText(file: "server.json", $0)).settings }
                 ?? ServerSettings(),
-            options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared,
+            options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared, records: try SQLiteStore(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
             started: { address in
                 portSource.yield(address.port ?? 0)

@@ -34,7 +34,7 @@ struct RecordedCallTests {
         let (ports, source) = AsyncStream<Int>.makeStream()
         let server = PatchbayServer(
             pipelines: try #require(set, "\(diagnostics.rendered())"), settings: ServerSettings(), options: options,
-            tls: try WebSocketTLS.makeContext(), httpClient: .shared, logger: Self.quiet,
+            tls: try WebSocketTLS.makeContext(), httpClient: .shared, records: try SQLiteStore(), logger: Self.quiet,
             started: { source.yield($0.port ?? 0) })
         let group = ServiceGroup(configuration: .init(services: [.init(service: server)], logger: Self.quiet))
         let running = Task { try await group.run() }
