@@ -34,7 +34,8 @@ public struct StoredCall: Sendable, Equatable, Codable {
     public var recordings: [String] = []
 
     public init(
-        id: String, callSid: String, direction: String, from: String, to: String, tenant: String? = nil, pipeline: String,
+        id: String, callSid: String, direction: String, from: String, to: String, tenant: String? = nil,
+        pipeline: String,
         version: String, status: String = "ringing", createdAt: Date, session: String? = nil
     ) {
         self.id = id
@@ -151,7 +152,8 @@ public struct CallQuery: Sendable, Equatable {
     /// So many of the newest are left out.
     public var offset: Int
 
-    public init(tenant: String? = nil, number: String? = nil, session: String? = nil, limit: Int = 100, offset: Int = 0) {
+    public init(tenant: String? = nil, number: String? = nil, session: String? = nil, limit: Int = 100, offset: Int = 0)
+    {
         self.tenant = tenant
         self.number = number
         self.session = session

@@ -28,7 +28,8 @@ public protocol TenantRecords: Sendable {
     /// - Parameter version: The version that is expected to be current: 0 for none, `nil` for any.
     /// - Throws: ``StoreError/Code/conflict`` when another is.
     /// - Returns: The new version's number.
-    func put(kind: String, id: String, body: String, version: Int?, by: String, at date: Date) async throws(StoreError) -> Int
+    func put(kind: String, id: String, body: String, version: Int?, by: String, at date: Date) async throws(StoreError)
+        -> Int
     /// - Returns: Whether there was one.
     func remove(kind: String, id: String, by: String, at date: Date) async throws(StoreError) -> Bool
     /// All versions of an entry, the newest first; a removal has an empty body.

@@ -30,8 +30,10 @@ public struct VoiceSession: Sendable, Equatable, Codable {
     public var idempotencyKey: String?
 
     public init(
-        id: String, status: String = "created", tenant: String? = nil, agentName: String? = nil, customerID: String? = nil,
-        customerPhone: String, pipeline: String, variables: String = "{}", createdAt: Date, idempotencyKey: String? = nil
+        id: String, status: String = "created", tenant: String? = nil, agentName: String? = nil,
+        customerID: String? = nil,
+        customerPhone: String, pipeline: String, variables: String = "{}", createdAt: Date,
+        idempotencyKey: String? = nil
     ) {
         self.id = id
         self.status = status

@@ -24,11 +24,13 @@ import Testing
         #expect(try await store.call(conversation: "conv_1") == call)
         call.status = "ended"
         try await store.write([
-            .call(call), .event(StoredEvent(call: "call-1", sequence: 0, atMs: 0, event: "stream connected", detail: "MZ1")),
+            .call(call),
+            .event(StoredEvent(call: "call-1", sequence: 0, atMs: 0, event: "stream connected", detail: "MZ1")),
             .toolCall(StoredToolCall(call: "call-1", sequence: 1, atMs: 5, name: "book", arguments: "{}")),
             .toolCall(
                 StoredToolCall(
-                    call: "call-1", sequence: 1, atMs: 5, name: "book", arguments: "{}", output: "done", milliseconds: 7)),
+                    call: "call-1", sequence: 1, atMs: 5, name: "book", arguments: "{}", output: "done", milliseconds: 7
+                )),
         ])
         #expect(try await store.call("call-1")?.status == "ended")
         #expect(try await store.events(ofCall: "call-1").map(\.event) == ["stream connected"])

@@ -23,7 +23,8 @@ struct Access: Sendable {
     ///
     /// - Parameter key: What is asked, when it only tells something.
     @discardableResult
-    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey? = nil) throws -> Principal {
+    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey? = nil) throws -> Principal
+    {
         if let key, settings.publicPaths.contains(key) { return Principal(name: "public") }
         if request.origin(context, options).isLocal { return .local }
         guard let token = options.adminToken else {

@@ -10,7 +10,9 @@ enum AuditArea: StoreArea {
                 table.autoIncrementedPrimaryKey("number")
                 table.column("at", .datetime).notNull().indexed()
                 table.column("tenant", .text).indexed()
-                for column in ["actor", "action", "subject", "outcome", "peer"] { table.column(column, .text).notNull() }
+                for column in ["actor", "action", "subject", "outcome", "peer"] {
+                    table.column(column, .text).notNull()
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ enum CallArea: StoreArea {
                 ("call_events", ["event", "detail"]),
                 ("call_turns", ["speaker", "text", "heard"]), ("call_tool_calls", ["name", "arguments"]),
             ] {
-                try database.create(table: name, options: .withoutRowID) { table in
+                try database.create(table: name) { table in
                     table.column("call", .text).notNull().references("calls", onDelete: .cascade)
                     table.column("sequence", .integer).notNull()
                     table.column("at_ms", .integer).notNull()
@@ -44,7 +44,9 @@ enum CallArea: StoreArea {
                     table.primaryKey(["call", "sequence"])
                 }
             }
-            try database.alter(table: "call_turns") { $0.add(column: "is_interrupted", .boolean).notNull().defaults(to: false) }
+            try database.alter(table: "call_turns") {
+                $0.add(column: "is_interrupted", .boolean).notNull().defaults(to: false)
+            }
             try database.alter(table: "call_tool_calls") { table in
                 table.add(column: "output", .text)
                 table.add(column: "is_error", .boolean).notNull().defaults(to: false)
@@ -99,7 +101,9 @@ extension SQLiteStore {
         try await reading { database in
             var request = StoredCall.order(Column("created_at").desc, Column("id"))
             if let tenant = query.tenant { request = request.filter(Column("tenant") == tenant) }
-            if let number = query.number { request = request.filter(Column("from") == number || Column("to") == number) }
+            if let number = query.number {
+                request = request.filter(Column("from") == number || Column("to") == number)
+            }
             if let session = query.session { request = request.filter(Column("session") == session) }
             if let date = query.createdAfter { request = request.filter(Column("created_at") > date) }
             if let date = query.createdBefore { request = request.filter(Column("created_at") < date) }
@@ -109,7 +113,9 @@ extension SQLiteStore {
 
     public func events(ofCall id: String) async throws(StoreError) -> [StoredEvent] { try await parts(ofCall: id) }
     public func turns(ofCall id: String) async throws(StoreError) -> [StoredTurn] { try await parts(ofCall: id) }
-    public func toolCalls(ofCall id: String) async throws(StoreError) -> [StoredToolCall] { try await parts(ofCall: id) }
+    public func toolCalls(ofCall id: String) async throws(StoreError) -> [StoredToolCall] {
+        try await parts(ofCall: id)
+    }
 
     private func parts<Part: SQLiteRecord & Sendable>(ofCall id: String) async throws(StoreError) -> [Part] {
         try await reading { try Part.filter(Column("call") == id).order(Column("sequence")).fetchAll($0) }

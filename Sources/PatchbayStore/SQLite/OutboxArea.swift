@@ -66,7 +66,8 @@ extension SQLiteStore {
     public func revive(message id: String, at date: Date) async throws(StoreError) -> Bool {
         try await transaction { database in
             try database.changed(
-                "UPDATE outbox SET next_attempt_at = ?, attempts = 0 WHERE id = ? AND next_attempt_at IS NULL", [date, id]
+                "UPDATE outbox SET next_attempt_at = ?, attempts = 0 WHERE id = ? AND next_attempt_at IS NULL",
+                [date, id]
             ) == 1
         }
     }

@@ -29,7 +29,9 @@ public final class SQLiteStore: Store {
             let path = directory + "/" + Self.fileName
             var configuration = Configuration()
             configuration.busyMode = .timeout(Self.patience)
-            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON") }
+            configuration.prepareDatabase {
+                try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+            }
             let pool = try DatabasePool(path: path, configuration: configuration)
             for file in [path, path + "-wal", path + "-shm"] {
                 try? FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
@@ -52,7 +54,8 @@ public final class SQLiteStore: Store {
         var migrator = DatabaseMigrator()
         for area in areas { area.register(in: &migrator) }
         guard try !database.read(migrator.hasBeenSuperseded) else {
-            throw StoreError(.unavailable, "the store was written by a newer release; start that one, or name another folder")
+            throw StoreError(
+                .unavailable, "the store was written by a newer release; start that one, or name another folder")
         }
         try migrator.migrate(database)
     }

@@ -9,7 +9,9 @@ enum VoiceSessionArea: StoreArea {
         migrator.registerMigration("voice sessions 1") { database in
             try database.create(table: "voice_sessions") { table in
                 table.primaryKey("id", .text)
-                for column in ["status", "customer_phone", "pipeline", "variables"] { table.column(column, .text).notNull() }
+                for column in ["status", "customer_phone", "pipeline", "variables"] {
+                    table.column(column, .text).notNull()
+                }
                 for column in [
                     "tenant", "agent_name", "customer_id", "call", "answered_by", "transcript", "extracted_intent",
                     "extracted_data", "failure", "idempotency_key",
