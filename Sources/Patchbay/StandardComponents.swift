@@ -13,6 +13,7 @@ extension ComponentRegistry {
             transports: [
                 TwilioTransport(),
                 FileTransport(),
+                BrowserTransport(),
             ],
             stages: [
                 Decoder(),

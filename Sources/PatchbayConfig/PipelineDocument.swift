@@ -43,6 +43,8 @@ public struct PipelineDocument: Sendable {
     var transport: Choice<any TransportComponent>
     /// The type of the transport that carries its calls.
     public var transportType: String { transport.component.spec.type }
+    /// What the document says of that transport, texts as written.
+    public var transportSettings: Settings { transport.settings }
     /// The chains that the document's choices leave; one when it has none.
     var variants: [Variant]
     /// The fragments it includes, as diagnostics name them.

@@ -12,6 +12,8 @@ public struct ServerSettings: Sendable, Equatable {
         case stream
         /// What the carrier asks when a stream has ended.
         case next
+        /// The WebSocket of callers without a telephone.
+        case browser
         /// Whether the process is alive.
         case health
         /// Whether it takes calls.
@@ -29,6 +31,7 @@ public struct ServerSettings: Sendable, Equatable {
         public var defaultPath: String {
             switch self {
             case .voice, .status, .error, .stream, .next: "/twilio/\(rawValue)"
+            case .browser: "/ws"
             case .health, .ready, .calls, .metrics, .pipelines, .numbers: "/\(rawValue)"
             }
         }
@@ -36,7 +39,7 @@ public struct ServerSettings: Sendable, Equatable {
         /// Whether it only tells something, so that it may be opened to everybody.
         public var isReadOnly: Bool {
             switch self {
-            case .voice, .status, .error, .stream, .next: false
+            case .voice, .status, .error, .stream, .next, .browser: false
             case .health, .ready, .calls, .metrics, .pipelines, .numbers: true
             }
         }
@@ -79,6 +82,8 @@ public struct ServerSettings: Sendable, Equatable {
     public var messages = Messages()
     /// How much the server takes on.
     public var limits = Limits()
+    /// Who may call without a telephone.
+    public var browser = Browser()
     /// What needs no token.
     public var publicPaths: Set<PathKey> = []
 
@@ -112,10 +117,11 @@ extension ServerSettings {
         var result = ServerSettings()
         guard let (_, members) = linter.rootMembers(serverSettingsFile) else { return (result, linter.finish()) }
         linter.checkKeys(
-            members, allowed: ["$schema", "paths", "messages", "limits", "public"], owner: serverSettingsFile, .root)
+            members, allowed: ["$schema", "paths", "messages", "limits", "public", "browser"], owner: serverSettingsFile, .root)
         if let node = members["paths"] { result.readPaths(node, linter) }
         if let settings = linter.section("messages", members, Messages.fields) { result.messages = Messages(settings) }
         if let settings = linter.section("limits", members, Limits.fields) { result.limits = Limits(settings) }
+        if let settings = linter.section("browser", members, Browser.fields) { result.browser = Browser(settings) }
         if let node = members["public"] { result.readPublic(node, linter) }
         return (result, linter.finish())
     }

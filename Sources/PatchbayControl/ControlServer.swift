@@ -64,7 +64,10 @@ struct StreamUpgrade: Sendable {
     }
 
     /// Whether a path, without its query, is one of a carrier's stream.
-    func isStream(path: String) -> Bool { switchboard.settings.paths(.stream).contains(path) }
+    func isStream(path: String) -> Bool {
+        switchboard.settings.paths(.stream).contains(path) || isBrowser(path: path)
+    }
+    private func isBrowser(path: String) -> Bool { switchboard.settings.paths(.browser).contains(path) }
 
     private var upgrader: WebSocketServerUpgrader<UpgradableChannel.Upgrade> {
         WebSocketServerUpgrader(
@@ -83,12 +86,13 @@ struct StreamUpgrade: Sendable {
                 """)
             return .refuse(.internalServerError, "the server's event loop is not that of its calls")
         }
+        var fields = HTTPFields()
+        for (name, value) in head.headers {
+            if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) }
+        }
+        if isBrowser(path: path) { return BrowserAdmission(switchboard: switchboard).decide(channel, head, fields) }
         // A signature that is present and wrong is refused; without one the token alone decides.
         if let signature = head.headers.first(name: "X-Twilio-Signature"), !switchboard.options.skipsSignatures {
-            var fields = HTTPFields()
-            for (name, value) in head.headers {
-                if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) }
-            }
             let origin = RequestOrigin(
                 peer: channel.remoteAddress?.ipAddress, authority: head.headers.first(name: "Host"), headers: fields,
                 options: switchboard.options)

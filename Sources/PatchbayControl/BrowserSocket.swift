@@ -1,0 +1,176 @@
+import Foundation
+import Logging
+import NIOCore
+import PatchbayConfig
+import PatchbayCore
+import PatchbayTransports
+import PatchbayWire
+
+/// The socket of a caller without a telephone: waits for `start`, agrees on a format, takes the call and hands over.
+final class BrowserSocket: WebSocketDelegate {
+    /// A socket that says nothing for this long is closed.
+    static let patience = TimeAmount.seconds(5)
+    /// Bytes of messages kept while a call is being made.
+    static let backlogLimit = 256 * 1024
+
+    private enum Stage {
+        case silent
+        case taking([ByteBuffer], bytes: Int)
+        case attached(Call)
+        case closed
+    }
+
+    private struct State {
+        var stage = Stage.silent
+        var timer: Scheduled<Void>?
+        var scratch = ByteBuffer()
+    }
+
+    private let switchboard: Switchboard
+    private let document: PipelineDocument
+    private let state: NIOLoopBoundBox<State>
+
+    /// On the connection's loop.
+    init(_ connection: WebSocketConnection, _ switchboard: Switchboard, _ document: PipelineDocument) {
+        self.switchboard = switchboard
+        self.document = document
+        state = NIOLoopBoundBox(State(), eventLoop: connection.eventLoop)
+        state.value.timer = connection.eventLoop.scheduleTask(in: Self.patience) {
+            connection.close(code: 1008, reason: "no start within 5 s")
+        }
+    }
+
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        switch state.value.stage {
+        case .silent: begin(text, connection)
+        case .taking, .attached:
+            // Answered here: a call sends only what belongs to its sound.
+            if text.readableBytes < 64, case .ping(let id)? = try? decode(text) {
+                reply(.pong(id: id), connection)
+            } else {
+                deliver(text, connection)
+            }
+        case .closed: break
+        }
+    }
+
+    func webSocketDidReceive(binary: ByteBuffer, from connection: WebSocketConnection) {
+        state.value.scratch.clear()
+        state.value.scratch.writeInteger(BrowserSerializer.binaryMark)
+        state.value.scratch.writeImmutableBuffer(binary)
+        deliver(state.value.scratch, connection)
+    }
+
+    func webSocketDidClose(_ close: WebSocketClose, of connection: WebSocketConnection) {
+        state.value.timer?.cancel()
+        state.value.timer = nil
+        let stage = state.value.stage
+        state.value.stage = .closed
+        if case .attached(let call) = stage { call.carrierClosed() }
+    }
+
+    private func deliver(_ message: ByteBuffer, _ connection: WebSocketConnection) {
+        switch state.value.stage {
+        case .attached(let call): call.carrierReceived(message)
+        case .taking(var waiting, let bytes):
+            guard bytes + message.readableBytes + 64 <= Self.backlogLimit else {
+                return connection.close(code: 1013, reason: "the call could not be made in time")
+            }
+            // The list has one owner while it grows.
+            state.value.stage = .closed
+            waiting.append(message)
+            state.value.stage = .taking(waiting, bytes: bytes + message.readableBytes + 64)
+        case .silent: connection.close(code: 1008, reason: "the first message has to be start")
+        case .closed: break
+        }
+    }
+
+    // MARK: Start
+
+    private func begin(_ message: ByteBuffer, _ connection: WebSocketConnection) {
+        var start: AgentSocketStart
+        do {
+            guard case .start(let first) = try decode(message) else {
+                return refuse("failed", "the first message has to be start", connection)
+            }
+            start = first
+        } catch {
+            return refuse("failed", "\(error)", connection)
+        }
+        guard let format = BrowserTransport().socketFormat(document.transportSettings) else {
+            return refuse("failed", "the pipeline's format has no name in the protocol", connection)
+        }
+        let offer = start.audio
+        guard offer.inputs.isEmpty || offer.inputs.contains(format), offer.outputs.isEmpty || offer.outputs.contains(format)
+        else {
+            return refuse("settingRefused", "this server takes and gives \(format) only; offer it", connection)
+        }
+        state.value.timer?.cancel()
+        state.value.timer = nil
+        state.value.stage = .taking([], bytes: 0)
+        let sid = Self.makeSid()
+        // Names that a stranger gives are not believed.
+        start.call = AgentSocketStart.Call(id: sid, carrierId: sid)
+        let choice = AgentSocketAudioChoice(form: offer.form, input: format, output: format)
+        take(sid, start, choice, connection)
+    }
+
+    private func take(
+        _ sid: String, _ start: AgentSocketStart, _ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection
+    ) {
+        var order = CallOrder(callSid: sid, from: "", to: "")
+        order.pipeline = document.name
+        Task { [order] in
+            do throws(Switchboard.Refusal) {
+                let record = try await switchboard.take(order)
+                connection.eventLoop.execute { self.attach(record, start, choice, connection) }
+            } catch {
+                connection.eventLoop.execute { self.refuse("failed", error.words, connection) }
+            }
+        }
+    }
+
+    private func attach(
+        _ record: CallRecord, _ start: AgentSocketStart, _ choice: AgentSocketAudioChoice,
+        _ connection: WebSocketConnection
+    ) {
+        guard case .taking(let waiting, _) = state.value.stage else {
+            // The caller did not wait.
+            Task { await record.call.streamLost() }
+            return
+        }
+        guard connection.eventLoop === record.call.loop, record.call.attach(carrier: connection) else {
+            return refuse("failed", "the call cannot take this socket", connection)
+        }
+        reply(.ready(choice, conversation: record.info.id), connection)
+        state.value.stage = .attached(record.call)
+        var message = ByteBuffer()
+        AgentSocketClientMessage.start(start).write(into: &message)
+        record.call.carrierReceived(message)
+        for waiting in waiting { record.call.carrierReceived(waiting) }
+    }
+
+    // MARK: Messages
+
+    private func decode(_ text: ByteBuffer) throws(WireError) -> CallerSocketMessage {
+        var audio = ByteBuffer()
+        return try CallerSocketMessage.decode(text, audio: &audio)
+    }
+
+    private func reply(_ message: AgentSocketServerMessage, _ connection: WebSocketConnection) {
+        var batch = MessageBatch()
+        batch.text { message.write(into: &$0) }
+        _ = connection.send(&batch)
+    }
+
+    private func refuse(_ code: String, _ message: String, _ connection: WebSocketConnection) {
+        switchboard.logger.warning("browser refused", metadata: ["reason": "\(CallLog.line(message))"])
+        reply(.error(.init(code: code, message: message)), connection)
+        connection.close(code: 1008, reason: code)
+    }
+
+    private static func makeSid() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return "WS" + String(generator.next() as UInt64, radix: 16) + String(generator.next() as UInt64, radix: 16)
+    }
+}
