@@ -14,6 +14,8 @@ public struct ServerSettings: Sendable, Equatable {
         case next
         /// The WebSocket of callers without a telephone.
         case browser
+        /// What this server is.
+        case info
         /// Whether the process is alive.
         case health
         /// Whether it takes calls.
@@ -32,6 +34,7 @@ public struct ServerSettings: Sendable, Equatable {
             switch self {
             case .voice, .status, .error, .stream, .next: "/twilio/\(rawValue)"
             case .browser: "/ws"
+            case .info: "/"
             case .health, .ready, .calls, .metrics, .pipelines, .numbers: "/\(rawValue)"
             }
         }
@@ -40,7 +43,7 @@ public struct ServerSettings: Sendable, Equatable {
         public var isReadOnly: Bool {
             switch self {
             case .voice, .status, .error, .stream, .next, .browser: false
-            case .health, .ready, .calls, .metrics, .pipelines, .numbers: true
+            case .info, .health, .ready, .calls, .metrics, .pipelines, .numbers: true
             }
         }
     }

@@ -14,6 +14,12 @@ struct AdminRoutes: Sendable {
     func add(to router: some RouterMethods<ControlContext>) {
         addPipelines(to: router)
         for path in settings.paths(.health) { router.get(RouterPath(path)) { _, _ in try json(["status": "ok"]) } }
+        for path in settings.paths(.info) {
+            router.get(RouterPath(path)) { request, context in
+                try admit(request, context, .info)
+                return try json(ServerInformation(switchboard))
+            }
+        }
         for path in settings.paths(.ready) { router.get(RouterPath(path)) { _, _ in try ready() } }
         for path in settings.paths(.metrics) {
             router.get(RouterPath(path)) { request, context in
@@ -182,6 +188,20 @@ struct CallReport: Encodable, Sendable {
         case .draining: "draining"
         case .ended(let reason): reason.isFailure ? "failed" : "ended"
         }
+    }
+}
+
+/// What a server says of itself.
+private struct ServerInformation: Encodable {
+    var service = "patchbay"
+    var status: String
+    var activeCalls: Int
+    var pipelines: [String]
+
+    init(_ switchboard: Switchboard) {
+        status = switchboard.isAccepting ? "ready" : switchboard.registry.isDraining ? "draining" : "full"
+        activeCalls = switchboard.registry.activeCount
+        pipelines = switchboard.pipelineSet.documents.map(\.name)
     }
 }
 

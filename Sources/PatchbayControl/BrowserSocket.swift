@@ -88,19 +88,18 @@ final class BrowserSocket: WebSocketDelegate {
     // MARK: Start
 
     private func begin(_ message: ByteBuffer, _ connection: WebSocketConnection) {
-        var start: AgentSocketStart
+        let offer: AgentSocketAudioOffer
         do {
-            guard case .start(let first) = try decode(message) else {
+            guard case .start(let audio, _) = try decode(message) else {
                 return refuse("failed", "the first message has to be start", connection)
             }
-            start = first
+            offer = audio
         } catch {
             return refuse("failed", "\(error)", connection)
         }
         guard let format = BrowserTransport().socketFormat(document.transportSettings) else {
             return refuse("failed", "the pipeline's format has no name in the protocol", connection)
         }
-        let offer = start.audio
         guard offer.inputs.isEmpty || offer.inputs.contains(format), offer.outputs.isEmpty || offer.outputs.contains(format)
         else {
             return refuse("settingRefused", "this server takes and gives \(format) only; offer it", connection)
@@ -108,32 +107,24 @@ final class BrowserSocket: WebSocketDelegate {
         state.value.timer?.cancel()
         state.value.timer = nil
         state.value.stage = .taking([], bytes: 0)
-        let sid = Self.makeSid()
-        // Names that a stranger gives are not believed.
-        start.call = AgentSocketStart.Call(id: sid, carrierId: sid)
-        let choice = AgentSocketAudioChoice(form: offer.form, input: format, output: format)
-        take(sid, start, choice, connection)
+        take(AgentSocketAudioChoice(form: offer.form, input: format, output: format), connection)
     }
 
-    private func take(
-        _ sid: String, _ start: AgentSocketStart, _ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection
-    ) {
-        var order = CallOrder(callSid: sid, from: "", to: "")
+    private func take(_ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection) {
+        // Names that a stranger gives are not believed.
+        var order = CallOrder(callSid: Self.makeSid(), from: "", to: "")
         order.pipeline = document.name
         Task { [order] in
             do throws(Switchboard.Refusal) {
                 let record = try await switchboard.take(order)
-                connection.eventLoop.execute { self.attach(record, start, choice, connection) }
+                connection.eventLoop.execute { self.attach(record, choice, connection) }
             } catch {
                 connection.eventLoop.execute { self.refuse("failed", error.words, connection) }
             }
         }
     }
 
-    private func attach(
-        _ record: CallRecord, _ start: AgentSocketStart, _ choice: AgentSocketAudioChoice,
-        _ connection: WebSocketConnection
-    ) {
+    private func attach(_ record: CallRecord, _ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection) {
         guard case .taking(let waiting, _) = state.value.stage else {
             // The caller did not wait.
             Task { await record.call.streamLost() }
@@ -145,7 +136,7 @@ final class BrowserSocket: WebSocketDelegate {
         reply(.ready(choice, conversation: record.info.id), connection)
         state.value.stage = .attached(record.call)
         var message = ByteBuffer()
-        AgentSocketClientMessage.start(start).write(into: &message)
+        CallerSocketMessage.writeStart(choice.form ?? .binary, call: record.info.callSid, into: &message)
         record.call.carrierReceived(message)
         for waiting in waiting { record.call.carrierReceived(waiting) }
     }

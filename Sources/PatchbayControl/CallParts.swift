@@ -104,7 +104,9 @@ public struct CallParts: Sendable {
         call.waitingSounds = waitingSounds
         call.bridge = bridge
         call.transferTo = transferTo
-        call.connectsEarly = plan.agentSettings.string("connect") != "answered"
+        // While the carrier still speaks, an agent would wait for a caller who cannot hear it.
+        let isWelcomed = carrier is TwilioTransport && Welcome(plan.transport.settings) != nil
+        call.connectsEarly = (plan.agentSettings.string("connect") ?? (isWelcomed ? "answered" : "early")) != "answered"
         call.health = health
         // What cannot work for this call may work for the next.
         call.identities = zip(backends, plan.backends).map { backend, planned in

@@ -143,6 +143,20 @@ final class CallRegistry: Sendable {
     }
 }
 
+/// Words of the carrier's own voice.
+struct Welcome: Sendable {
+    var text: String
+    var voice: String?
+    var language: String?
+
+    init?(_ settings: Settings) {
+        guard let text = settings.string("say"), !text.isEmpty else { return nil }
+        self.text = text
+        voice = settings.string("voice")
+        language = settings.string("language")
+    }
+}
+
 /// One call as the control plane lists it.
 struct CallRecord: Sendable {
     var info: CallInfo
@@ -153,6 +167,8 @@ struct CallRecord: Sendable {
     var startedAt = Date()
     var endedAt: Date?
     var end: EndReason?
+    /// What the carrier says before the stream begins.
+    var welcome: Welcome?
     /// What is said when the call ended by a failure.
     var failureText: String
     /// The rules that were asked about it.

@@ -102,6 +102,7 @@ public final class Switchboard: Sendable {
         // Where it would stand is only known with the plan; a call without one never runs.
         let plan = Result { () throws(PipelineError) in try route.plan(for: variables) }
         if case .success(let plan) = plan {
+            if plan.transport.component is TwilioTransport { record.welcome = Welcome(plan.transport.settings) }
             record.agentPlace = AgentPlace(
                 document: route.document, call: variables, variables: route.variables, joint: plan.agentFormat)
         }

@@ -211,6 +211,9 @@ struct StreamTicket {
         let stream = TwiML.Stream(
             url: origin.webSocketURL(settings.paths(.stream).first ?? "/twilio/stream"), parameters: parameters)
         let action = origin.url(settings.paths(.next).first ?? "/twilio/next") + "?ticket=\(ticket)"
-        return [.connect(stream, action: action, method: .post), .hangup]
+        let connect = [TwiML.Verb.connect(stream, action: action, method: .post), .hangup]
+        // Who was welcomed already is only connected again.
+        guard resumes == 0, let welcome = record.welcome else { return connect }
+        return [.say(welcome.text, voice: welcome.voice, language: welcome.language)] + connect
     }
 }

@@ -31,11 +31,11 @@ public struct BrowserSerializer: CarrierSerializer {
         payload.clear()
         switch try CallerSocketMessage.decode(message, audio: &payload) {
         case .audio: return try audio(payload)
-        case .start(let start):
+        case .start(let offer, let call):
             guard !isStarted else { throw BrowserFault.secondStart }
             isStarted = true
-            form = start.audio.form
-            return .started(CallStart(callSid: start.call.carrierId, streamSid: start.call.id), format)
+            form = offer.form
+            return .started(CallStart(callSid: call, streamSid: call), format)
         case .dtmf(let digits):
             guard isStarted else { throw BrowserFault.beforeStart("dtmf") }
             guard let digit = digits.first, digits.count == 1 else { throw BrowserFault.keys(digits.count) }

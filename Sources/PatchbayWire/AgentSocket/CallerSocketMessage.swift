@@ -3,7 +3,8 @@ public import NIOCore
 /// A message of a caller without a telephone: the part of the agent protocol, version 1, that Patchbay understands when it is
 /// itself in the agent's place.
 public enum CallerSocketMessage: Sendable, Equatable {
-    case start(AgentSocketStart)
+    /// The caller wants to speak; what is not said of the sound is left to the server. `call` is the server's own name of the call.
+    case start(AgentSocketAudioOffer, call: String)
     /// Sound of the caller; the bytes are where ``decode(_:audio:)`` put them.
     case audio(byteCount: Int)
     /// The caller pressed these keys.
@@ -28,7 +29,13 @@ public enum CallerSocketMessage: Sendable, Equatable {
             let message = try JSONObject(message: bytes)
             let type = try message.requiredString("type", in: "the message")
             switch type {
-            case "start": return .start(try AgentSocketStart(message))
+            case "start":
+                if let value = message["audio"], !value.isNull, value.object == nil {
+                    throw .wrongType("audio", expected: "an object in start", offset: value.range.lowerBound)
+                }
+                return .start(
+                    AgentSocketAudioOffer(message.object("audio")),
+                    call: try message.object("call")?.optionalString("id", limit: AgentSocketLimits.nameBytes) ?? "")
             case "audio":
                 return .audio(
                     byteCount: try message.appendBase64(
@@ -41,6 +48,16 @@ public enum CallerSocketMessage: Sendable, Equatable {
             default: return .other(type: String(type.prefix(64)))
             }
         }
+    }
+
+    /// Appends a `start` with the form of the sound and the name of the call.
+    public static func writeStart(_ form: AgentSocketAudioForm, call: String, into buffer: inout ByteBuffer) {
+        buffer.write(
+            .object { text in
+                text.member("type", "start")
+                text.member("call") { $0.member("id", call) }
+                text.member("audio") { $0.member("form", form.rawValue) }
+            })
     }
 
     /// Appends `{"type":"mark","name":"…"}`. The name must need no escapes.
