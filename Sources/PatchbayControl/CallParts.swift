@@ -106,7 +106,7 @@ public struct CallParts: Sendable {
         call.transferTo = transferTo
         // While the carrier still speaks, an agent would wait for a caller who cannot hear it.
         let isWelcomed = carrier is TwilioTransport && Welcome(plan.transport.settings) != nil
-        call.connectsEarly = (plan.agentSettings.string("connect") ?? (isWelcomed ? "answered" : "early")) != "answered"
+        call.connectsEarly = plan.agentSettings.string("connect") != "answered" && !isWelcomed
         call.health = health
         // What cannot work for this call may work for the next.
         call.identities = zip(backends, plan.backends).map { backend, planned in

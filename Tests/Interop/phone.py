@@ -15,9 +15,13 @@ from websockets.exceptions import ConnectionClosed
 SILENCE = b"\xff" * 160
 
 
-def webhook(server, number, sid):
-    form = {"CallSid": sid, "From": "+15550100099", "To": number, "CallStatus": "ringing"}
-    url = server.url + "/twilio/voice"
+CALLER = "+15550100099"
+
+
+def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, **fields):
+    """What the carrier asks or tells, signed."""
+    form = {"CallSid": sid, "From": caller, "To": number, "CallStatus": "ringing", **fields}
+    url = server.url + path
     request = urllib.request.Request(
         url, urllib.parse.urlencode(form).encode(),
         {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, form)})
@@ -25,13 +29,15 @@ def webhook(server, number, sid):
         return response.read().decode()
 
 
-async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None):
+async def call(
+        server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None,
+        path="/twilio/voice", caller=CALLER):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
     `sent` is filled with the time at which each packet went out, `playout` with the time at which each packet that was heard
     began to be played. `at` maps a packet's number to something that is done just before it goes out.
     """
-    twiml = webhook(server, number, sid)
+    twiml = webhook(server, number, sid, path, caller)
     url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
     parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
     stream = "MZ" + "2" * 32
