@@ -14,7 +14,9 @@ extension ServerSettings {
             Field(
                 "open", .boolean, default: false,
                 "Whether anybody may call without a token. Every call costs what its agent costs."),
-            Field("origins", .strings, "Origins of the pages that may call, for instance https://www.example.com; all when absent."),
+            Field(
+                "origins", .strings,
+                "Origins of the pages that may call, for instance https://www.example.com; all when absent."),
             Field("maximumCalls", .integer(1...10_000), default: 20, "Calls without a telephone at the same time."),
         ]
 

@@ -120,7 +120,8 @@ extension ServerSettings {
         var result = ServerSettings()
         guard let (_, members) = linter.rootMembers(serverSettingsFile) else { return (result, linter.finish()) }
         linter.checkKeys(
-            members, allowed: ["$schema", "paths", "messages", "limits", "public", "browser"], owner: serverSettingsFile, .root)
+            members, allowed: ["$schema", "paths", "messages", "limits", "public", "browser"],
+            owner: serverSettingsFile, .root)
         if let node = members["paths"] { result.readPaths(node, linter) }
         if let settings = linter.section("messages", members, Messages.fields) { result.messages = Messages(settings) }
         if let settings = linter.section("limits", members, Limits.fields) { result.limits = Limits(settings) }

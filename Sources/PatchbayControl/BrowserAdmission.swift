@@ -20,17 +20,20 @@ struct BrowserAdmission: Sendable {
         let offered = head.headers[canonicalForm: "Sec-WebSocket-Protocol"].map(String.init)
         guard settings.isOpen || origin.isLocal || hasToken(headers, offered) else {
             return refused(
-                .unauthorized, "a token is needed: Authorization: Bearer …, or the subprotocols patchbay and bearer.…", origin)
+                .unauthorized, "a token is needed: Authorization: Bearer …, or the subprotocols patchbay and bearer.…",
+                origin)
         }
         if !settings.origins.isEmpty, let page = head.headers.first(name: "Origin"), !settings.origins.contains(page) {
             return refused(.forbidden, "pages of this origin may not call", origin)
         }
         guard let document = document(of: head) else {
             return refused(
-                .notFound, "there is no pipeline of that name whose transport is \"browser\"; name one with ?pipeline=NAME",
+                .notFound,
+                "there is no pipeline of that name whose transport is \"browser\"; name one with ?pipeline=NAME",
                 origin)
         }
-        guard switchboard.registry.all().running.count(where: { $0.info.callSid.hasPrefix("WS") }) < settings.maximumCalls
+        guard
+            switchboard.registry.all().running.count(where: { $0.info.callSid.hasPrefix("WS") }) < settings.maximumCalls
         else { return refused(.serviceUnavailable, "there are too many calls; try again later", origin) }
         return .accept(subprotocol: offered.contains(Self.subprotocol) ? Self.subprotocol : nil) { connection in
             BrowserSocket(connection, switchboard, document)
@@ -56,7 +59,9 @@ struct BrowserAdmission: Sendable {
         return candidates.first { $0.name == name }
     }
 
-    private func refused(_ status: HTTPResponseStatus, _ message: String, _ origin: RequestOrigin) -> WebSocketAcceptance {
+    private func refused(_ status: HTTPResponseStatus, _ message: String, _ origin: RequestOrigin)
+        -> WebSocketAcceptance
+    {
         switchboard.logger.warning("browser refused", metadata: ["reason": "\(message)", "peer": "\(origin.peer)"])
         return .refuse(status, message)
     }

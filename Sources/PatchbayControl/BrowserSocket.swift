@@ -100,7 +100,8 @@ final class BrowserSocket: WebSocketDelegate {
         guard let format = BrowserTransport().socketFormat(document.transportSettings) else {
             return refuse("failed", "the pipeline's format has no name in the protocol", connection)
         }
-        guard offer.inputs.isEmpty || offer.inputs.contains(format), offer.outputs.isEmpty || offer.outputs.contains(format)
+        guard offer.inputs.isEmpty || offer.inputs.contains(format),
+            offer.outputs.isEmpty || offer.outputs.contains(format)
         else {
             return refuse("settingRefused", "this server takes and gives \(format) only; offer it", connection)
         }

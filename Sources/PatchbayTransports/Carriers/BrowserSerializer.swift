@@ -61,7 +61,8 @@ public struct BrowserSerializer: CarrierSerializer {
         guard isStarted else { return }
         switch form {
         case .binary: batch.binary { $0.writeImmutableBuffer(payload) }
-        case .base64: batch.text { buffer in payload.withUnsafeReadableBytes { AgentSocketAudio.write($0, into: &buffer) } }
+        case .base64:
+            batch.text { buffer in payload.withUnsafeReadableBytes { AgentSocketAudio.write($0, into: &buffer) } }
         }
     }
 

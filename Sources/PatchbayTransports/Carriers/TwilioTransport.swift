@@ -18,7 +18,8 @@ public struct TwilioTransport: CarrierComponent {
     ) {
         Field(
             "say", .string,
-            "What the carrier's own voice says before the stream begins. The agent is then connected when the stream begins.")
+            "What the carrier's own voice says before the stream begins. The agent is then connected when the stream begins."
+        )
         Field("voice", .string, isAdvanced: true, "The carrier's voice for it (twilio.com/docs/voice/twiml/say#voice).")
         Field("language", .string, isAdvanced: true, "The language of it, for instance de-DE.")
     }
@@ -26,7 +27,8 @@ public struct TwilioTransport: CarrierComponent {
     public func problems(in settings: Settings) -> [SettingsProblem] {
         guard settings.string("say") == nil else { return [] }
         return ["voice", "language"].filter { settings.string($0) != nil }.map {
-            SettingsProblem(field: $0, .notAllowed, "without \"say\" nothing is spoken", remedy: "add \"say\", or leave this out")
+            SettingsProblem(
+                field: $0, .notAllowed, "without \"say\" nothing is spoken", remedy: "add \"say\", or leave this out")
         }
     }
 
