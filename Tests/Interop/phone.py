@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import json
 import re
 import urllib.parse
@@ -15,9 +16,10 @@ from websockets.exceptions import ConnectionClosed
 SILENCE = b"\xff" * 160
 
 
-def webhook(server, number, sid):
-    form = {"CallSid": sid, "From": "+15550100099", "To": number, "CallStatus": "ringing"}
-    url = server.url + "/twilio/voice"
+def webhook(server, number, sid, url=None, status="ringing"):
+    """What the server answers: to a new call, or to the question for the next step at `url`."""
+    form = {"CallSid": sid, "From": "+15550100099", "To": number, "CallStatus": status}
+    url = url or server.url + "/twilio/voice"
     request = urllib.request.Request(
         url, urllib.parse.urlencode(form).encode(),
         {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, form)})
@@ -25,13 +27,25 @@ def webhook(server, number, sid):
         return response.read().decode()
 
 
-async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None):
+def words(twiml):
+    """What the carrier's own voice says."""
+    return [html.unescape(text) for text in re.findall(r"<Say>([^<]*)</Say>", twiml)]
+
+
+async def call(
+    server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None, said=None
+):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
     `sent` is filled with the time at which each packet went out, `playout` with the time at which each packet that was heard
-    began to be played. `at` maps a packet's number to something that is done just before it goes out.
+    began to be played. `at` maps a packet's number to something that is done just before it goes out. With `said`, a list, the
+    next step is asked for when the server has ended the stream, and what the carrier's own voice says is noted.
     """
-    twiml = webhook(server, number, sid)
+    twiml = await asyncio.to_thread(webhook, server, number, sid)
+    if said is not None:
+        said.extend(words(twiml))
+        if "<Stream" not in twiml:
+            return b"", []
     url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
     parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
     stream = "MZ" + "2" * 32
@@ -97,7 +111,11 @@ async def call(server, number, packets, sid="CA" + "1" * 32, tail=25, until=None
         await asyncio.wait([listener, talker], return_when=asyncio.FIRST_COMPLETED)
         for task in (talker, listener):
             task.cancel()
-        for outcome in await asyncio.gather(talker, listener, return_exceptions=True):
+        outcomes = await asyncio.gather(talker, listener, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, (asyncio.CancelledError, ConnectionClosed)):
                 raise outcome
+    if said is not None and outcomes[0] is not None:
+        action = html.unescape(re.search(r'action="([^"]+)"', twiml).group(1))
+        said.extend(words(await asyncio.to_thread(webhook, server, number, sid, action, "in-progress")))
     return bytes(heard), messages
