@@ -132,7 +132,8 @@ CASES = [
          ELEVENLABS_ACCOUNT),
     Case("elevenlabs", "quota", "used up before the call", ELEVENLABS, Fake(401, json.dumps({
         "detail": {"status": "quota_exceeded", "message": "This request exceeds your quota."}}))),
-    Case("elevenlabs", "quota", "used up in mid-sentence", merged(ELEVENLABS, apiKey=None), Simulated("elevenlabs", ("--quota",))),
+    Case("elevenlabs", "quota", "used up in mid-sentence", merged(ELEVENLABS, apiKey=None),
+         Simulated("elevenlabs", ("--quota",))),
     Case("elevenlabs", "quota", "too many conversations at once", merged(ELEVENLABS, apiKey=None),
          Simulated("elevenlabs", ("--queue-full", "--queue", "0.2"))),
     Case("elevenlabs", "refused setting", "`firstMessage`, an override that the agent does not allow",

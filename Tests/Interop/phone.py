@@ -33,13 +33,15 @@ def words(twiml):
 
 
 async def call(
-    server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None, said=None
+    server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, started=None, sent=None, playout=None, at=None,
+    said=None,
 ):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
-    `sent` is filled with the time at which each packet went out, `playout` with the time at which each packet that was heard
-    began to be played. `at` maps a packet's number to something that is done just before it goes out. With `said`, a list, the
-    next step is asked for when the server has ended the stream, and what the carrier's own voice says is noted.
+    `started` is filled with the time at which the stream began, `sent` with that at which each packet went out, `playout` with
+    that at which each packet that was heard began to be played. `at` maps a packet's number to something that is done just
+    before it goes out. With `said`, a list, the next step is asked for when the server has ended the stream, and what the
+    carrier's own voice says is noted.
     """
     twiml = await asyncio.to_thread(webhook, server, number, sid)
     if said is not None:
@@ -59,10 +61,18 @@ async def call(
             sequence += 1
 
         await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        if started is not None:
+            started.append(asyncio.get_running_loop().time())
         await send("start", start={
             "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
             "customParameters": parameters})
+
+        async def echo(name):
+            try:
+                await send("mark", mark={"name": name})
+            except ConnectionClosed:
+                pass
 
         async def listen():
             played = asyncio.get_running_loop().time()
@@ -88,7 +98,7 @@ async def call(
                     wait = max(0, played - asyncio.get_running_loop().time())
                     name = message["mark"]["name"]
                     asyncio.get_running_loop().call_later(
-                        wait, lambda n=name: asyncio.ensure_future(send("mark", mark={"name": n})))
+                        wait, lambda name=name: asyncio.ensure_future(echo(name)))
 
         async def talk():
             begin = asyncio.get_running_loop().time()
