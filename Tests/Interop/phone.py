@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import json
 import re
 import urllib.parse
@@ -18,10 +19,10 @@ SILENCE = b"\xff" * 160
 CALLER = "+15550100099"
 
 
-def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, **fields):
-    """What the carrier asks or tells, signed."""
+def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, url=None, **fields):
+    """What the carrier asks or tells, signed: at a path of the server, or at a whole address."""
     form = {"CallSid": sid, "From": caller, "To": number, "CallStatus": "ringing", **fields}
-    url = server.url + path
+    url = url or server.url + path
     request = urllib.request.Request(
         url, urllib.parse.urlencode(form).encode(),
         {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, form)})
@@ -29,15 +30,27 @@ def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, **fields):
         return response.read().decode()
 
 
+def words(twiml):
+    """What the carrier's own voice says."""
+    return [html.unescape(text) for text in re.findall(r"<Say[^>]*>([^<]*)</Say>", twiml)]
+
+
 async def call(
-        server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, sent=None, playout=None, at=None,
-        path="/twilio/voice", caller=CALLER):
+    server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, started=None, sent=None, playout=None, at=None,
+    said=None, path="/twilio/voice", caller=CALLER,
+):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
-    `sent` is filled with the time at which each packet went out, `playout` with the time at which each packet that was heard
-    began to be played. `at` maps a packet's number to something that is done just before it goes out.
+    `started` is filled with the time at which the stream began, `sent` with that at which each packet went out, `playout` with
+    that at which each packet that was heard began to be played. `at` maps a packet's number to something that is done just
+    before it goes out. With `said`, a list, the next step is asked for when the server has ended the stream, and what the
+    carrier's own voice says is noted.
     """
-    twiml = webhook(server, number, sid, path, caller)
+    twiml = await asyncio.to_thread(webhook, server, number, sid, path, caller)
+    if said is not None:
+        said.extend(words(twiml))
+        if "<Stream" not in twiml:
+            return b"", []
     url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
     parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
     stream = "MZ" + "2" * 32
@@ -51,10 +64,18 @@ async def call(
             sequence += 1
 
         await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        if started is not None:
+            started.append(asyncio.get_running_loop().time())
         await send("start", start={
             "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
             "customParameters": parameters})
+
+        async def echo(name):
+            try:
+                await send("mark", mark={"name": name})
+            except ConnectionClosed:
+                pass
 
         async def listen():
             played = asyncio.get_running_loop().time()
@@ -80,7 +101,7 @@ async def call(
                     wait = max(0, played - asyncio.get_running_loop().time())
                     name = message["mark"]["name"]
                     asyncio.get_running_loop().call_later(
-                        wait, lambda n=name: asyncio.ensure_future(send("mark", mark={"name": n})))
+                        wait, lambda name=name: asyncio.ensure_future(echo(name)))
 
         async def talk():
             begin = asyncio.get_running_loop().time()
@@ -103,7 +124,12 @@ async def call(
         await asyncio.wait([listener, talker], return_when=asyncio.FIRST_COMPLETED)
         for task in (talker, listener):
             task.cancel()
-        for outcome in await asyncio.gather(talker, listener, return_exceptions=True):
+        outcomes = await asyncio.gather(talker, listener, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, (asyncio.CancelledError, ConnectionClosed)):
                 raise outcome
+    if said is not None and outcomes[0] is not None:
+        action = html.unescape(re.search(r'action="([^"]+)"', twiml).group(1))
+        said.extend(words(await asyncio.to_thread(
+            webhook, server, number, sid, caller=caller, url=action, CallStatus="in-progress")))
     return bytes(heard), messages
