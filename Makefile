@@ -6,7 +6,7 @@ SECONDS ?= 60
 PYTHON ?= python3
 VENV := .venv
 BUILD := .build
-PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools
+PACKAGES := libssl-dev libopus-dev libogg-dev libsamplerate0-dev libsqlite3-dev pkg-config espeak-ng openssl python3 python3-venv sox libspandsp2 libwebrtc-audio-processing1 libspeexdsp1 libsoxr0 opus-tools nginx-light
 SOURCES := Package.swift Sources Tests Benchmarks/Frames Examples Fuzz/Package.swift Fuzz/Sources/PatchbayFuzz
 
 .PHONY: help demo test unit example interop bench fuzz format lint setup venv clean
@@ -45,11 +45,15 @@ unit: setup
 	$(SWIFT) build -j $(JOBS) --build-tests
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(SWIFT) test --skip-build
 
-# The example is another package. It shares what was built here, and leaves no plan of its own behind.
+EXAMPLES := Concierge FrontDesk
+
+# Each example is another package. It shares what was built here, and leaves no plan of its own behind.
 example: unit
-	rm -f $(BUILD)/debug/description.json
-	$(SWIFT) build -j $(JOBS) --package-path Examples/Concierge --scratch-path $(BUILD) --build-tests
-	$(SWIFT) test --package-path Examples/Concierge --scratch-path $(BUILD) --skip-build
+	set -e; for example in $(EXAMPLES); do \
+	  rm -f $(BUILD)/debug/description.json; \
+	  $(SWIFT) build -j $(JOBS) --package-path Examples/$$example --scratch-path $(BUILD) --build-tests; \
+	  $(SWIFT) test --package-path Examples/$$example --scratch-path $(BUILD) --skip-build; \
+	  done
 	rm -f $(BUILD)/debug/description.json
 
 interop: example venv
@@ -57,6 +61,8 @@ interop: example venv
 
 test: unit interop
 	$(BUILD)/debug/patchbay lint --no-environment Pipelines README.md Sources/Patchbay/Patchbay.docc
+	set -e; for folder in Pipelines/*/server.json; do \
+	  $(BUILD)/debug/patchbay lint --no-environment $$(dirname $$folder); done
 	$(BUILD)/debug/patchbay test Pipelines
 	$(PYTHON) Sources/PatchbayAudio/Resampling/design.py --check >/dev/null
 

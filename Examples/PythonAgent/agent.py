@@ -5,16 +5,14 @@ from websockets.asyncio.server import serve
 HELLO = b"".join(struct.pack("<h", int(9000 * math.sin(i * (0.2 if i < 3200 else 0.3)))) for i in range(6400))
 
 async def converse(socket):
-    heard, tools, listening, speaking = bytearray(), [], False, None
+    heard, tools, listening = bytearray(), [], False
 
     async def send(type, **fields):
         await socket.send(json.dumps({"type": type, **fields}))
 
-    async def say(sound, words):
+    async def say(sound, words):  # all at once: Patchbay plays it in real time, and takes it back when it is cut
         await send("text", text=words)
-        for start in range(0, len(sound), 6400):  # 200 ms of sound, every 100 ms
-            await socket.send(bytes(sound[start : start + 6400]))
-            await asyncio.sleep(0.1)
+        await socket.send(bytes(sound))
         await send("turnEnded")
 
     async for message in socket:
@@ -26,7 +24,7 @@ async def converse(socket):
                 tools = [tool["name"] for tool in message["tools"]]
                 await send("ready", audio={"form": "binary", "input": "pcm16_16000", "output": "pcm16_16000"})
                 if not message["history"] or message.get("answerAwaited"):
-                    speaking = asyncio.create_task(say(HELLO, "Hello!"))
+                    await say(HELLO, "Hello!")
             case "turnStarted" | "speechStarted":
                 heard, listening = bytearray(), True
             case "turnEnded" | "speechStopped":
@@ -35,15 +33,9 @@ async def converse(socket):
                     tools.remove("lookup")
                     await send("toolCall", id="call_1", name="lookup", arguments={"word": "parrot"})
                 else:
-                    speaking = asyncio.create_task(say(heard, "You said that."))
+                    await say(heard, "You said that.")
             case "toolResult":
-                speaking = asyncio.create_task(say(heard, message["output"][:500]))
-            case "interruption":
-                if speaking:
-                    speaking.cancel()
-                await send("turnEnded")
-            case "dtmf" if message["digits"] == "#":
-                await send("hangUp", reason="the caller pressed #")
+                await say(heard, message["output"][:500])
             case "ping":
                 await send("pong", id=message["id"])
 

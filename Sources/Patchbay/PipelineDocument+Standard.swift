@@ -19,6 +19,6 @@ extension PipelineDocument {
 }
 
 extension ElevenLabsAgent {
-    /// An agent that asks for signed URLs with the process's shared HTTP client.
-    public init() { self.init(httpClient: .shared) }
+    /// An agent that asks for signed URLs with a client of the process that tells refused connections at once.
+    public init() { self.init(httpClient: .prompt) }
 }

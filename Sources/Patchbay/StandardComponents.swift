@@ -1,13 +1,14 @@
 public import AsyncHTTPClient
 public import PatchbayAudio
 public import PatchbayConfig
+public import PatchbayTransports
 
 extension ComponentRegistry {
     /// Everything that comes with Patchbay, one line a component.
     ///
     /// - Parameter recordings: Writes what `recorder` stages record.
     public static func standard(
-        httpClient: HTTPClient = .shared, recordings: RecordingWriter = .shared
+        httpClient: HTTPClient = .prompt, recordings: RecordingWriter = .shared
     ) throws -> ComponentRegistry {
         try ComponentRegistry(
             transports: [

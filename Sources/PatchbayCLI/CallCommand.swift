@@ -50,6 +50,16 @@ struct CallCommand: AsyncParsableCommand {
         try await HTTPClient.withPromptClient { try await call(with: $0) }
     }
 
+    /// What a file sounds like on a telephone.
+    static func spoken(_ path: String) throws -> [UInt8] {
+        do {
+            return Array(try WAVFile(path: path).audio(in: .telephony).readableBytesView)
+        } catch {
+            throw CommandFailure(
+                description: "\(path) cannot be spoken: \((error as? WAVError)?.message ?? "\(error)")")
+        }
+    }
+
     private func call(with httpClient: HTTPClient) async throws {
         let environment = try await ServerEnvironment.read(envFile)
         var options = Phone.Options(voiceURL: server + voicePath)
@@ -59,13 +69,7 @@ struct CallCommand: AsyncParsableCommand {
         options.authToken = environment.options.twilioAuthToken?.reveal()
         options.maximumMilliseconds = limit * 1000
         for (index, path) in audio.enumerated() {
-            let spoken: [UInt8]
-            do {
-                spoken = Array(try WAVFile(path: path).audio(in: .telephony).readableBytesView)
-            } catch {
-                throw CommandFailure(
-                    description: "\(path) cannot be spoken: \((error as? WAVError)?.message ?? "\(error)")")
-            }
+            let spoken = try Self.spoken(path)
             let trigger: PhoneStep.Trigger =
                 if index == 0, let wait { .after(milliseconds: wait) } else { .afterPause(milliseconds: 600) }
             options.steps.append(PhoneStep(trigger, .speak(spoken)))

@@ -54,7 +54,8 @@ struct Demo: AsyncParsableCommand {
         let transcript = DemoTranscript()
         let server = PatchbayServer(
             pipelines: set, settings: ServerSettings(), options: options, tls: try WebSocketTLS.makeContext(),
-            httpClient: .shared, records: try SQLiteStore(), logger: Logging.make(logLevel), observers: { _ in [transcript] },
+            httpClient: .shared, records: try SQLiteStore(), logger: Logging.make(logLevel),
+            observers: { _ in [transcript] },
             started: { address in
                 addressSource.yield(address.port ?? 0)
                 addressSource.finish()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Patchbay
 
 struct PatchbayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,9 +13,10 @@ struct PatchbayCommand: AsyncParsableCommand {
               patchbay route +15550100002    what a call to that number runs through
               patchbay create                a pipeline file to start from
             """,
-        version: "0.1.0",
+        version: ServerVersion.text,
         subcommands: [
-            Demo.self, Serve.self, ReloadCommand.self, CallCommand.self, RunCommand.self, Simulate.self,
+            Demo.self, Serve.self, ReloadCommand.self, CallsCommand.self, ShowCommand.self, TailCommand.self,
+            HangupCommand.self, CallCommand.self, DialCommand.self, RunCommand.self, Simulate.self,
             CheckAgentCommand.self, Lint.self,
             TestCommand.self, RouteCommand.self, GraphCommand.self, List.self, Describe.self, CreateCommand.self,
             SchemaCommand.self, Bench.self, VADCommand.self, ModelCommand.self,

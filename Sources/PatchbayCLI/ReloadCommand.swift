@@ -22,22 +22,14 @@ struct ReloadCommand: AsyncParsableCommand {
             """)
 
     @Flag(help: "Go back to the pipelines that were in force before.") var back = false
-    @Option(help: "Origin of the server.") var server = "http://127.0.0.1:8080"
+    @OptionGroup var connection: ServerConnection
     @Option(help: "Path of its pipelines.") var path = "/pipelines"
-    @Option(help: "What opens the server's admin paths.") var token: String?
     @Option(help: "text or json") var format = OutputFormat.text
-    @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile:
-        String?
 
-    /// Longest answer that is read, in bytes; a thousand pipelines are a fifth of a megabyte.
-    private static let maximumAnswer = 16 << 20
     /// Pipelines that are listed.
     private static let listed = 20
 
     func validate() throws {
-        guard server.hasPrefix("http://") || server.hasPrefix("https://") else {
-            throw ValidationError("--server is \"\(server)\"; it begins with http:// or https://")
-        }
         guard path.hasPrefix("/") else { throw ValidationError("--path is \"\(path)\"; it begins with /") }
     }
 
@@ -46,39 +38,23 @@ struct ReloadCommand: AsyncParsableCommand {
     }
 
     private func reload(with httpClient: HTTPClient) async throws {
-        let environment = try await ServerEnvironment.read(envFile)
-        let origin = server.hasSuffix("/") ? String(server.dropLast()) : server
-        var request = HTTPClientRequest(url: "\(origin)\(path)/\(back ? "rollback" : "reload")")
-        request.method = .POST
-        if let token = token ?? environment.options.adminToken?.reveal() {
-            request.headers.add(name: "Authorization", value: "Bearer \(token)")
+        let client = try await connection.client(httpClient)
+        let answer = try await client.send(.POST, "\(path)/\(back ? "rollback" : "reload")")
+        guard [200, 422].contains(answer.status) else {
+            throw client.failure(
+                answer,
+                missing: "\(client.origin) has nothing at \(path); --path names another place, as \"paths\" of its "
+                    + "server.json has it")
         }
-        let status: Int
-        let body: ByteBuffer
-        do {
-            let response = try await httpClient.execute(request, timeout: .seconds(60))
-            status = Int(response.status.code)
-            body = try await response.body.collect(upTo: Self.maximumAnswer)
-        } catch {
-            throw CommandFailure(description: "\(server) could not be asked: \(error.words)")
+        guard let report = answer.decoded(as: Answer.self) else {
+            throw CommandFailure(description: "\(client.origin)\(path) answers something else; is it a patchbay?")
         }
-        let decoder = JSONDecoder()
-        switch status {
-        case 200, 422:
-            let text = String(buffer: body)
-            guard let answer = try? decoder.decode(Answer.self, from: Data(text.utf8)) else {
-                throw CommandFailure(description: "\(server)\(path) answers something else; is it a patchbay?")
-            }
-            if format == .json {
-                Terminal.result(text.trimmingCharacters(in: .newlines))
-            } else {
-                show(answer)
-            }
-            if status == 422 { throw ExitCode.badDocument }
-        default:
-            let answer = try? decoder.decode(Refusal.self, from: Data(body.readableBytesView))
-            throw CommandFailure(description: Self.words(status, answer?.error.message, server, path))
+        if format == .json {
+            Terminal.result(answer.text.trimmingCharacters(in: .newlines))
+        } else {
+            show(report)
         }
+        if answer.status == 422 { throw ExitCode.badDocument }
     }
 
     private func show(_ answer: Answer) {
@@ -110,18 +86,6 @@ struct ReloadCommand: AsyncParsableCommand {
         }
     }
 
-    private static func words(_ status: Int, _ message: String?, _ server: String, _ path: String) -> String {
-        let reason = message.map { ": \($0)" } ?? ""
-        return switch status {
-        case 401:
-            "\(server) does not take the token\(reason); set PATCHBAY_ADMIN_TOKEN to the server's, or pass --token"
-        case 403: "\(server) refuses\(reason)"
-        case 404: "\(server) has nothing at \(path); --path names another place, as \"paths\" of its server.json has it"
-        case 409: "\(server) cannot do that\(reason)"
-        default: "\(server) answers \(status)\(reason)"
-        }
-    }
-
     private struct Answer: Decodable {
         var result: String
         var revision: Int
@@ -148,11 +112,5 @@ struct ReloadCommand: AsyncParsableCommand {
                 severity: Diagnostic.Severity(rawValue: severity) ?? .error, message, path: path,
                 suggestion: suggestion.map { Diagnostic.Suggestion($0) })
         }
-    }
-
-    /// Hummingbird's form of an error.
-    private struct Refusal: Decodable {
-        struct Error: Decodable { var message: String }
-        var error: Error
     }
 }

@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
 
             The file takes the caller's place and speaks at once, or after --wait, in the format of the pipeline's own
             carrier. Agents in this process (echo, script) are run on a clock of their own, as fast as the machine is;
-            others in real time. The caller hangs up when the file is over and both sides are silent. Rules are asked as on
+            others in real time, with the requests of their tools. The caller hangs up when the file is over and both sides are silent. Rules are asked as on
             a server; where one speaks itself, that is the whole call.
             """)
 
@@ -177,7 +177,9 @@ struct RunCommand: AsyncParsableCommand {
             info: info, on: MediaLoop(loop), dialer: WebSocketAgentDialer(tls: try WebSocketTLS.makeContext()),
             logger: Logging.make(logLevel)
         ) { _, _ in }
-        try await call.start(observers: [transcript]) { () throws(PipelineError) in try parts.makePlan(info) }
+        try await call.start(observers: [transcript], tools: parts.toolRunner(logger: call.logger)) {
+            () throws(PipelineError) in try parts.makePlan(info)
+        }
         let sound = try await loop.flatSubmit {
             do {
                 return FileDriver(try makeLine(), call).begin()

@@ -18,12 +18,13 @@ struct SchemaCommand: ParsableCommand {
 
     /// The kinds of files.
     enum Document: String, ExpressibleByArgument, CaseIterable {
-        case pipeline, fragment, server, test
+        case pipeline, fragment, server, tenants, test
     }
 
     @Option(
         name: .customLong("for"),
-        help: "pipeline, fragment (for \"include\"), server (server.json) or test (*.test.json)")
+        help: "pipeline, fragment (for \"include\"), server (server.json), tenants (tenants.json) or test (*.test.json)"
+    )
     var document = Document.pipeline
 
     func run() throws {
@@ -32,6 +33,7 @@ struct SchemaCommand: ParsableCommand {
         case .pipeline: Terminal.result(schema[.pipeline].text())
         case .fragment: Terminal.result(schema[.fragment].text())
         case .server: Terminal.result(schema[.server].text())
+        case .tenants: Terminal.result(schema[.tenants].text())
         case .test:
             Terminal.result(
                 schema.document(

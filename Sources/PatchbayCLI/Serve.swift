@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import Patchbay
 import ServiceLifecycle
+import Tracing
 import UnixSignals
 
 struct Serve: AsyncParsableCommand {
@@ -16,13 +17,19 @@ struct Serve: AsyncParsableCommand {
               patchbay serve Pipelines/echo.json --port 9000 --public-url https://voice.example.com
               patchbay serve --agent echo --insecure-skip-signatures
               patchbay serve --watch
+              patchbay serve --host 0.0.0.0 --port 443 --tls-certificate fullchain.pem --tls-key privkey.pem
 
             SETTINGS come from flags, then the environment, then the .env file:
               PUBLIC_URL (or APP_BASE_URL, API_URL)   where the world reaches this server
               TWILIO_AUTH_TOKEN                       checks the signatures of webhooks and streams
               TWILIO_ACCOUNT_SID                      with the token: completes calls over Twilio's REST API
+              TWILIO_PHONE_NUMBER                     the number that calls come from which are dialled
+              ELEVENLABS_PHONE_NUMBER                 the agent's number, where dialled calls are bridged to it
+              ELEVENLABS_WEBHOOK_SECRET               checks the signatures of ElevenLabs' webhooks
               PATCHBAY_ADMIN_TOKEN                    opens /calls and /metrics beyond this machine
+              JWT_SECRET                              opens them for JSON Web Tokens signed with it (HS256)
               PATCHBAY_STORE                          folder for the records of calls
+              PATCHBAY_LOG_FORMAT                     text or json
               PATCHBAY_CA_FILE                        PEM file of authorities to trust for agents behind TLS
 
             A file answers for its own pipeline, and for those beside it that its rules lead to.
@@ -47,20 +54,27 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Folder for a file with every message of every call, without secrets. For work on faults.")
     var wireLog: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical") var logLevel = Logger.Level.info
+    @Option(help: "File to which the spans of every call are appended, as lines of OTLP's JSON.") var traces: String?
+    @Option(help: "text for people, json for machines. (default: PATCHBAY_LOG_FORMAT, or text)")
+    var logFormat: LogFormat?
+    @Option(help: "PEM file with the certificate of this server, which then speaks TLS itself.") var tlsCertificate:
+        String?
+    @Option(help: "PEM file with the key of that certificate.") var tlsKey: String?
     @Flag(help: "Read the pipelines again whenever one of their files changes.") var watch = false
     @Flag(help: "Accept webhooks without a valid signature. Never on a public address.") var insecureSkipSignatures =
         false
     @OptionGroup var options: PipelineOptions
-
-    /// Pipelines that are listed at the start, and numbers of each.
-    private static let announcedPipelines = 50
-    private static let announcedNumbers = 5
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port is \(port); allowed are 0 to 65535") }
         if let publicUrl, !publicUrl.hasPrefix("https://"), !publicUrl.hasPrefix("http://") {
             throw ValidationError(
                 "--public-url is \"\(publicUrl)\"; it begins with https:// (or http:// for work at the desk)")
+        }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ValidationError(
+                tlsKey == nil
+                    ? "--tls-certificate needs --tls-key, the file with its key" : "--tls-key needs --tls-certificate")
         }
         if let drainTimeout, drainTimeout < 0 {
             throw ValidationError("--drain-timeout is \(drainTimeout); allowed is 0 or more")
@@ -71,6 +85,10 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let traceFile = try makeTraceFile()
+        // Before there are clients: each takes the tracer of its time.
+        if let traceFile { InstrumentationSystem.bootstrap(traceFile) }
+        defer { traceFile?.finish() }
         try await HTTPClient.withPromptClient { try await serve(with: $0) }
     }
 
@@ -80,7 +98,8 @@ struct Serve: AsyncParsableCommand {
         // Before the files are read, so that no change between is missed.
         let fileWatch = watch ? FileWatch(pipelines) : nil
         let set = try options.pipelines([pipelines], registry, environment)
-        let (settings, diagnostics) = ServerSettings.load(directory: pipelines)
+        let (settings, diagnostics) = ServerSettings.load(
+            directory: pipelines, environment: environment.variables)
         if !diagnostics.isEmpty { Terminal.note(diagnostics.page) }
         guard !diagnostics.hasErrors else { throw ExitCode.badDocument }
         var server = environment.options
@@ -89,13 +108,23 @@ struct Serve: AsyncParsableCommand {
         server.publicURL = publicUrl ?? server.publicURL
         server.trustedProxies = Set(trustedProxy)
         server.skipsSignatures = insecureSkipSignatures
+        server.dataDirectory = store ?? environment.first("patchbay.store")
         server.drainTimeout = drainTimeout.map { .seconds(Int64($0)) }
         server.streamTokenLifetime = streamTokenTtl.map { .seconds(Int64($0)) }
 
-        let logger = Logging.make(logLevel)
+        if let tlsCertificate, let tlsKey {
+            server.tls = ServerTLS(certificateFile: tlsCertificate, keyFile: tlsKey)
+        }
+        let log = try ServeLog(logFormat, logLevel, environment)
+        let logger = log.logger
         if let wireLog { server.wireLog = try makeWireLog(wireLog, environment, logger) }
         PrometheusMetrics.bootstrap()
-        warn(about: server, logger)
+        PrometheusMetrics.shared.describe(RecordingMetrics.all)
+        let directory = store ?? environment.first("patchbay.store")
+        let records = try makeStore(directory)
+        provideToken(&server, environment, logger)
+        let banner = ServeBanner(set: set, settings: settings, options: server, records: directory)
+        for text in banner.unchecked { logger.warning("\(text)") }
         let announced = server
         let envFile = options.envFile
         let source = PipelineSource.files(
@@ -104,11 +133,13 @@ struct Serve: AsyncParsableCommand {
         let patchbay = PatchbayServer(
             pipelines: set, source: source, settings: settings, options: server,
             tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]),
-            httpClient: httpClient, records: try makeStore(environment, logger),
-            logger: logger,
+            httpClient: httpClient, records: records, logger: logger,
             started: { address in
-                announce(set, settings, announced, port: address.port ?? announced.port)
+                banner.show(port: address.port ?? announced.port, log)
             })
+        RecordingWriter.shared.addListener { report in
+            if let path = report.path { patchbay.switchboard.recorded(path, ofCall: report.callID) }
+        }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(services: [.init(service: patchbay)], logger: logger))
         let signals = Task {
@@ -118,27 +149,33 @@ struct Serve: AsyncParsableCommand {
                     // Not awaited here: a signal to end must not wait for a load.
                     Task { await patchbay.switchboard.reload(.signal) }
                 } else if isDraining {
-                    Terminal.note("ending the calls that are left")
+                    log.note("ending the calls that are left")
                     await patchbay.switchboard.endRunningCalls()
                 } else {
                     isDraining = true
-                    Terminal.note("no new calls; running ones may finish; a second signal ends them")
+                    log.note("no new calls; running ones may finish; a second signal ends them")
                     await group.triggerGracefulShutdown()
                 }
             }
         }
         let watching = fileWatch.map { watch in
-            Terminal.note("watching \(pipelines) for changes")
-            return Task { await Self.reload(patchbay.switchboard, when: watch) }
+            log.note("watching \(pipelines) for changes")
+            return Task { await Self.reload(patchbay.switchboard, when: watch, log) }
         }
         defer {
             signals.cancel()
             watching?.cancel()
             announced.wireLog?.finish()
             RecordingWriter.shared.finish()
+            log.finish()
         }
         do {
             try await group.run()
+            // The last recordings are complete now, and belong to their calls' records.
+            RecordingWriter.shared.finish()
+            await patchbay.switchboard.flushRecords()
+        } catch let error as StartFailure {
+            throw CommandFailure(description: "\(error)")
         } catch let error as IOError {
             throw CommandFailure(
                 description:
@@ -146,12 +183,12 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
-    private static func reload(_ switchboard: Switchboard, when watch: FileWatch) async {
+    private static func reload(_ switchboard: Switchboard, when watch: FileWatch, _ log: ServeLog) async {
         var watch = watch
         watch.watch(also: files(of: switchboard), missing: missingFiles(of: switchboard))
         while let changes = await watch.next() {
             if changes.contains(watch.serverSettings) {
-                Terminal.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
+                log.note("\(watch.serverSettings) changed; it is read at the start only: restart to apply it")
             }
             guard changes.contains(where: watch.isPipeline) else { continue }
             await switchboard.reload(.watch)
@@ -173,13 +210,37 @@ struct Serve: AsyncParsableCommand {
         Set((switchboard.store.lastFailure?.diagnostics ?? []).compactMap(\.neededFile))
     }
 
-    private func makeStore(_ environment: ServerEnvironment, _ logger: Logger) throws -> any Store {
+    private func makeTraceFile() throws -> TraceFile? {
         do {
-            if let directory = store ?? environment.first("patchbay.store") { return try SQLiteStore(directory: directory) }
-            logger.info("records are kept in memory until the server stops; --store names a folder for them")
-            return try SQLiteStore()
+            return try traces.map { path in
+                let file = try TraceFile(path)
+                PrometheusMetrics.shared.watch(queue: "traces") { file.waitingBytes }
+                return file
+            }
+        } catch {
+            throw CommandFailure(description: "--traces: \(error)")
+        }
+    }
+
+    private func makeStore(_ directory: String?) throws -> any Store {
+        do {
+            return try directory.map { try SQLiteStore(directory: $0) } ?? SQLiteStore()
         } catch {
             throw CommandFailure(description: "--store: \(error)")
+        }
+    }
+
+    /// What costs money or moves a caller needs a token: without one of the operator's the server makes its own.
+    private func provideToken(_ options: inout ServerOptions, _ environment: ServerEnvironment, _ logger: Logger) {
+        guard options.adminToken == nil else { return }
+        let place = LocalToken(store: store ?? environment.first("patchbay.store"), environment: environment.variables)
+        do {
+            options.adminToken = try place?.readOrMake()
+            if let place { logger.info("the token of this server", metadata: ["file": "\(place.file)"]) }
+        } catch {
+            logger.warning(
+                "this server has no token of its own; set PATCHBAY_ADMIN_TOKEN to dial and to transfer",
+                metadata: ["error": "\(error)"])
         }
     }
 
@@ -192,33 +253,6 @@ struct Serve: AsyncParsableCommand {
         } catch {
             throw CommandFailure(description: "--wire-log: \(error)")
         }
-    }
-
-    private func warn(about options: ServerOptions, _ logger: Logger) {
-        if options.skipsSignatures {
-            logger.warning("webhook signatures are NOT checked (--insecure-skip-signatures): anybody can start calls")
-        } else if options.twilioAuthToken == nil {
-            logger.warning(
-                "TWILIO_AUTH_TOKEN is not set: every webhook will be refused; set it, or pass --insecure-skip-signatures for work on this machine"
-            )
-        }
-    }
-
-    private func announce(_ set: PipelineSet, _ settings: ServerSettings, _ options: ServerOptions, port: Int) {
-        let base = options.publicURL ?? "http://\(options.host):\(port)"
-        Terminal.note("patchbay listens on \(options.host):\(port)")
-        for document in set.documents.prefix(Self.announcedPipelines) {
-            let count = document.numbers.count
-            let numbers =
-                document.numbers.prefix(Self.announcedNumbers).map { $0.pattern.description }.joined(separator: ", ")
-                + (count > Self.announcedNumbers ? " and \(count - Self.announcedNumbers) more" : "")
-            Terminal.note(
-                "  \(document.name.padded(to: 14)) \(numbers)  (\(document.file), version \(document.version))")
-        }
-        if set.documents.count > Self.announcedPipelines {
-            Terminal.note("  and \(set.documents.count - Self.announcedPipelines) more pipelines")
-        }
-        Terminal.note("voice webhook: \(base)\(settings.paths(.voice).first ?? "")")
     }
 }
 

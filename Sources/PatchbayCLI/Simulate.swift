@@ -3,8 +3,11 @@ import PatchbaySimulators
 
 struct Simulate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Plays an agent vendor on a port, for work without an account.",
-        subcommands: [SimulateElevenLabs.self, SimulateGemini.self, SimulateOpenAI.self, SimulateWebSocket.self])
+        abstract: "Plays an agent vendor or a carrier on a port, for work without an account.",
+        subcommands: [
+            SimulateElevenLabs.self, SimulateGemini.self, SimulateOpenAI.self, SimulateTwilio.self,
+            SimulateWebSocket.self,
+        ])
 }
 
 struct SimulateElevenLabs: AsyncParsableCommand {
@@ -33,8 +36,8 @@ struct SimulateElevenLabs: AsyncParsableCommand {
     @Option(help: "Answer to a turn of the caller; may be repeated.") var reply: [String] = []
     @Option(help: "Words before hanging up; empty starts the replies again.") var goodbye: String?
     @Option(help: "What the agent claims to have heard; may be repeated.") var transcript: [String] = []
-    @Option(help: "Client tool to call; may be repeated.") var tool: [String] = []
-    @Option(help: "Arguments of the tools, a JSON object.") var toolParameters = "{}"
+    @Option(help: "Client tool to call, or NAME={…} with its arguments; may be repeated.") var tool: [String] = []
+    @Option(help: "Arguments of tools without their own, a JSON object.") var toolParameters = "{}"
     @Option(help: "Turn of the caller after which the tools are called.") var toolAfter = 1
     @Option(help: "Seconds to wait for a tool's result.") var toolTimeout = 20.0
     @Option(help: "Dynamic variable that must be given; may be repeated.") var requireVariable: [String] = []

@@ -24,8 +24,8 @@ struct SimulateGemini: AsyncParsableCommand {
     @Option(help: "First words: a text or a WAV file.") var greeting: String?
     @Option(help: "Answer to a turn of the caller; may be repeated.") var reply: [String] = []
     @Option(help: "What the model claims to have heard; may be repeated.") var transcript: [String] = []
-    @Option(help: "Function to call; may be repeated.") var tool: [String] = []
-    @Option(help: "Arguments of the functions, a JSON object.") var toolParameters = "{}"
+    @Option(help: "Function to call, or NAME={…} with its arguments; may be repeated.") var tool: [String] = []
+    @Option(help: "Arguments of functions without their own, a JSON object.") var toolParameters = "{}"
     @Option(help: "Turn of the caller after which the functions are called.") var toolAfter = 1
     @OptionGroup(title: "Faults") var faults: SimulatorFaultOptions
     @Option(help: "Seconds from the opening of each connection until the server goes away.") var goAwayAfter: Double?

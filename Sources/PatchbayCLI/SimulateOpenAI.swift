@@ -22,8 +22,9 @@ struct SimulateOpenAI: AsyncParsableCommand {
     @Option(help: "First words when no others are asked for: a text or a WAV file.") var greeting: String?
     @Option(help: "Answer to a turn of the caller; may be repeated.") var reply: [String] = []
     @Option(help: "What the model claims to have heard; may be repeated.") var transcript: [String] = []
-    @Option(help: "Function to call when the session has it; may be repeated.") var tool: [String] = []
-    @Option(help: "Arguments of the functions, a JSON object.") var toolParameters = "{}"
+    @Option(help: "Function to call when the session has it, or NAME={…} with its arguments; may be repeated.")
+    var tool: [String] = []
+    @Option(help: "Arguments of functions without their own, a JSON object.") var toolParameters = "{}"
     @Option(help: "Turn of the caller after which they are called.") var toolAfter = 1
     @Option(help: "Code with which every response fails, for instance insufficient_quota.") var failResponses: String?
     @Option(help: "Seconds after which a session expires. (default: 3600)") var sessionLimit: Double?

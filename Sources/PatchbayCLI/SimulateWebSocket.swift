@@ -28,8 +28,8 @@ struct SimulateWebSocket: AsyncParsableCommand {
     @Option(help: "Answer to a turn of the caller; may be repeated.") var reply: [String] = []
     @Option(help: "Words before hanging up; empty starts the replies again.") var goodbye: String?
     @Option(help: "What the agent claims to have heard; may be repeated.") var transcript: [String] = []
-    @Option(help: "Tool to call; may be repeated.") var tool: [String] = []
-    @Option(help: "Arguments of the tools, a JSON object.") var toolParameters = "{}"
+    @Option(help: "Tool to call, or NAME={…} with its arguments; may be repeated.") var tool: [String] = []
+    @Option(help: "Arguments of tools without their own, a JSON object.") var toolParameters = "{}"
     @Option(help: "Turn of the caller after which the tools are called.") var toolAfter = 1
     @Option(help: "Mistake to make; may be repeated.") var mistake: [String] = []
     @OptionGroup(title: "Faults") var faults: SimulatorFaultOptions

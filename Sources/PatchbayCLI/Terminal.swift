@@ -11,6 +11,8 @@ enum Terminal {
     /// Colour only where a person looks, and never against their wish (https://no-color.org).
     static let hasColour = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     static let isInteractive = isatty(STDERR_FILENO) == 1
+    /// Whether results go to a terminal.
+    static let isRead = isatty(STDOUT_FILENO) == 1
 
     static func result(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }

@@ -5,7 +5,7 @@ public import Foundation
 /// They are read off the wall: a span that begins in the hour which a change of the clocks skips begins when the clocks have
 /// changed, and one in the hour that comes twice holds both times. A span that ends after midnight belongs to the day it
 /// begins, also where the next day has hours of its own.
-public struct CallingHours: Sendable {
+public struct CallingHours: Sendable, Equatable {
     /// A stretch of a day.
     public struct Span: Hashable, Sendable {
         /// Minutes after the midnight with which the day begins, 0 to 1439.

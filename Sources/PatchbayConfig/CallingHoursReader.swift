@@ -35,7 +35,7 @@ struct CallingHoursReader {
 
     // MARK: Places
 
-    private func timeZone(_ node: JSONNode, _ path: DocumentPath) -> TimeZone? {
+    func timeZone(_ node: JSONNode, _ path: DocumentPath) -> TimeZone? {
         guard case .string(let name) = node.content else {
             linter.reportWrongType(node, path, "timeZone", expected: "the name of a time zone")
             return nil

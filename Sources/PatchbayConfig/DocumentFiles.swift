@@ -38,9 +38,23 @@ extension PipelineSet {
         return files
     }
 
+    /// The `tenants.json` of each folder that has one.
+    static func tenantSources(_ paths: [String], _ diagnostics: inout [Diagnostic]) -> [SourceText] {
+        paths.filter(isDirectory).compactMap { path in
+            let file = "\(path.hasSuffix("/") ? String(path.dropLast()) : path)/\(TenantList.fileName)"
+            guard FileManager.default.fileExists(atPath: file) else { return nil }
+            switch SourceText.read(file) {
+            case .success(let source): return source
+            case .failure(let fault):
+                diagnostics.append(fault)
+                return nil
+            }
+        }
+    }
+
     private static func isDocument(_ name: String) -> Bool {
         name.hasSuffix(".json") && !name.hasSuffix(".test.json") && !name.hasSuffix(".fragment.json")
-            && name != serverSettingsFile && !name.hasPrefix(".")
+            && name != serverSettingsFile && name != TenantList.fileName && !name.hasPrefix(".")
     }
 
     private static func isDirectory(_ path: String) -> Bool {

@@ -7,12 +7,16 @@ enum DocumentKind: Equatable {
     case test
     /// `server.json`.
     case server
+    /// `tenants.json`.
+    case tenants
 
     /// By the name of its file, where the name tells.
     init?(file: String) {
         let name = file.split(separator: "/").last.map(String.init) ?? file
         if name == serverSettingsFile {
             self = .server
+        } else if name == TenantList.fileName {
+            self = .tenants
         } else if name.hasSuffix(".test.json") {
             self = .test
         } else if name.hasSuffix(".fragment.json") {
@@ -30,6 +34,8 @@ enum DocumentKind: Equatable {
             self = members["name"] == nil && members["transport"] == nil ? .fragment : .pipeline
         } else if members["tests"] != nil {
             self = .test
+        } else if members["tenants"] != nil {
+            self = .tenants
         } else {
             return nil
         }

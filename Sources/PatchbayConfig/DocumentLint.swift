@@ -1,9 +1,9 @@
 import Foundation
 
-/// Checks files of every kind that stand in a project: pipelines, fragments, tests, `server.json`, and the JSON in
-/// Markdown.
+/// Checks files of every kind that stand in a project: pipelines, fragments, tests, `server.json`, `tenants.json`, and the
+/// JSON in Markdown.
 ///
-/// A file is what its name says (`server.json`, `*.test.json`, `*.fragment.json`, `*.md`), and any other a pipeline. In a
+/// A file is what its name says (`server.json`, `tenants.json`, `*.test.json`, `*.fragment.json`, `*.md`), and any other a pipeline. In a
 /// folder, all of that is looked for, but not in the folders within it. A file that is named itself is a
 /// fragment also when it has `stages` but neither a name nor a transport; if it is a pipeline, those beside it that its rules
 /// lead to are checked too. All pipelines that are checked together are one set, whose names and numbers must not collide.
@@ -52,14 +52,17 @@ public struct DocumentLint: Sendable {
                     continue
                 }
                 switch kind(of: source, byContent: !isFromFolder) {
-                // Pipelines wait for one another: their names and numbers are compared.
-                case .pipeline:
+                // Pipelines wait for one another: their names and numbers are compared; tenants name them.
+                case .pipeline, .tenants:
                     pipelines.append(source)
                     if !isFromFolder { named.insert(file) }
                     report.add([], of: file)
                 case .fragment: report.add(checkFragment(source), of: file)
                 case .test: report.add(checkTest(source), of: file)
-                case .server: report.add(ServerSettings.load(source).diagnostics, of: file)
+                case .server:
+                    let checked = ServerSettings.load(
+                        source, environment: environment, checkEnvironment: options.checkEnvironment)
+                    report.add(checked.diagnostics, of: file)
                 }
             }
         }
@@ -164,6 +167,7 @@ public struct DocumentLint: Sendable {
         switch kind {
         // The pipelines that an example's rules lead to need not be shown.
         case .pipeline, .server: return load([block.source], otherPipelines: root.pipelinesOfRules)
+        case .tenants: return TenantList.load([block.source], pipelines: nil).diagnostics
         case .fragment: return checkFragment(block.source)
         case .test: return checkTest(block.source)
         }

@@ -63,6 +63,7 @@ struct DocumentReader {
         references = ruleReader.references
 
         let tools = inScope(scope) { readTools(members["tools"]) }
+        let context = inScope(scope) { members["context"].flatMap { ContextReader(linter, registry).read($0) } }
         let transport = inScope(scope) { readTransport(members["transport"], root) }
         if members["stages"] == nil { reportMissing("stages", root, "add \"stages\": [ … ] with one agent among them") }
         let chainReader = members["stages"].map { ChainReader(linter, registry, override, list: $0) }
@@ -91,7 +92,7 @@ struct DocumentReader {
             version: contentHash(linter.sources.entries.flatMap(\.source.bytes)),
             numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
-            latencyBudgetMs: latencyBudget, rules: rules, tools: tools,
+            latencyBudgetMs: latencyBudget, rules: rules, tools: tools, context: context,
             options: options, transport: transport, variants: variants,
             fragments: linter.sources.entries.dropFirst().map(\.source.file), environmentTexts: environmentTexts)
     }

@@ -58,12 +58,22 @@ extension Linter {
             ? environmentSecret(text, node, name, owner, path) : fileSecret(text, node, name, owner, path)
     }
 
+    /// How the names of variables that hold credentials end.
+    private static let variableEndings = [
+        "KEY", "TOKEN", "SECRET", "PASSWORD", "AUTHORIZATION", "AUTH", "CREDENTIAL", "CREDENTIALS", "SID", "ID", "URL",
+    ]
+
     /// The variable of somebody who wrote `${env.NAME}`, `${NAME}` or `$NAME`; `nil` when it may be a secret itself.
+    ///
+    /// Passwords begin with `$`, too, so a bare `$NAME` counts only when it ends as names of such variables do.
     static func namedVariable(_ text: String) -> String? {
         guard text.hasPrefix("$") else { return nil }
         var name = text.dropFirst()
-        if name.hasPrefix("{"), name.hasSuffix("}") { name = name.dropFirst().dropLast() }
+        let isBraced = name.hasPrefix("{") && name.hasSuffix("}")
+        if isBraced { name = name.dropFirst().dropLast() }
         if name.hasPrefix("env.") { name = name.dropFirst(4) }
+        let word = name.split(separator: "_").last?.prefix { !$0.isNumber } ?? ""
+        guard isBraced || name.contains("_") && variableEndings.contains(String(word)) else { return nil }
         let isName =
             (1...64).contains(name.utf8.count) && name.utf8.first?.isDigit == false
             && name.utf8.allSatisfy { $0.isNameByte && !(UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }

@@ -7,8 +7,8 @@ public struct PipelineDocument: Sendable {
     public static let agentStageType = "agent"
     /// Keys at the top of every document.
     static let keys = [
-        "$schema", "name", "description", "numbers", "when", "variables", "transport", "stages", "tools", "messages",
-        "limits", latencyBudget.name,
+        "$schema", "name", "description", "numbers", "when", "variables", "transport", "stages", "tools",
+        ContextDeclaration.key, "messages", "limits", latencyBudget.name,
     ]
     static let latencyBudget = Field(
         "latencyBudgetMs", .integer(1...10_000), "Longest latency that the chain may declare, in milliseconds.")
@@ -35,6 +35,8 @@ public struct PipelineDocument: Sendable {
     public var rules: [CallRule] = []
     /// The tools that every agent of it may call, as they are declared.
     public internal(set) var tools: [ToolDeclaration] = []
+    /// Where callers are looked up before the agent is chosen; `nil` when they are not.
+    public internal(set) var context: ContextDeclaration?
     /// Tools that were written in Swift.
     var functions: [Tool] = []
     /// The document's values for ``ComponentRegistry/documentFields``, texts as written.

@@ -33,6 +33,8 @@ public struct LoadOptions: Sendable {
 public struct PipelineSet: Sendable {
     /// In the order of their files.
     public let documents: [PipelineDocument]
+    /// Whose numbers are called, as `tenants.json` has it.
+    public let tenants: TenantList
     private let table: NumberTable<Claim>
     private let places: [String: Int]
 
@@ -43,8 +45,9 @@ public struct PipelineSet: Sendable {
         var environmentTexts: [String: String]
     }
 
-    init(_ documents: [PipelineDocument]) {
+    init(_ documents: [PipelineDocument], tenants: TenantList = .none) {
         self.documents = documents
+        self.tenants = tenants
         var table = NumberTable<Claim>()
         for (index, document) in documents.enumerated() {
             for number in document.numbers {
@@ -102,6 +105,7 @@ public struct Route: Sendable {
         guard !values.isEmpty else { return self }
         var route = self
         route.variables.merge(values) { $1 }
+        for name in values.keys { route.environmentTexts[name] = nil }
         return route
     }
 
@@ -117,7 +121,7 @@ extension PipelineSet {
     /// Reads pipelines from files and folders.
     ///
     /// A folder stands for its `*.json` in the order of their names, without `*.test.json`, `server.json` and folders
-    /// in it. A file stands for its pipeline, followed by those beside it that its rules lead to. Cost is linear in the text. Reads files that the documents name as secrets.
+    /// in it; its `tenants.json` says whose the numbers are. A file stands for its pipeline, followed by those beside it that its rules lead to. Cost is linear in the text. Reads files that the documents name as secrets.
     ///
     /// - Parameters:
     ///   - paths: Files and folders; diagnostics name files below them in the same way.
@@ -139,6 +143,7 @@ extension PipelineSet {
         var named: Set<String> = []
         for path in paths where sources.contains(where: { $0.file == path }) { named.insert(path) }
         sources += Companions(of: sources, named: named).sources
+        sources += tenantSources(paths, &diagnostics)
         let (set, findings) = load(sources: sources, registry: registry, environment: environment, options: options)
         diagnostics += findings
         return (diagnostics.hasErrors ? nil : set, diagnostics)
@@ -169,6 +174,8 @@ extension PipelineSet {
         }
         var crossCheck = CrossCheck(otherNumbers: options.otherNumbers)
         var ruleCheck = CallRuleCheck()
+        let tenantSources = sources.filter { DocumentKind(file: $0.file) == .tenants }
+        let sources = sources.filter { DocumentKind(file: $0.file) != .tenants }
         var linters: [Linter] = []
         var documents: [PipelineDocument] = []
         for source in sources {
@@ -199,7 +206,12 @@ extension PipelineSet {
             known.includedFrom = nil
             if seen.insert(known).inserted { diagnostics.append(diagnostic) }
         }
-        return (diagnostics.hasErrors ? nil : PipelineSet(documents), diagnostics)
+        let names = crossCheck.pipelines.union(options.otherPipelines)
+        let isComplete = !sources.isEmpty && crossCheck.pipelines.count == sources.count
+        let (tenants, tenantFindings) = TenantList.load(tenantSources, pipelines: isComplete ? names : nil)
+        diagnostics += tenantFindings
+        guard let tenants, !diagnostics.hasErrors else { return (nil, diagnostics) }
+        return (PipelineSet(documents, tenants: tenants), diagnostics)
     }
 
     private static func overridingAgent(

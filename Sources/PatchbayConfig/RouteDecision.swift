@@ -61,7 +61,20 @@ extension PipelineSet {
 
     /// The same for a call whose name is known, so that words of a rule can hold `${call.sid}`.
     public func decide(_ call: CallVariables, at date: Date) -> RouteDecision? {
-        route(call.to).map { decide($0, call, at: date) }
+        decide(call, assigned: tenants.tenant(ofNumber: call.to)?.assignment, at: date)
+    }
+
+    /// The same for a number that belongs to somebody.
+    ///
+    /// - Parameter assignment: Its pipeline answers, and is asked for its rules; its variables go before those of documents.
+    public func decide(_ call: CallVariables, assigned assignment: NumberAssignment?, at date: Date) -> RouteDecision? {
+        route(call.to, assigned: assignment).map { decide($0, call, at: date) }
+    }
+
+    /// The pipeline for a number that belongs to somebody, before any rule is asked.
+    public func route(_ number: String, assigned assignment: NumberAssignment?) -> Route? {
+        let route = assignment?.pipeline.map { self.route(number, by: $0) } ?? self.route(number)
+        return route?.setting(assignment?.variables ?? [:])
     }
 
     /// Decides about a call that reaches a pipeline without a number of its own, beginning with that pipeline's rules.

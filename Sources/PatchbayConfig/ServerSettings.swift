@@ -1,92 +1,23 @@
 /// The settings of a server that stand beside its pipelines, in `server.json`.
 public struct ServerSettings: Sendable, Equatable {
-    /// What a path of the control plane leads to.
-    public enum PathKey: String, Sendable, CaseIterable {
-        /// The carrier's webhook for a new call.
-        case voice
-        /// The carrier's report of a call's progress.
-        case status
-        /// What the carrier asks when a webhook failed.
-        case error
-        /// The WebSocket of the media stream.
-        case stream
-        /// What the carrier asks when a stream has ended.
-        case next
-        /// The WebSocket of callers without a telephone.
-        case browser
-        /// What this server is.
-        case info
-        /// Whether the process is alive.
-        case health
-        /// Whether it takes calls.
-        case ready
-        /// Running and past calls.
-        case calls
-        /// Prometheus text.
-        case metrics
-        /// The pipelines in force; below it, reloading them and going back.
-        case pipelines
-        /// The numbers that are answered.
-        case numbers
-
-        /// Where it is found when nothing else is set.
-        public var defaultPath: String {
-            switch self {
-            case .voice, .status, .error, .stream, .next: "/twilio/\(rawValue)"
-            case .browser: "/ws"
-            case .info: "/"
-            case .health, .ready, .calls, .metrics, .pipelines, .numbers: "/\(rawValue)"
-            }
-        }
-
-        /// Whether it only tells something, so that it may be opened to everybody.
-        public var isReadOnly: Bool {
-            switch self {
-            case .voice, .status, .error, .stream, .next, .browser: false
-            case .info, .health, .ready, .calls, .metrics, .pipelines, .numbers: true
-            }
-        }
-    }
-
-    /// How much the server takes on.
-    public struct Limits: Sendable, Equatable {
-        /// Calls at the same time.
-        public var maximumCalls = 500
-        /// Seconds for which a stream token is valid.
-        public var streamTokenSeconds = 120
-        /// Seconds a stopping server waits for its calls.
-        public var drainSeconds = 600
-        /// Longest body of a request, in bytes.
-        public var maximumBodyBytes = 65_536
-
-        public init() {}
-
-        static let fields = [
-            Field("maximumCalls", .integer(1...100_000), default: 500, "Calls at the same time."),
-            Field("streamTokenSeconds", .integer(10...3600), default: 120, "Validity of a stream token, in seconds."),
-            Field(
-                "drainSeconds", .integer(0...86_400), default: 600,
-                "Time a stopping server gives its calls, in seconds."),
-            Field(
-                "maximumBodyBytes", .integer(1024...1_048_576), default: 65_536, "Longest body, in bytes."),
-        ]
-
-        init(_ settings: Settings) {
-            maximumCalls = settings.integer("maximumCalls") ?? maximumCalls
-            streamTokenSeconds = settings.integer("streamTokenSeconds") ?? streamTokenSeconds
-            drainSeconds = settings.integer("drainSeconds") ?? drainSeconds
-            maximumBodyBytes = settings.integer("maximumBodyBytes") ?? maximumBodyBytes
-        }
-    }
-
     /// The paths of each key, never empty; the first is the one that TwiML names.
     public var paths: [PathKey: [String]]
     /// What callers hear, where their pipeline has no words of its own.
     public var messages = Messages()
     /// How much the server takes on.
     public var limits = Limits()
+    /// How long records are kept.
+    public var store = Store()
+    /// How calls are dialled.
+    public var outbound = Outbound()
+    /// How ElevenLabs' webhooks prove themselves.
+    public var elevenLabs = ElevenLabs()
+    /// Who is told of calls.
+    public var webhooks: [WebhookEndpoint] = []
     /// Who may call without a telephone.
     public var browser = Browser()
+    /// Who may ask what.
+    public var access = AccessSettings()
     /// What needs no token.
     public var publicPaths: Set<PathKey> = []
 
@@ -103,30 +34,46 @@ extension ServerSettings {
     ///
     /// - Returns: The settings, with all findings. Sections with an error keep their defaults, and a server with an
     ///   error among its findings should not start.
-    public static func load(directory: String) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
+    ///
+    /// - Parameters:
+    ///   - environment: The variables that secrets come from.
+    ///   - checkEnvironment: Whether an unset variable is an error.
+    public static func load(
+        directory: String, environment: [String: String] = [:], checkEnvironment: Bool = true
+    ) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
         let folder = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
         let file = "\(folder)/\(serverSettingsFile)"
         switch readFile(file, limit: SourceText.maximumBytes) {
-        case .success(let bytes): return load(SourceText(file: file, bytes: bytes))
+        case .success(let bytes):
+            return load(
+                SourceText(file: file, bytes: bytes), environment: environment, checkEnvironment: checkEnvironment)
         case .failure(let fault):
             return (ServerSettings(), fault.isMissing ? [] : [fault.diagnostic(file)])
         }
     }
 
     /// Reads the settings from a text.
-    public static func load(_ source: SourceText) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
-        let linter = Linter(source, Surroundings(variables: [:], isChecked: true))
+    public static func load(
+        _ source: SourceText, environment: [String: String] = [:], checkEnvironment: Bool = true
+    ) -> (settings: ServerSettings, diagnostics: [Diagnostic]) {
+        let linter = Linter(source, Surroundings(variables: environment, isChecked: checkEnvironment))
         linter.variables = .refused("nothing is substituted in \(serverSettingsFile)")
         var result = ServerSettings()
         guard let (_, members) = linter.rootMembers(serverSettingsFile) else { return (result, linter.finish()) }
         linter.checkKeys(
-            members, allowed: ["$schema", "paths", "messages", "limits", "public", "browser"],
-            owner: serverSettingsFile, .root)
+            members, allowed: DocumentKeys.server.map(\.name), owner: serverSettingsFile, .root)
         if let node = members["paths"] { result.readPaths(node, linter) }
         if let settings = linter.section("messages", members, Messages.fields) { result.messages = Messages(settings) }
         if let settings = linter.section("limits", members, Limits.fields) { result.limits = Limits(settings) }
+        if let settings = linter.section("store", members, Store.fields) { result.store = Store(settings) }
+        if let node = members["outbound"], let outbound = Outbound(node, linter) { result.outbound = outbound }
+        if let settings = linter.section("elevenlabs", members, ElevenLabs.fields) {
+            result.elevenLabs = ElevenLabs(settings)
+        }
+        if let node = members["webhooks"] { result.webhooks = WebhookReader(linter).read(node) }
         if let settings = linter.section("browser", members, Browser.fields) { result.browser = Browser(settings) }
         if let node = members["public"] { result.readPublic(node, linter) }
+        if let access = AccessReader(linter: linter).read(members) { result.access = access }
         return (result, linter.finish())
     }
 

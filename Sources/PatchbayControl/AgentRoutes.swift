@@ -11,33 +11,40 @@ extension AdminRoutes {
 
     func addAgents(to router: some RouterMethods<ControlContext>, _ path: String) {
         router.post(RouterPath("\(path)/:id/agent")) { request, context in
-            try admit(request, context, nil)
-            return try await changeAgent(request, context)
+            let principal = try switchboard.access.admitSpending(request, context, needing: .calls)
+            return try await changeAgent(request, context, principal)
         }
         router.post(RouterPath("\(path)/:id/transfer")) { request, context in
-            try admit(request, context, nil)
-            return try await transfer(request, context)
+            let principal = try switchboard.access.admitSpending(request, context, needing: .calls)
+            return try await transfer(request, context, principal)
         }
     }
 
     /// `{"to": "+4930123456"}` connects the caller with a person.
-    private func transfer(_ request: Request, _ context: ControlContext) async throws -> Response {
+    private func transfer(
+        _ request: Request, _ context: ControlContext, _ principal: Principal
+    ) async throws -> Response {
         struct Order: Decodable { var to: String }
-        let record = try record(context)
+        let record = try record(context, seenBy: principal)
         guard let order = try? await request.decode(as: Order.self, context: context) else {
             throw HTTPError(.badRequest, message: #"send {"to": "+4930123456"}"#)
         }
         guard let number = PhoneNumber(order.to) else {
             throw HTTPError(.unprocessableContent, message: "\"\(order.to.prefix(32))\" is no number (E.164)")
         }
-        guard await record.call.transfer(to: number) else { throw Self.isOver }
+        let isBegun = await record.call.transfer(to: number)
+        note("call.transfer", record, principal, request, context, outcome: isBegun ? "ok" : "the call has ended")
+        guard isBegun else { throw Self.isOver }
         return try json(await CallReport(record, withEvents: false))
     }
 
     /// `{"backend": 1}` names one of the call's own agents; anything else is an agent as a pipeline file has it, with the same
-    /// checks. Whoever may ask this may use the credentials of the server's environment.
-    private func changeAgent(_ request: Request, _ context: ControlContext) async throws -> Response {
-        let record = try record(context)
+    /// checks. Such a text may name any credential of the server's environment and any host, so it needs the right to change the
+    /// server, for all tenants.
+    private func changeAgent(
+        _ request: Request, _ context: ControlContext, _ principal: Principal
+    ) async throws -> Response {
+        let record = try record(context, seenBy: principal)
         let body = Array(try await request.body.collect(upTo: Self.maximumAgentBytes).readableBytesView)
         guard record.end == nil, let place = record.agentPlace else { throw Self.isOver }
         let isChanged: Bool
@@ -45,6 +52,7 @@ extension AdminRoutes {
             if let index = AgentOrder.index(in: body) {
                 isChanged = try await record.call.changeAgent(to: index)
             } else {
+                try switchboard.access.admitToWhole(request, context, needing: .admin)
                 guard let (backend, diagnostics) = await switchboard.store.readAgent(body, for: place) else {
                     throw HTTPError(.conflict, message: "this server's host gave no means to read agents")
                 }
@@ -58,6 +66,7 @@ extension AdminRoutes {
         } catch let error as PipelineError {
             throw HTTPError(.unprocessableContent, message: "\(error)")
         }
+        note("call.agent", record, principal, request, context, outcome: isChanged ? "ok" : "the call has ended")
         guard isChanged else { throw Self.isOver }
         return try json(await CallReport(record, withEvents: false))
     }

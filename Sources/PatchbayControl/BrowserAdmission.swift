@@ -12,11 +12,8 @@ struct BrowserAdmission: Sendable {
 
     let switchboard: Switchboard
 
-    func decide(_ channel: any Channel, _ head: HTTPRequestHead, _ headers: HTTPFields) -> WebSocketAcceptance {
+    func decide(_ head: HTTPRequestHead, _ headers: HTTPFields, _ origin: RequestOrigin) -> WebSocketAcceptance {
         let settings = switchboard.settings.browser
-        let origin = RequestOrigin(
-            peer: channel.remoteAddress?.ipAddress, authority: head.headers.first(name: "Host"), headers: headers,
-            options: switchboard.options)
         let offered = head.headers[canonicalForm: "Sec-WebSocket-Protocol"].map(String.init)
         guard settings.isOpen || origin.isLocal || hasToken(headers, offered) else {
             return refused(

@@ -134,6 +134,7 @@ final class BrowserSocket: WebSocketDelegate {
         guard connection.eventLoop === record.call.loop, record.call.attach(carrier: connection) else {
             return refuse("failed", "the call cannot take this socket", connection)
         }
+        StreamMeters.accepted.increment()
         reply(.ready(choice, conversation: record.info.id), connection)
         state.value.stage = .attached(record.call)
         var message = ByteBuffer()
@@ -157,6 +158,7 @@ final class BrowserSocket: WebSocketDelegate {
 
     private func refuse(_ code: String, _ message: String, _ connection: WebSocketConnection) {
         switchboard.logger.warning("browser refused", metadata: ["reason": "\(CallLog.line(message))"])
+        StreamMeters.refused.increment()
         reply(.error(.init(code: code, message: message)), connection)
         connection.close(code: 1008, reason: code)
     }

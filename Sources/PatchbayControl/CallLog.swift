@@ -2,35 +2,21 @@ import Logging
 import PatchbayCore
 import Synchronization
 
-/// Writes down what happens to one call: for the log an operator reads, and for `/calls/{id}`.
+/// Writes down what happens to one call: for the log that an operator reads, and as events of its record.
 ///
 /// Faults are logged the first time and then only counted, so that a broken peer cannot fill a disk.
 final class CallLog: CallObserver {
-    /// Events kept for `/calls/{id}`; the oldest go first.
-    static let eventLimit = 500
-    /// Characters kept of what an event says; a vendor's texts can be long.
-    static let detailLimit = 500
-
-    struct Entry: Sendable {
-        var milliseconds: Int64
-        var event: String
-        var detail: String
-    }
-
-    private struct State {
-        var entries: [Entry] = []
-        var begin: MediaTime?
-        var streamSid = ""
-        var loggedFaults: Set<String> = []
-    }
+    /// Faults that are told; later ones are only counted.
+    private static let faultLimit = 20
 
     private let logger: Logger
-    private let state = Mutex(State())
+    private let recorder: CallRecorder
+    private let loggedFaults = Mutex<Set<String>>([])
 
-    init(logger: Logger) { self.logger = logger }
-
-    var entries: [Entry] { state.withLock { $0.entries } }
-    var streamSid: String { state.withLock { $0.streamSid } }
+    init(logger: Logger, recorder: CallRecorder) {
+        self.logger = logger
+        self.recorder = recorder
+    }
 
     // Frames pass too often to be written down.
     func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {
@@ -45,7 +31,6 @@ final class CallLog: CallObserver {
     func observe(_ event: CallEvent, time: MediaTime) {
         switch event {
         case .streamStarted(let start):
-            state.withLock { $0.streamSid = start.streamSid }
             log(.info, "stream connected", ["streamSid": "\(start.streamSid)"])
             enter("stream connected", start.streamSid, time)
         case .agentConnecting(let backend):
@@ -115,13 +100,13 @@ final class CallLog: CallObserver {
         case .ended(let reason):
             let level: Logger.Level = reason.isFailure ? .error : .info
             log(level, "call ended", ["reason": "\(reason)"])
-            enter("call ended", reason.description, time)
+            recorder.enter("call ended", reason.description, time, isLast: true)
         }
     }
 
     private func isNew(_ fault: String) -> Bool {
-        let fault = String(fault.prefix(Self.detailLimit))
-        return state.withLock { $0.loggedFaults.count < 20 && $0.loggedFaults.insert(fault).inserted }
+        let fault = String(fault.prefix(CallRecorder.detailLimit))
+        return loggedFaults.withLock { $0.count < Self.faultLimit && $0.insert(fault).inserted }
     }
 
     private func log(
@@ -137,25 +122,15 @@ final class CallLog: CallObserver {
     static func line(_ text: String) -> String {
         let scalars = text.unicodeScalars
         var line = ""
-        for scalar in scalars.prefix(detailLimit) {
+        for scalar in scalars.prefix(CallRecorder.detailLimit) {
             switch scalar.properties.generalCategory {
             case .control, .format, .lineSeparator, .paragraphSeparator:
                 line += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
             default: line.unicodeScalars.append(scalar)
             }
         }
-        return scalars.dropFirst(detailLimit).isEmpty ? line : line + "…"
+        return scalars.dropFirst(CallRecorder.detailLimit).isEmpty ? line : line + "…"
     }
 
-    private func enter(_ event: String, _ detail: String, _ time: MediaTime) {
-        state.withLock { state in
-            let begin = state.begin ?? time
-            state.begin = begin
-            if state.entries.count >= Self.eventLimit { state.entries.removeFirst() }
-            state.entries.append(
-                Entry(
-                    milliseconds: (time - begin).milliseconds, event: event,
-                    detail: String(detail.prefix(Self.detailLimit))))
-        }
-    }
+    private func enter(_ event: String, _ detail: String, _ time: MediaTime) { recorder.enter(event, detail, time) }
 }

@@ -21,7 +21,7 @@ extension CallParts {
             guard let words = tool.waiting else { continue }
             let audio = try SpeechLibrary.shared
                 .spoken(words.speech, voice: words.voice, directory: words.directory).audio(in: format)
-            for name in tool.names where sounds[name] == nil { sounds[name] = WaitingSound(audio, after: words.after) }
+            for name in tool.names { sounds[name] = WaitingSound(audio, after: words.after) }
         }
         return sounds
     }

@@ -14,6 +14,7 @@ public struct CallParts: Sendable {
     private let transferTo: PhoneNumber?
     private let health: AgentHealth?
     private let waitingSounds: [String: WaitingSound]
+    private let ownWaitingSounds: [[String: WaitingSound]]
     /// The tools that every agent of the call may call.
     let commonTools: [Tool]
     /// Those that each backend has for itself.
@@ -51,7 +52,12 @@ public struct CallParts: Sendable {
         if let refusal, transferTo == nil, backends.allSatisfy({ $0 is RefusedBackend }) { throw refusal }
         self.backends = backends
         commonTools = plan.tools + tools
-        waitingSounds = try Self.waitingSounds(of: commonTools + plan.backends.flatMap(\.tools), in: plan.agentFormat)
+        waitingSounds = try Self.waitingSounds(of: commonTools, in: plan.agentFormat)
+        var ownWaitingSounds: [[String: WaitingSound]] = []
+        for backend in plan.backends {
+            ownWaitingSounds.append(try Self.waitingSounds(of: backend.tools, in: plan.agentFormat))
+        }
+        self.ownWaitingSounds = ownWaitingSounds
         var tapMakers: [MediaTapMaker] = []
         var announcement = ByteBuffer()
         for stage in (plan.stagesBefore + plan.stagesAfter).withBranches {
@@ -102,6 +108,7 @@ public struct CallParts: Sendable {
             backends: backends, toCaller: Chain(.toCaller, try plan.stagesAfter.makeStages()),
             tools: commonTools.map(\.definition), taps: taps, announcement: announcement)
         call.waitingSounds = waitingSounds
+        call.ownWaitingSounds = ownWaitingSounds
         call.bridge = bridge
         call.transferTo = transferTo
         // While the carrier still speaks, an agent would wait for a caller who cannot hear it.

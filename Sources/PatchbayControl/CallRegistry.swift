@@ -41,14 +41,27 @@ final class CallRegistry: Sendable {
         /// The call runs already.
         case exists(CallRecord)
         case full, draining
+        /// The call's tenant has all the calls it may have.
+        case tenantIsFull
+    }
+
+    /// How many calls may run at the same time.
+    struct Limits {
+        var calls: Int
+        var callsOfTenant: Int
     }
 
     /// Enters a call, in one step with every question that decides about it.
-    func admit(_ record: CallRecord, limit: Int) -> Admission {
+    func admit(_ record: CallRecord, _ limits: Limits) -> Admission {
         state.withLock { state in
             if let id = state.runningBySid[record.info.callSid], let known = state.running[id] { return .exists(known) }
             if state.isDraining { return .draining }
-            if state.running.count >= limit { return .full }
+            if state.running.count >= limits.calls { return .full }
+            if let tenant = record.info.tenant,
+                state.running.values.count(where: { $0.info.tenant == tenant }) >= limits.callsOfTenant
+            {
+                return .tenantIsFull
+            }
             state.running[record.info.id] = record
             state.runningBySid[record.info.callSid] = record.info.id
             return .admitted
@@ -101,6 +114,17 @@ final class CallRegistry: Sendable {
             else { return nil }
             state.past[index].isTransferred = true
             return PhoneNumber(end.detail)
+        }
+    }
+
+    /// Forgets ended calls from or to a number.
+    ///
+    /// - Returns: How many.
+    func erase(number: String) -> Int {
+        state.withLock { state in
+            let count = state.past.count
+            state.past.removeAll { $0.info.from == number || $0.info.to == number }
+            return count - state.past.count
         }
     }
 
@@ -161,7 +185,7 @@ struct Welcome: Sendable {
 struct CallRecord: Sendable {
     var info: CallInfo
     var call: Call
-    var log: CallLog
+    var recorder: CallRecorder
     /// How long the call may last, for what is signed on its behalf.
     var maximumDuration: TimeSpan
     var startedAt = Date()
@@ -169,12 +193,18 @@ struct CallRecord: Sendable {
     var end: EndReason?
     /// What the carrier says before the stream begins.
     var welcome: Welcome?
+    /// What its stream carries beside the token.
+    var parameters = StreamParameters()
     /// What is said when the call ended by a failure.
     var failureText: String
     /// The rules that were asked about it.
     var rules: [RuleStep] = []
+    /// What was looked up about the caller.
+    var context: [String: VariableValue] = [:]
     /// Where another agent would stand; `nil` for a call that never had one.
     var agentPlace: AgentPlace?
+    /// Its spans, where somebody traces.
+    var trace: CallTrace?
     /// The caller has been connected with a person.
     var isTransferred = false
 }

@@ -8,16 +8,20 @@ public import NIOCore
 public struct ControlContext: RequestContext, RemoteAddressRequestContext {
     public var coreContext: CoreRequestContextStorage
     public let remoteAddress: SocketAddress?
+    /// The connection; `nil` where a host's server has it.
+    let channel: (any Channel)?
 
     public init(source: Source) {
         coreContext = .init(source: source)
         remoteAddress = source.channel.remoteAddress
+        channel = source.channel
     }
 
     /// What a host's context knows of the same request.
     init(hosting context: some RemoteAddressRequestContext) {
         coreContext = context.coreContext
         remoteAddress = context.remoteAddress
+        channel = nil
     }
 }
 

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 public import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
@@ -30,16 +31,21 @@ public struct ControlServer: Service {
 
     /// Serves until the surrounding service group shuts down; then drains before it closes the port.
     public func run() async throws {
+        if let fault = switchboard.access.fault { throw StartFailure(description: "access: \(fault)") }
+        await switchboard.tenants.loadOnce()
         let router = Router(context: ControlContext.self)
         switchboard.addRoutes(to: router)
+        router.add(middleware: UnknownRouteMeter())
         let options = switchboard.options
+        var server = HTTPServerBuilder.patchbay(switchboard)
+        if let tls = options.tls { server = try .tls(server, tlsConfiguration: tls.configuration()) }
         var logger = switchboard.logger
         // Its own notices of every connection add nothing to ours.
         logger.logLevel = max(logger.logLevel, .warning)
         let started = started
         let application = Application(
             router: router,
-            server: .patchbay(switchboard),
+            server: server,
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "patchbay", backlog: 1024),
             onServerRunning: { channel in
@@ -47,12 +53,27 @@ public struct ControlServer: Service {
             },
             eventLoopGroupProvider: .shared(group), logger: logger)
         // The last service of a group is shut down first: calls drain while the port still answers.
+        do {
+            try await switchboard.outbound.resume(at: switchboard.outbound.clock())
+        } catch {
+            // Asked again with the first order.
+            logger.error("the sessions of before cannot be read", metadata: ["error": "\(error)"])
+        }
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: application), .init(service: CallDrain(switchboard))],
+                services: [
+                    .init(service: LoopProbe(switchboard.mediaLoop)), .init(service: application),
+                    .init(service: CallDrain(switchboard)),
+                ],
                 logger: logger))
         try await services.run()
     }
+}
+
+/// Why a server does not start.
+public struct StartFailure: Error, Sendable, CustomStringConvertible {
+    /// What is wrong, and where.
+    public var description: String
 }
 
 /// Decides which WebSocket handshakes become carriers' streams.
@@ -60,7 +81,7 @@ struct StreamUpgrade: Sendable {
     let switchboard: Switchboard
 
     func channel(_ responder: @escaping HTTPChannelHandler.Responder) -> UpgradableChannel {
-        UpgradableChannel(responder: responder, upgrader: upgrader)
+        UpgradableChannel(responder: responder, upgrader: upgrader, switchboard: switchboard)
     }
 
     /// Whether a path, without its query, is one of a carrier's stream.
@@ -77,6 +98,10 @@ struct StreamUpgrade: Sendable {
 
     private func decide(_ channel: any Channel, _ head: HTTPRequestHead) -> WebSocketAcceptance {
         let path = head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) ?? head.uri
+        guard head.fits(switchboard.settings.limits) else {
+            RateLimiter.count("maximumHeaderBytes")
+            return .refuse(.requestHeaderFieldsTooLarge, "the head of the request is too long")
+        }
         guard isStream(path: path) else { return .refuse(.notFound, "there is no WebSocket at \(path)") }
         guard channel.eventLoop === switchboard.mediaLoop.eventLoop else {
             switchboard.logger.error(
@@ -90,20 +115,27 @@ struct StreamUpgrade: Sendable {
         for (name, value) in head.headers {
             if let name = HTTPField.Name(name) { fields.append(HTTPField(name: name, value: value)) }
         }
-        if isBrowser(path: path) { return BrowserAdmission(switchboard: switchboard).decide(channel, head, fields) }
+        let origin = RequestOrigin(
+            peer: channel.remoteAddress?.ipAddress, authority: head.headers.first(name: "Host"), headers: fields,
+            options: switchboard.options)
+        if let wait = switchboard.traffic.admit(origin) {
+            return .refuse(
+                .tooManyRequests, "too many requests from your address",
+                headers: ["Retry-After": String(Int(wait.rounded(.up)))])
+        }
+        if isBrowser(path: path) { return BrowserAdmission(switchboard: switchboard).decide(head, fields, origin) }
         // A signature that is present and wrong is refused; without one the token alone decides.
         if let signature = head.headers.first(name: "X-Twilio-Signature"), !switchboard.options.skipsSignatures {
-            let origin = RequestOrigin(
-                peer: channel.remoteAddress?.ipAddress, authority: head.headers.first(name: "Host"), headers: fields,
-                options: switchboard.options)
             guard let secret = switchboard.options.twilioAuthToken,
                 TwilioSignature(secrets: [secret.reveal()]).verifyHandshake(
                     signature: signature, url: origin.webSocketURL(head.uri))
             else {
                 switchboard.logger.warning("stream refused", metadata: ["reason": "X-Twilio-Signature does not fit"])
+                switchboard.audit.note(
+                    "stream.refused", path, by: .stranger, from: origin, outcome: "X-Twilio-Signature does not fit")
                 return .refuse(.forbidden, "X-Twilio-Signature does not fit")
             }
         }
-        return .accept { connection in StreamSocket(connection, switchboard) }
+        return .accept { connection in StreamSocket(connection, switchboard, peer: origin.client) }
     }
 }

@@ -9,7 +9,7 @@ public import NIOSSL
 public import PatchbayConfig
 public import PatchbayCore
 public import PatchbayStore
-import PatchbayTransports
+public import PatchbayTransports
 public import ServiceLifecycle
 
 extension Switchboard {
@@ -25,20 +25,22 @@ extension Switchboard {
     ///   - records: What is remembered beyond this process; in memory, and no longer than the process, when absent.
     ///   - observers: Makes additional watchers for each call.
     ///   - tools: What the agents of a call may call beside the tools of its pipeline.
+    ///   - context: Finds out about callers, in place of the pipelines' own `context`.
     /// - Throws: When the machine's certificates cannot be read.
     public convenience init(
         _ pipelines: PipelineSet, source: PipelineSource? = nil, on eventLoop: (any EventLoop)? = nil,
         settings: ServerSettings = ServerSettings(), options: ServerOptions = ServerOptions(),
-        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .shared, records: (any Store)? = nil,
+        tls: NIOSSLContext? = nil, httpClient: HTTPClient = .prompt, records: (any Store)? = nil,
         logger: Logger, observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
-        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
+        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] },
+        context: ContextProvider? = nil
     ) throws {
         self.init(
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(eventLoop ?? MultiThreadedEventLoopGroup.singleton.next()),
             dialer: WebSocketAgentDialer(tls: try tls ?? WebSocketTLS.makeContext()),
             carrierREST: TwilioREST(httpClient, options), records: try records ?? SQLiteStore(), logger: logger,
-            observers: observers, tools: tools)
+            observers: observers, tools: tools, context: context)
     }
 
     /// Adds webhooks and operators' paths to a router of the host's own, at the paths of the settings.
@@ -50,13 +52,21 @@ extension Switchboard {
     /// - Parameter router: Its context has to know the peer's address, which decides about signatures behind proxies and
     ///   about operators' paths: a context that conforms to `RemoteAddressRequestContext`, or ``ControlContext``.
     public func addRoutes<Routes: RouterMethods>(to router: Routes) where Routes.Context: RemoteAddressRequestContext {
-        let routes = HostedRoutes(router)
+        let routes = HostedRoutes(router, settings)
+        _ = routes.add(middleware: RequestLimit(switchboard: self))
         TwilioRoutes(switchboard: self).add(to: routes)
         AdminRoutes(switchboard: self).add(to: routes)
+        OutboundRoutes(switchboard: self).add(to: routes)
+        ElevenLabsRoutes(switchboard: self).add(to: routes)
+        WebhookRoutes(switchboard: self).add(to: routes)
+        TenantRoutes(switchboard: self).add(to: routes)
+        NumberRoutes(switchboard: self).add(to: routes)
+        AuditRoutes(switchboard: self).add(to: routes)
+        OpenAPIRoutes(switchboard: self).add(to: routes)
     }
 }
 
-/// Waits for running calls when a group of services shuts down.
+/// Waits for running calls when a group of services shuts down, and keeps their records in order until then.
 ///
 /// Name it behind the server in the group: services shut down in reverse order, and calls end while the port still answers.
 public struct CallDrain: Service {
@@ -66,7 +76,11 @@ public struct CallDrain: Service {
 
     /// Waits for the group's shutdown, then for the calls; see ``Switchboard/drain(timeout:)``.
     public func run() async throws {
-        try? await gracefulShutdown()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await switchboard.keepRecords() }
+            try? await gracefulShutdown()
+            group.cancelAll()
+        }
         await switchboard.drain()
     }
 }
@@ -112,14 +126,18 @@ extension HTTPServerBuilder {
     }
 }
 
-/// Puts routes that know a ``ControlContext`` into a router whose context is the host's.
+/// Puts routes that know a ``ControlContext`` into a router whose context is the host's, and counts their requests.
 final class HostedRoutes<Host: RouterMethods>: RouterMethods where Host.Context: RemoteAddressRequestContext {
     typealias Context = ControlContext
 
     private let host: Host
+    private let settings: ServerSettings
     private var middlewares: [any MiddlewareProtocol<Request, Response, ControlContext>] = []
 
-    init(_ host: Host) { self.host = host }
+    init(_ host: Host, _ settings: ServerSettings) {
+        self.host = host
+        self.settings = settings
+    }
 
     func on<Responder: HTTPResponder>(
         _ path: RouterPath, method: HTTPRequest.Method, responder: Responder
@@ -130,8 +148,11 @@ final class HostedRoutes<Host: RouterMethods>: RouterMethods where Host.Context:
             respond = { try await middleware.handle($0, context: $1, next: next) }
         }
         let chain = respond
+        let meters = RouteMeters(path, method, settings)
         host.on(path, method: method) { request, context in
-            try await chain(request, ControlContext(hosting: context))
+            try await meters.measure {
+                try await TracedRequest.respond(request) { try await chain(request, ControlContext(hosting: context)) }
+            }
         }
         return self
     }

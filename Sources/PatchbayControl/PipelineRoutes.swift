@@ -9,19 +9,23 @@ extension AdminRoutes {
     func addPipelines(to router: some RouterMethods<ControlContext>) {
         for path in settings.paths(.pipelines) {
             router.get(RouterPath(path)) { request, context in
-                try admit(request, context, .pipelines)
+                try switchboard.access.admitToWhole(request, context, .pipelines)
                 return try json(PipelinesReport(switchboard))
             }
             router.post(RouterPath("\(path)/reload")) { request, context in
-                try admit(request, context, nil)
-                return try answer(await switchboard.reload(.http))
+                let principal = try switchboard.access.admitToWhole(request, context)
+                let outcome = await switchboard.reload(.http)
+                note("pipelines.reload", outcome, principal, request, context)
+                return try answer(outcome)
             }
             router.post(RouterPath("\(path)/rollback")) { request, context in
-                try admit(request, context, nil)
-                return try answer(switchboard.rollback())
+                let principal = try switchboard.access.admitToWhole(request, context)
+                let outcome = switchboard.rollback()
+                note("pipelines.rollback", outcome, principal, request, context)
+                return try answer(outcome)
             }
             router.post(RouterPath("\(path)/lint")) { request, context in
-                try admit(request, context, nil)
+                try switchboard.access.admitToWhole(request, context)
                 let body = try await request.body.collect(upTo: SourceText.maximumBytes)
                 guard let findings = await switchboard.store.check(Array(body.readableBytesView)) else {
                     throw HTTPError(.conflict, message: "this server's host gave no means to check documents")
@@ -29,12 +33,15 @@ extension AdminRoutes {
                 return try json(findings.map(Finding.init))
             }
         }
-        for path in settings.paths(.numbers) {
-            router.get(RouterPath(path)) { request, context in
-                try admit(request, context, .numbers)
-                return try json(NumbersReport(switchboard.pipelineSet, try page(request)))
-            }
-        }
+    }
+
+    private func note(
+        _ action: String, _ outcome: PipelineStore.Outcome, _ principal: Principal, _ request: Request,
+        _ context: ControlContext
+    ) {
+        switchboard.audit.note(
+            action, "revision \(outcome.revision.number)", by: principal,
+            from: request.origin(context, switchboard.options), outcome: outcome.isSound ? "ok" : outcome.name)
     }
 
     private func answer(_ outcome: PipelineStore.Outcome) throws -> Response {
@@ -49,19 +56,6 @@ extension AdminRoutes {
         case .impossible(let reason, _): throw HTTPError(.conflict, message: reason)
         }
         return try json(report)
-    }
-
-    /// The part of a list that a request asks for: everything, or `?offset=…&limit=…`.
-    private func page(_ request: Request) throws -> Range<Int> {
-        func number(_ name: Substring) throws -> Int? {
-            guard let text = request.uri.queryParameters[name] else { return nil }
-            guard let number = Int(text), (0...10_000_000).contains(number) else {
-                throw HTTPError(.badRequest, message: "\(name) is \"\(text)\"; allowed are 0 to 10000000")
-            }
-            return number
-        }
-        let offset = try number("offset") ?? 0
-        return offset..<(offset + (try number("limit") ?? 10_000_000))
     }
 }
 
@@ -198,48 +192,5 @@ private struct PipelinesReport: Encodable {
 
     private static func calls(_ versions: [String: Int]) -> [Calls] {
         versions.map { Calls(version: $0.key, running: $0.value) }.sorted { $0.version < $1.version }
-    }
-}
-
-/// What `/numbers` shows.
-private struct NumbersReport: Encodable {
-    struct Number: Encodable {
-        var number, pipeline, file: String
-        /// Those in effect: its own before the pipeline's.
-        var variables: [String: Value]
-    }
-
-    /// A variable's value with its JSON type.
-    struct Value: Encodable {
-        var value: VariableValue
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch value {
-            case .string(let text): try container.encode(text)
-            case .number(let number): try container.encode(number)
-            case .bool(let flag): try container.encode(flag)
-            }
-        }
-    }
-
-    /// All numbers, also those that are not in the part that was asked for.
-    var count: Int
-    var numbers: [Number] = []
-
-    init(_ set: PipelineSet, _ page: Range<Int>) {
-        count = set.documents.reduce(0) { $0 + $1.numbers.count }
-        var start = 0
-        for document in set.documents {
-            let part = page.clamped(to: start..<(start + document.numbers.count))
-            for index in part {
-                let number = document.numbers[index - start]
-                numbers.append(
-                    Number(
-                        number: number.pattern.description, pipeline: document.name, file: document.file,
-                        variables: document.shownVariables(of: number).mapValues { Value(value: $0) }))
-            }
-            start += document.numbers.count
-        }
     }
 }

@@ -315,8 +315,10 @@ public final class PipelineStore: Sendable {
 }
 
 extension PipelineSet {
-    /// What makes two sets the same: the documents, in order, by name, file and version.
-    fileprivate var identity: [String] { documents.map { "\($0.name)\n\($0.file)\n\($0.version)" } }
+    /// What makes two sets the same: the documents, in order, by name, file and version; and the tenants.
+    fileprivate var identity: [String] {
+        documents.map { "\($0.name)\n\($0.file)\n\($0.version)" } + [tenants.version]
+    }
 }
 
 extension [Diagnostic] {

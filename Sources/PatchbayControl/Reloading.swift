@@ -12,7 +12,16 @@ extension Switchboard {
     /// What comes of it is logged and counted.
     @discardableResult
     public func reload(_ cause: PipelineStore.Cause) async -> PipelineStore.Outcome {
-        report(await store.reload(cause), cause)
+        let outcome = report(await store.reload(cause), cause)
+        // What another process has put in meanwhile counts here from now on.
+        do {
+            try await tenants.load()
+            tenants.complain(about: store.current.set)
+        } catch {
+            logger.error(
+                "the tenants of the store cannot be read; those known stay", metadata: ["error": "\(error)"])
+        }
+        return outcome
     }
 
     /// Goes back to the pipelines that were in force before.
@@ -20,7 +29,7 @@ extension Switchboard {
     public func rollback() -> PipelineStore.Outcome { report(store.rollback(), .rollback) }
 
     private func report(_ outcome: PipelineStore.Outcome, _ cause: PipelineStore.Cause) -> PipelineStore.Outcome {
-        Counter(label: "patchbay_reloads_total", dimensions: [("outcome", outcome.name)]).increment()
+        Counter(label: ServerMetrics.reloads, dimensions: [("outcome", outcome.name)]).increment()
         var metadata: Logger.Metadata = ["cause": "\(cause.rawValue)", "revision": "\(outcome.revision.number)"]
         switch outcome {
         case .loaded(let revision, let warnings):
@@ -86,6 +95,14 @@ extension PipelineStore.Outcome {
             .rolledBack(let revision):
             revision
         case .refused(_, let inForce), .impossible(_, let inForce): inForce
+        }
+    }
+
+    /// Whether what was asked for is in force.
+    var isSound: Bool {
+        switch self {
+        case .loaded, .unchanged, .rolledBack: true
+        case .heldBack, .refused, .impossible: false
         }
     }
 

@@ -6,6 +6,8 @@ import HTTPTypes
 struct RequestOrigin: Sendable {
     /// Address of the TCP peer.
     var peer: String
+    /// Who really asked, as far as a proxy that is believed says so; else the peer.
+    var client: String
     /// Whether the request was forwarded for somebody else.
     var isForwarded: Bool
     /// `https` or `http`.
@@ -18,12 +20,12 @@ struct RequestOrigin: Sendable {
     private let isCrossSite: Bool
 
     init(peer: String?, authority: String?, headers: HTTPFields, options: ServerOptions) {
-        // An IPv4 peer on a dual-stack socket.
-        self.peer = peer.map { $0.hasPrefix("::ffff:") ? String($0.dropFirst(7)) : $0 } ?? ""
+        self.peer = Self.plain(peer ?? "")
+        client = self.peer
         isForwarded = Self.forwarding.contains { headers.contains($0) }
         host = authority ?? ""
         isCrossSite = Self.isCrossSite(headers, host: authority ?? "")
-        scheme = "http"
+        scheme = options.tls == nil ? "http" : "https"
         self.authority = authority ?? "localhost"
         if ServerOptions.isLoopback(self.peer) || options.trustedProxies.contains(self.peer) {
             if let forwarded = Self.first("X-Forwarded-Proto", headers),
@@ -32,12 +34,18 @@ struct RequestOrigin: Sendable {
                 scheme = forwarded.lowercased()
             }
             if let forwarded = Self.first("X-Forwarded-Host", headers) { self.authority = forwarded }
+            client = Self.forwardedClient(headers, options) ?? self.peer
         }
         if let publicURL = options.publicURL, let separator = publicURL.range(of: "://") {
             scheme = publicURL[..<separator.lowerBound].lowercased()
             self.authority = String(publicURL[separator.upperBound...])
             while self.authority.hasSuffix("/") { self.authority.removeLast() }
         }
+    }
+
+    /// An address without the prefix that an IPv4 peer has on a dual-stack socket.
+    static func plain(_ address: String) -> String {
+        address.hasPrefix("::ffff:") ? String(address.dropFirst(7)) : address
     }
 
     /// Only a loopback peer that speaks for itself, to a loopback name: one that forwards for somebody is not local, nor is a
@@ -71,6 +79,28 @@ struct RequestOrigin: Sendable {
 
     /// The public address of a path, for WebSockets.
     func webSocketURL(_ path: String) -> String { "\(scheme == "https" ? "wss" : "ws")://\(authority)\(path)" }
+
+    /// The last address of `X-Forwarded-For` that is no proxy of ours: those before it are what the client itself may have
+    /// written. Else what the proxy says in `X-Real-IP`.
+    private static func forwardedClient(_ headers: HTTPFields, _ options: ServerOptions) -> String? {
+        func isAddress(_ text: Substring) -> Bool {
+            (2...45).contains(text.utf8.count) && text.utf8.allSatisfy { $0 == 0x2E || $0 == 0x3A || isHexDigit($0) }
+        }
+        let hops = HTTPField.Name("X-Forwarded-For").map { headers[values: $0] } ?? []
+        for hop in hops.flatMap({ $0.split(separator: ",") }).reversed() {
+            let address = hop.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+            guard isAddress(address) else { return nil }
+            if !ServerOptions.isLoopback(String(address)), !options.trustedProxies.contains(String(address)) {
+                return String(address)
+            }
+        }
+        guard let real = first("X-Real-IP", headers), isAddress(real[...]) else { return nil }
+        return real
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
+    }
 
     private static func first(_ name: String, _ headers: HTTPFields) -> String? {
         guard let field = HTTPField.Name(name), let value = headers[field] else { return nil }

@@ -1,6 +1,7 @@
 public import Configuration
 public import Foundation
 import PatchbayConfig
+import PatchbayCore
 import SystemPackage
 
 /// What the environment and an `.env` file say, the environment first.
@@ -47,7 +48,11 @@ public struct ServerEnvironment: Sendable {
         options.twilioAccountSid = first("twilio.account.sid")
         options.twilioAuthToken = first("twilio.auth.token").map(Secret.init)
         options.twilioBaseURL = first("twilio.base.url") ?? options.twilioBaseURL
+        options.twilioPhoneNumber = first("twilio.phone.number")
+        options.agentPhoneNumber = first("elevenlabs.phone.number").flatMap { PhoneNumber($0)?.description }
         options.adminToken = first("patchbay.admin.token").map(Secret.init)
+        options.elevenLabsWebhookSecret = first("elevenlabs.webhook.secret").map(Secret.init)
+        options.jwtSecret = first("jwt.secret").map(Secret.init)
         return options
     }
 

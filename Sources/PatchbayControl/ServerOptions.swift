@@ -15,14 +15,27 @@ public struct ServerOptions: Sendable {
     public var twilioAuthToken: Secret?
     /// Origin of Twilio's REST API.
     public var twilioBaseURL = "https://api.twilio.com"
+    /// The number that calls come from.
+    public var twilioPhoneNumber: String?
+    /// The agent vendor's telephone number, for calls that are bridged there.
+    public var agentPhoneNumber: String?
     /// What opens the admin paths to peers beyond loopback.
     public var adminToken: Secret?
+    /// What ElevenLabs' webhooks are signed with; secrets of `server.json` are accepted too.
+    public var elevenLabsWebhookSecret: Secret?
+    /// The folder of the records, for files beside them; `nil` when nothing is kept on disk.
+    public var dataDirectory: String?
+    /// The key of JSON Web Tokens that are signed with HS256, where `server.json` names none.
+    public var jwtSecret: Secret?
     /// Accepts webhooks without a valid signature. For work at the desk only.
     public var skipsSignatures = false
     /// Longest wait for running calls at shutdown; `server.json` decides when absent.
     public var drainTimeout: TimeSpan?
     /// Validity of a stream's token; `server.json` decides when absent.
     public var streamTokenLifetime: TimeSpan?
+
+    /// The certificate for a port that speaks TLS itself; without one it speaks plain HTTP, for a proxy in front of it.
+    public var tls: ServerTLS?
 
     /// Writes down what the sockets of every call carry; for work on faults.
     public var wireLog: WireLog?

@@ -22,12 +22,15 @@ final class StreamSocket: WebSocketDelegate {
     }
 
     private let switchboard: Switchboard
+    /// The address at the other end, for the audit trail.
+    private let peer: String
     private let state: NIOLoopBoundBox<State>
     private let logger: Logger
 
     /// On the connection's loop.
-    init(_ connection: WebSocketConnection, _ switchboard: Switchboard) {
+    init(_ connection: WebSocketConnection, _ switchboard: Switchboard, peer: String) {
         self.switchboard = switchboard
+        self.peer = peer
         logger = switchboard.logger
         state = NIOLoopBoundBox(State(), eventLoop: connection.eventLoop)
         state.value.timer = connection.eventLoop.scheduleTask(in: Self.patience) {
@@ -110,7 +113,7 @@ final class StreamSocket: WebSocketDelegate {
             do throws(Switchboard.Refusal) {
                 var order = CallOrder(callSid: claim.callSid, from: claim.from, to: claim.to)
                 order.contextKey = claim.nonce
-                let record = try await switchboard.take(order)
+                let record = try await switchboard.take(await switchboard.outbound.completed(order))
                 connection.eventLoop.execute { self.handOver(connection, to: record.call, message) }
             } catch {
                 connection.close(code: 1000, reason: error.code)
@@ -128,6 +131,7 @@ final class StreamSocket: WebSocketDelegate {
             connection.close(code: 1008, reason: "the call cannot take this stream")
             return
         }
+        StreamMeters.accepted.increment()
         connection.setDelegate(CarrierSocket(call))
         call.carrierReceived(message)
         for waiting in state.value.backlog { call.carrierReceived(waiting) }
@@ -136,6 +140,9 @@ final class StreamSocket: WebSocketDelegate {
 
     private func refuse(_ reason: String, _ start: TwilioStart, _ connection: WebSocketConnection) {
         logger.warning("stream refused", metadata: ["reason": "\(reason)", "callSid": "\(start.callSid)"])
+        StreamMeters.refused.increment()
+        switchboard.audit.note(
+            "stream.refused", start.callSid, by: .stranger, peer: peer, outcome: reason)
         connection.close(code: 1008, reason: reason)
     }
 }

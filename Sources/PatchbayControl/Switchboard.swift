@@ -19,14 +19,30 @@ public final class Switchboard: Sendable {
     let settings: ServerSettings
     /// What is remembered beyond this process.
     public let records: any Store
+    /// Brings what happens in calls there.
+    let journal: CallJournal
+    /// Tells readers of it.
+    let feed = EventFeed()
+    private let startedAt = Date()
     let access: Access
+    let outbound: OutboundCalls
+    /// How much strangers may ask.
+    let traffic: TrafficLimits
+    /// Whose number is called.
+    let tenants: TenantDirectory
+    /// Who did what, and who tried.
+    let audit: AuditTrail
     /// Which agents are not worth a try just now.
     public let health: AgentHealth
     private let dialer: any AgentDialer
     private let carrierREST: TwilioREST?
-    private let clock: @Sendable () -> Date
+    let clock: @Sendable () -> Date
     private let observers: @Sendable (CallInfo) -> [any CallObserver]
-    private let tools: @Sendable (CallInfo) -> [Tool]
+    let tools: @Sendable (CallInfo) -> [Tool]
+    let context: CallContext
+    let vendorAgents = VendorAgents()
+    /// Who is told of calls; `nil` when nobody is.
+    let webhooks: WebhookOutbox?
 
     /// - Parameters:
     ///   - source: Where the pipelines are read again; `nil` for a host that does not read them from files.
@@ -34,25 +50,37 @@ public final class Switchboard: Sendable {
     ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call, for instance recorders.
     ///   - tools: What the agents of a call may call beside the tools of its pipeline. A call whose tools share a name is refused.
+    ///   - context: Finds out about callers, in place of the pipelines' own `context`.
     public init(
         pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
         mediaLoop: MediaLoop, dialer: any AgentDialer, carrierREST: TwilioREST?, records: any Store, logger: Logger,
         clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
-        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }
+        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] },
+        context: ContextProvider? = nil
     ) {
         store = PipelineStore(pipelines, source: source, clock: clock)
         self.clock = clock
         self.settings = settings
         self.options = options
         self.records = records
-        access = Access(options: options, settings: settings)
+        journal = CallJournal(records, feed: feed, logger: logger)
+        traffic = TrafficLimits(settings.limits)
+        tenants = TenantDirectory(records, logger: logger, clock: clock)
+        audit = AuditTrail(records, logger: logger, clock: clock)
+        access = Access(options: options, settings: settings, audit: audit, clock: clock)
+        outbound = OutboundCalls(
+            settings: settings, options: options, pipelines: store, tenants: tenants, records: records,
+            rest: carrierREST, logger: logger, clock: clock)
         self.mediaLoop = mediaLoop
         self.dialer = dialer
         self.carrierREST = carrierREST
         self.logger = logger
         self.observers = observers
         self.tools = tools
+        webhooks = WebhookOutbox(
+            settings.webhooks, records: records, registry: registry, logger: logger, clock: clock)
+        self.context = CallContext(context, records: records, logger: logger, clock: clock)
         health = AgentHealth { Self.note($0, logger) }
         tokens = StreamToken(secret: options.twilioAuthToken?.reveal())
     }
@@ -65,12 +93,19 @@ public final class Switchboard: Sendable {
 
     /// Takes a call: finds its pipeline, builds its chain and begins to connect its agent while the phone still rings.
     ///
-    /// A call that runs already under the same name is returned as it is, so a repeated webhook does no harm.
-    ///
+    /// A call that runs already under the same name is returned as it is, so a repeated webhook does no harm. The call's
+    /// record is on disk when this returns, unless the store fails or is slow: that keeps no caller waiting.
     func take(_ order: CallOrder) async throws(Refusal) -> CallRecord {
-        if let record = registry.running(callSid: order.callSid) { return record }
-        let logger = logger(forCall: order.callSid)
-        guard let decision = decide(order) else {
+        if let record = registry.running(callSid: order.callSid) {
+            await journal.flush()
+            return record
+        }
+        let id = Self.makeID()
+        let logger = logger(forCall: order.callSid, id)
+        await tenants.loadOnce()
+        let assignment = assignment(of: order)
+        let tenant = assignment?.tenant ?? order.tenant
+        guard let decision = decide(order, assignment) else {
             throw refusal("unknown-number", words[.unknownNumber], nil, logger)
         }
         let route: Route
@@ -79,15 +114,18 @@ public final class Switchboard: Sendable {
             route = answering.setting(order.variables)
             if let step = steps.last(where: \.holds) { logger.info("a rule decides", metadata: ["rule": "\(step)"]) }
         case .say(let text, let route, let steps):
-            throw spoken(text, route, steps, order, logger)
+            throw spoken(text, route, steps, order, tenant, id, logger)
         }
         let words = Words(route.document.messages, settings.messages)
         let info = CallInfo(
-            id: Self.makeID(), callSid: order.callSid, from: order.from, to: order.to, direction: order.direction,
-            pipeline: route.document.name, version: route.document.version, tenant: order.tenant,
+            id: id, callSid: order.callSid, from: order.from, to: order.to, direction: order.direction,
+            pipeline: route.document.name, version: route.document.version, tenant: tenant,
             session: order.session)
-        let log = CallLog(logger: logger)
-        let variables = CallVariables(from: order.from, to: order.to, sid: order.callSid)
+        let startedAt = Date()
+        let recorder = CallRecorder(info, startedAt: startedAt, journal: journal)
+        let log = CallLog(logger: logger, recorder: recorder)
+        var variables = CallVariables(from: order.from, to: order.to, sid: order.callSid)
+        variables.context = await context(for: order, variables, on: route, tenant: tenant)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
             farewell: carrierREST.flatMap { rest in
@@ -95,24 +133,42 @@ public final class Switchboard: Sendable {
                 guard route.document.transportType == TwilioTransport().spec.type else { return nil }
                 return { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
             }
-        ) { [registry] call, reason in registry.ended(call.info.id, reason) }
+        ) { [registry, webhooks] call, reason in
+            // On the call's loop.
+            recorder.ended(reason, at: Date(), call.assumeIsolated { $0.status })
+            registry.ended(call.info.id, reason)
+            webhooks?.ended(call.info.id)
+        }
         var record = CallRecord(
-            info: info, call: call, log: log, maximumDuration: route.document.limits.maximumDuration,
-            failureText: words[.failure], rules: decision.steps)
+            info: info, call: call, recorder: recorder, maximumDuration: route.document.limits.maximumDuration,
+            startedAt: startedAt, failureText: words[.failure], rules: decision.steps, context: variables.context)
         // Where it would stand is only known with the plan; a call without one never runs.
         let plan = Result { () throws(PipelineError) in try route.plan(for: variables) }
         if case .success(let plan) = plan {
-            if plan.transport.component is TwilioTransport { record.welcome = Welcome(plan.transport.settings) }
+            if plan.transport.component is TwilioTransport {
+                record.welcome = Welcome(plan.transport.settings)
+                record.parameters = StreamParameters(plan.transport.settings, logger)
+            }
             record.agentPlace = AgentPlace(
                 document: route.document, call: variables, variables: route.variables, joint: plan.agentFormat)
         }
+        let trace = CallTrace(info)
+        record.trace = trace
         // In the books first: a call that ends while it starts must find its entry.
-        switch registry.admit(record, limit: settings.limits.maximumCalls) {
+        let limits = CallRegistry.Limits(
+            calls: settings.limits.maximumCalls,
+            callsOfTenant: assignment?.maximumCalls ?? settings.limits.maximumCallsPerTenant)
+        switch registry.admit(record, limits) {
         case .admitted: break
         case .exists(let known): return known
+        case .tenantIsFull:
+            RateLimiter.count("maximumCallsPerTenant")
+            throw refusal("busy", words[.busy], nil, logger)
         case .full: throw refusal("busy", words[.busy], nil, logger)
         case .draining: throw refusal("draining", words[.draining], nil, logger)
         }
+        trace?.begin()
+        recorder.begin()
         var wire: (any WireObserver)?
         do {
             var plan = try plan.get()
@@ -120,51 +176,95 @@ public final class Switchboard: Sendable {
             plan.limits.stream = max(plan.limits.stream, streamTokenLifetime)
             let parts = try CallParts(plan, tools: tools(info), health: health)
             wire = options.wireLog?.observer(for: info, plan)
-            let runner = parts.toolRunner(logger: call.logger)
-            try await call.start(observers: [log] + observers(info), tools: runner, wire: wire) {
-                () throws(PipelineError) in try parts.makePlan(info)
+            var runner: any ToolRunner = parts.toolRunner(logger: call.logger)
+            if let trace { runner = TracedTools(base: runner, trace: trace) }
+            var observers: [any CallObserver] = [recorder, log]
+            if let trace { observers.append(trace) }
+            observers += outbound.observers(info) + self.observers(info)
+            try await call.start(observers: observers, tools: runner, wire: wire) {
+                () throws(PipelineError) in
+                var plan = try parts.makePlan(info)
+                if let trace { plan.backends = plan.backends.map { TracedBackend(base: $0, trace: trace) } }
+                return plan
             }
         } catch {
             wire?.observe(.ended(EndReason(.failure, "\(error)")), time: .now())
+            trace?.end(EndReason(.failure, error.code.description))
+            recorder.ended(EndReason(.failure, "\(error)"), at: Date(), nil)
             registry.ended(info.id, EndReason(.failure, "\(error)"))
             let text = words[error.code == .agentNotConfigured ? .missingAgent : .notConfigured]
             throw refusal(error.code.description, text, error, logger)
         }
+        webhooks?.started(record)
+        // The agent is being dialled meanwhile.
+        await journal.flush()
         return record
     }
 
-    private func decide(_ order: CallOrder) -> RouteDecision? {
+    /// What is known of the caller, before the plan is made. A call that goes on keeps what it had.
+    private func context(
+        for order: CallOrder, _ call: CallVariables, on route: Route, tenant: String?
+    ) async -> [String: VariableValue] {
+        if order.isResumed, let known = registry.latest(callSid: order.callSid) { return known.context }
+        // Nobody is looked up for a call that is going to be turned away.
+        guard isAccepting else { return [:] }
+        return await context.values(for: call, on: route, tenant: tenant, key: order.contextKey)
+    }
+
+    /// Keeps what is known of a caller for the process that the stream will reach.
+    ///
+    /// - Parameter nonce: That of the stream's token.
+    func keepContext(of record: CallRecord, nonce: String) async {
+        await context.keep(
+            record.context, key: nonce, number: record.info.from, for: TimeInterval(streamTokenLifetime.seconds))
+    }
+
+    /// Whose call it is: the tenant's that whoever dialled has named, else that of our own number.
+    private func assignment(of order: CallOrder) -> NumberAssignment? {
+        let set = store.current.set
+        if let tenant = order.tenant { return tenants.assignment(ofTenant: tenant, in: set) }
+        return tenants.assignment(ofNumber: order.ownNumber, in: set)
+    }
+
+    /// Who answers a call; `nil` when nobody does.
+    func decide(_ order: CallOrder) -> RouteDecision? { decide(order, assignment(of: order)) }
+
+    private func decide(_ order: CallOrder, _ assignment: NumberAssignment?) -> RouteDecision? {
+        let variables = assignment?.variables ?? [:]
         if order.isResumed, let info = registry.latest(callSid: order.callSid)?.info,
             let (document, set) = store.document(named: info.pipeline, version: info.version),
-            var route = set.route(order.to)
+            var route = set.route(order.ownNumber) ?? set.route(order.ownNumber, by: info.pipeline)
         {
             route.document = document
-            return .pipeline(route, by: [])
+            return .pipeline(route.setting(variables), by: [])
         }
         if let name = order.pipeline {
-            return store.current.set.route(order.to, by: name).map { .pipeline($0, by: []) }
+            return store.current.set.route(order.ownNumber, by: name).map { .pipeline($0.setting(variables), by: []) }
         }
         let call = CallVariables(from: order.from, to: order.to, sid: order.callSid)
-        return store.current.set.decide(call, at: clock())
+        return store.current.set.decide(call, assigned: assignment, at: clock())
     }
 
     /// Enters a call that a rule answered with words: it is over before it began.
     private func spoken(
-        _ text: String, _ route: Route, _ steps: [RuleStep], _ order: CallOrder, _ logger: Logger
+        _ text: String, _ route: Route, _ steps: [RuleStep], _ order: CallOrder, _ tenant: String?, _ id: String,
+        _ logger: Logger
     ) -> Refusal {
         let reason = EndReason(.answeredByRule, steps.last.map { "\($0.pipeline) when[\($0.index)]" } ?? "")
         logger.notice("a rule answers", metadata: ["rule": "\(steps.last.map(\.description) ?? "")"])
         // A repeated webhook gets the same answer; it is one call.
         if registry.latest(callSid: order.callSid)?.end?.kind != .answeredByRule {
             let info = CallInfo(
-                id: Self.makeID(), callSid: order.callSid, from: order.from, to: order.to,
-                pipeline: route.document.name, version: route.document.version)
+                id: id, callSid: order.callSid, from: order.from, to: order.to,
+                pipeline: route.document.name, version: route.document.version, tenant: tenant)
             let idle = Call(info: info, on: mediaLoop, dialer: dialer, logger: logger) { _, _ in }
+            let recorder = CallRecorder(info, startedAt: Date(), journal: journal)
             registry.enter(
                 CallRecord(
-                    info: info, call: idle, log: CallLog(logger: logger), maximumDuration: .zero, failureText: "",
+                    info: info, call: idle, recorder: recorder, maximumDuration: .zero, failureText: "",
                     rules: steps), ended: reason)
-            Counter(label: CallMetrics.calls, dimensions: [("outcome", reason.kind.rawValue)]).increment()
+            recorder.ended(reason, at: Date(), nil)
+            CallMetrics.count(reason, info.direction)
         }
         return Refusal(code: "answered-by-rule", words: text)
     }
@@ -198,8 +298,9 @@ public final class Switchboard: Sendable {
         ).record(isAvoided ? 1 : 0)
     }
 
-    private func logger(forCall callSid: String) -> Logger {
+    private func logger(forCall callSid: String, _ id: String) -> Logger {
         var logger = logger
+        logger[metadataKey: "call"] = "\(id)"
         logger[metadataKey: "callSid"] = "\(callSid)"
         return logger
     }
@@ -208,6 +309,7 @@ public final class Switchboard: Sendable {
         var metadata: Logger.Metadata = ["reason": "\(code)"]
         if let error { metadata["error"] = "\(error)" }
         logger.warning("call refused", metadata: metadata)
+        Counter(label: ServerMetrics.refusedCalls, dimensions: [("reason", code)]).increment()
         return Refusal(code: code, words: words)
     }
 
@@ -239,15 +341,38 @@ public final class Switchboard: Sendable {
                 group.cancelAll()
             }
         }
+        // What is told of a call is read from its record.
+        await journal.flush()
+        await webhooks?.flush()
+        await journal.finish()
+        feed.finish()
+        await audit.flush()
         logger.notice("drained")
     }
+
+    /// Keeps the records in order until the task is cancelled: closes calls that a dead process left open, and removes every
+    /// hour what is older than the settings allow. ``CallDrain`` does this for servers of its own.
+    public func keepRecords() async {
+        await RecordUpkeep(
+            store: records, retentionDays: settings.store.retentionDays, startedAt: startedAt, clock: clock,
+            logger: logger
+        ).run()
+    }
+
+    /// Notes in a call's record where a recording of it lies.
+    ///
+    /// - Parameter id: Patchbay's own name of the call. Calls that ended long ago are not known any more.
+    public func recorded(_ path: String, ofCall id: String) { registry.find(id)?.recorder.recorded(path) }
+
+    /// Returns when everything that has been noted of calls is on disk, or cannot be brought there.
+    public func flushRecords() async { await journal.finish() }
 
     /// Ends every running call at once. For an operator who will not wait for the drain.
     public func endRunningCalls() async {
         for record in registry.all().running { await record.call.cancel(EndReason(.shutdown)) }
     }
 
-    private static func makeID() -> String {
+    static func makeID() -> String {
         var generator = SystemRandomNumberGenerator()
         return "call-" + String(generator.next() as UInt64, radix: 36)
     }

@@ -23,17 +23,34 @@ struct TwilioRoutes: Sendable {
     /// Call states after which there is no caller any more.
     private static let finalStates = ["completed", "busy", "failed", "no-answer", "canceled"]
 
+    /// Longest name of a call or of one of its ends, in bytes; the longest SIP address that Twilio sends is shorter.
+    private static let maximumNameBytes = 256
+
     // MARK: The four webhooks
 
     private func voice(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let begin = MediaTime.now()
         let (form, origin) = try await verified(request, context)
         guard let callSid = form["CallSid"], !callSid.isEmpty, let to = form["To"] else {
             throw HTTPError(.badRequest, message: "a voice webhook needs CallSid and To")
         }
         let from = form["From"] ?? ""
+        // They travel with the stream, whose parameters are bounded.
+        guard [callSid, from, to].allSatisfy({ $0.utf8.count <= Self.maximumNameBytes }) else {
+            throw HTTPError(
+                .badRequest, message: "CallSid, From and To have at most \(Self.maximumNameBytes) bytes each")
+        }
         switchboard.logger.info(
             "incoming call", metadata: ["callSid": "\(callSid)", "from": "\(from)", "to": "\(to)"])
-        return try await connect(callSid: callSid, from: from, to: to, resumes: 0, origin)
+        // A repeated webhook is the same call.
+        if switchboard.registry.running(callSid: callSid) == nil, !switchboard.traffic.admitCall(from: from, to: to) {
+            switchboard.logger.warning("call refused", metadata: ["reason": "rate-limit", "callSid": "\(callSid)"])
+            Counter(label: ServerMetrics.refusedCalls, dimensions: [("reason", "rate-limit")]).increment()
+            return try twiml([.say(switchboard.words[.busy]), .hangup])
+        }
+        let response = try await connect(CallOrder(callSid: callSid, from: from, to: to), resumes: 0, origin)
+        switchboard.registry.running(callSid: callSid)?.trace?.webhook("voice", from: begin)
+        return response
     }
 
     /// The stream of a call has ended, and the caller is still there.
@@ -60,14 +77,18 @@ struct TwilioRoutes: Sendable {
         }
         switchboard.logger.notice(
             "resuming a call whose stream broke", metadata: ["callSid": "\(callSid)", "resume": "\(claim.resumes + 1)"])
-        return try await connect(callSid: callSid, from: from, to: to, resumes: claim.resumes + 1, origin)
+        let order = await switchboard.outbound.completed(CallOrder(callSid: callSid, from: from, to: to))
+        return try await connect(order, resumes: claim.resumes + 1, origin)
     }
 
     private func status(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let begin = MediaTime.now()
         let (form, _) = try await verified(request, context)
         if let callSid = form["CallSid"], let status = form["CallStatus"], Self.finalStates.contains(status),
             let record = switchboard.registry.running(callSid: callSid)
         {
+            // Its end closes the call's span, which this one belongs under.
+            record.trace?.webhook("status", from: begin)
             await record.call.carrierCompleted()
         }
         return try twiml([])
@@ -87,16 +108,17 @@ struct TwilioRoutes: Sendable {
 
     // MARK: Answers
 
-    private func connect(
-        callSid: String, from: String, to: String, resumes: Int, _ origin: RequestOrigin
-    ) async throws -> Response {
+    func connect(_ order: CallOrder, resumes: Int, _ origin: RequestOrigin) async throws -> Response {
         do {
-            var order = CallOrder(callSid: callSid, from: from, to: to)
+            var order = order
             order.isResumed = resumes > 0
             let record = try await switchboard.take(order)
+            await switchboard.outbound.began(record.info)
             let now = Int(Date().timeIntervalSince1970)
             let ticket = StreamTicket(switchboard, origin)
-            return try twiml(ticket.verbs(for: record, resumes: resumes, now: now))
+            let nonce = StreamToken.Claim.makeNonce()
+            await switchboard.keepContext(of: record, nonce: nonce)
+            return try twiml(ticket.verbs(for: record, resumes: resumes, now: now, nonce: nonce))
         } catch let refusal as Switchboard.Refusal {
             return try twiml([.say(refusal.words), .hangup])
         }
@@ -119,11 +141,16 @@ struct TwilioRoutes: Sendable {
         Counter(label: CallMetrics.transfers, dimensions: [("outcome", "begun")]).increment()
         let dial = TwiML.Dial(
             .number(number.description),
-            // The caller's own number is shown where nothing is said. Where that is no number, Twilio wants one of the
-            // account's, and the called one is (twilio.com/docs/voice/twiml/dial#callerid).
-            callerId: PhoneNumber(from) == nil ? PhoneNumber(to)?.description : nil,
+            callerId: callerId(callSid: callSid, from: from, to: to),
             action: origin.url(settings.paths(.next).first ?? "/twilio/next"), method: .post, timeout: Self.ringing)
         return [.dial(dial)]
+    }
+
+    /// The caller's own number is shown where nothing is said. Where that is no number, Twilio wants one of the account's
+    /// (twilio.com/docs/voice/twiml/dial#callerid): the called one, or that which an outbound call came from.
+    private func callerId(callSid: String, from: String, to: String) -> String? {
+        if switchboard.registry.latest(callSid: callSid)?.info.direction == .outbound { return from }
+        return PhoneNumber(from) == nil ? PhoneNumber(to)?.description : nil
     }
 
     /// The person has hung up, or could not be reached.
@@ -137,7 +164,7 @@ struct TwilioRoutes: Sendable {
         ]
     }
 
-    private func twiml(_ verbs: [TwiML.Verb]) throws -> Response {
+    func twiml(_ verbs: [TwiML.Verb]) throws -> Response {
         let document = try TwiML(verbs).document()
         return Response(
             status: .ok, headers: [.contentType: "text/xml; charset=utf-8"],
@@ -147,7 +174,7 @@ struct TwilioRoutes: Sendable {
     // MARK: Signatures
 
     /// Reads the form and checks who signed it.
-    private func verified(
+    func verified(
         _ request: Request, _ context: ControlContext
     ) async throws -> (form: FormFields, origin: RequestOrigin) {
         let origin = request.origin(context, options)
@@ -175,6 +202,7 @@ struct TwilioRoutes: Sendable {
         switchboard.logger.warning(
             "webhook refused",
             metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
+        switchboard.audit.note("webhook.refused", request.uri.path, by: .stranger, from: origin, outcome: reason)
         throw HTTPError(.forbidden, message: reason)
     }
 }
@@ -192,22 +220,27 @@ struct StreamTicket {
         self.origin = origin
     }
 
-    func verbs(for record: CallRecord, resumes: Int, now: Int) -> [TwiML.Verb] {
+    /// - Parameter nonce: Under which what is known of the caller has been kept.
+    func verbs(
+        for record: CallRecord, resumes: Int, now: Int, nonce: String = StreamToken.Claim.makeNonce()
+    ) -> [TwiML.Verb] {
         let info = record.info
         let settings = switchboard.settings
         let token = switchboard.tokens.make(
             StreamToken.Claim(
                 .stream, callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
-                expires: now + Int(switchboard.streamTokenLifetime.seconds)))
+                expires: now + Int(switchboard.streamTokenLifetime.seconds), nonce: nonce))
         // The next step may come as late as the longest call ends.
         let ticket = switchboard.tokens.make(
             StreamToken.Claim(
                 .next, callSid: info.callSid, from: info.from, to: info.to, resumes: resumes,
                 expires: now + Int((record.maximumDuration + switchboard.streamTokenLifetime).seconds) + 60))
-        let parameters = [
-            TwiML.Stream.Parameter(name: "token", value: token), TwiML.Stream.Parameter(name: "from", value: info.from),
-            TwiML.Stream.Parameter(name: "to", value: info.to),
-        ]
+        let parameters =
+            [
+                TwiML.Stream.Parameter(name: "token", value: token),
+                TwiML.Stream.Parameter(name: "from", value: info.from),
+                TwiML.Stream.Parameter(name: "to", value: info.to),
+            ] + record.parameters.list
         let stream = TwiML.Stream(
             url: origin.webSocketURL(settings.paths(.stream).first ?? "/twilio/stream"), parameters: parameters)
         let action = origin.url(settings.paths(.next).first ?? "/twilio/next") + "?ticket=\(ticket)"

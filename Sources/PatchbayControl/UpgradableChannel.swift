@@ -25,13 +25,18 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
 
     let responder: HTTPChannelHandler.Responder
     let upgrader: WebSocketServerUpgrader<Upgrade>
+    /// Whose limits hold; `nil` for none.
+    var switchboard: Switchboard?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
+        let limits = switchboard?.settings.limits
+        return channel.eventLoop.makeCompletedFuture {
+            try count(channel)
             let unused = UnusedConnection()
             try channel.pipeline.syncOperations.addHandler(unused)
             let upgrade = try channel.pipeline.syncOperations.configureWebSocketServer(upgrader: upgrader) { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let limits { _ = try RequestArrival(channel, limits) }
                     try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
                     try channel.pipeline.syncOperations.addHandler(
                         HTTPConnectionStateHandler(idleTimeout: Self.idleTimeout, logger: logger))
@@ -46,6 +51,20 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
             }
             return Value(upgrade: upgrade, channel: channel)
         }
+    }
+
+    /// Counts the connection among those of its address.
+    ///
+    /// - Throws: When that has too many; the connection is closed then.
+    private func count(_ channel: any Channel) throws {
+        guard let switchboard else { return }
+        let address = RequestOrigin.plain(channel.remoteAddress?.ipAddress ?? "")
+        guard !ServerOptions.isLoopback(address), !switchboard.options.trustedProxies.contains(address) else { return }
+        guard switchboard.traffic.openSocket(address) else {
+            channel.close(promise: nil)
+            throw ChannelError.ioOnClosedChannel
+        }
+        channel.closeFuture.whenComplete { [traffic = switchboard.traffic] _ in traffic.closeSocket(address) }
     }
 
     func handle(value: Value, logger: Logger) async {

@@ -94,7 +94,7 @@ final class WireLogFile {
             let note = WireLogFeed.Record(kind: .dropped, nanoseconds: latest, payload: ByteBuffer(integer: lost))
             add(line(note), isMessage: false, &folder)
         }
-        if dropped > 0 { Counter(label: "patchbay_wire_log_dropped_messages_total").increment(by: dropped) }
+        if dropped > 0 { Counter(label: ServerMetrics.droppedWireMessages).increment(by: dropped) }
         if ending != nil || isLast {
             if let cutBy {
                 add(
@@ -155,7 +155,7 @@ final class WireLogFile {
                 "the wire log is not complete: a limit is reached; remove old files, or log fewer calls",
                 metadata: ["limit": "\(limit)", "file": "\(path)"])
         }
-        Counter(label: "patchbay_wire_log_cut_total", dimensions: [("limit", limit)]).increment()
+        Counter(label: ServerMetrics.cutWireLogs, dimensions: [("limit", limit)]).increment()
     }
 
     private func flush() {

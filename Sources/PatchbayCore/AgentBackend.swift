@@ -24,18 +24,21 @@ public struct AgentRequest: Sendable {
     /// What was said on this call before, oldest first, where another agent has spoken with the caller already. An agent
     /// with a history does not greet.
     public var history: [ConversationTurn]
+    /// The tools that agents before this one called on this call, oldest first; see ``Swift/Array/note``.
+    public var toolUses: [ToolUse]
     /// Whether the caller waits for words: the agent before was cut off in the middle of a sentence, or had not answered yet.
     /// An agent that can goes on where the history ends as soon as it is ready, instead of waiting to be spoken to.
     public var isAnswerAwaited: Bool
 
     public init(
         call: CallInfo, joint: AudioFormat, tools: [ToolDefinition] = [], history: [ConversationTurn] = [],
-        isAnswerAwaited: Bool = false
+        toolUses: [ToolUse] = [], isAnswerAwaited: Bool = false
     ) {
         self.call = call
         self.joint = joint
         self.tools = tools
         self.history = history
+        self.toolUses = toolUses
         self.isAnswerAwaited = isAnswerAwaited
     }
 }

@@ -24,6 +24,8 @@ struct AgentStage {
     private var backlog = ByteBuffer()
     private let backlogLimit: Int
     private(set) var backlogDroppedBytes = 0
+    /// Caller audio that waits for the agent, in bytes of the joint's format.
+    var backlogBytes: Int { backlog.readableBytes }
     private var chunk = ByteBuffer()
 
     /// Frames, answers of tools and context that are kept between two sockets. Beyond it the oldest are dropped and told of,

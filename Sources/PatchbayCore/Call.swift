@@ -15,8 +15,8 @@ public actor Call {
     private let dialer: any AgentDialer
     private let finished: @Sendable (Call, EndReason) -> Void
     private let farewell: (@Sendable (CallInfo) async -> Void)?
-    private var core: CallCore?
-    private var output = CallOutput()
+    var core: CallCore?
+    var output = CallOutput()
     private var carrier: (any MessageSocket)?
     private var agent: (any MessageSocket)?
     private var agentLink = 0
@@ -24,10 +24,11 @@ public actor Call {
     private var tools: (any ToolRunner)?
     private var runningTools: [String: Task<Void, Never>] = [:]
     /// Why the call is to end although its chain does not stand yet.
-    private var endBeforeStart: EndReason?
+    var endBeforeStart: EndReason?
     /// How it stood when it ended; the chain itself is given back then.
-    private var last: CallStatus?
+    var last: CallStatus?
     private var wire: (any WireObserver)?
+    private var entered = CallMeters.Entered()
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -66,6 +67,7 @@ public actor Call {
         self.wire = wire
         self.tools = tools
         var plan = try makePlan()
+        plan.meters = mediaLoop.meters
         plan.attach { joint in mailbox(behind: joint) }
         core = try CallCore(plan, at: .now(), observers: observers, into: &output)
         mediaLoop.add(self)
@@ -144,90 +146,20 @@ public actor Call {
         }
     }
 
-    // MARK: From anywhere
-
-    /// Ends the call in order: what the carrier holds is still played.
-    public func hangUp(_ reason: EndReason) {
-        if core == nil { endBeforeStart = endBeforeStart ?? reason }
-        core?.hangUp(reason, at: .now(), into: &output)
-        perform()
-    }
-
-    /// Ends the call at once.
-    public func cancel(_ reason: EndReason) {
-        if core == nil { endBeforeStart = endBeforeStart ?? reason }
-        core?.cancel(reason, at: .now(), into: &output)
-        perform()
-    }
-
-    /// The carrier says elsewhere (by a status webhook) that the caller is gone.
-    public func carrierCompleted() {
-        if core == nil { endBeforeStart = endBeforeStart ?? EndReason(.callerHungUp) }
-        core?.callerLeft(at: .now(), into: &output)
-        perform()
-    }
-
-    /// The carrier proves by asking for the next step that the stream is over.
-    public func streamLost() {
-        core?.carrierClosed(at: .now(), into: &output)
-        perform()
-    }
-
-    /// Tells the call's recordings to pause, for instance around a card number, or to go on.
-    ///
-    /// - Returns: False when the call records nothing.
-    public func recording(_ command: RecordingCommand) -> Bool {
-        guard let core, !core.taps.isEmpty else { return false }
-        self.core?.recording(command, at: .now(), into: &output)
-        perform()
-        return true
-    }
-
-    /// Tells the agent something that it should know and not answer at once.
-    ///
-    /// - Returns: False when no agent is ready for it.
-    public func addContext(_ text: String) -> Bool {
-        defer { perform() }
-        return core?.addContext(text, at: .now(), into: &output) ?? false
-    }
-
-    /// Gives the call another agent, by its place in the list of its own; see ``CallCore/changeAgent(to:at:into:)``.
-    ///
-    /// - Returns: False when the call is over, or has not begun.
-    /// - Throws: When there is no such agent, or it cannot be opened; the call goes on with the one it has.
-    public func changeAgent(to index: Int) throws(PipelineError) -> Bool {
-        let isChanged = try core?.changeAgent(to: index, at: .now(), into: &output) ?? false
-        perform()
-        return isChanged
-    }
-
-    /// Gives the call an agent that is not in its list.
-    ///
-    /// - Parameter identity: Who it is to ``AgentHealth``.
-    public func changeAgent(
-        to backend: any AgentBackend, identity: AgentIdentity? = nil
-    ) throws(PipelineError) -> Bool {
-        let isChanged = try core?.changeAgent(to: backend, identity: identity, at: .now(), into: &output) ?? false
-        perform()
-        return isChanged
-    }
-
-    /// Connects the caller with a person once what waits has been played.
-    ///
-    /// - Returns: False when the call is over.
-    public func transfer(to number: PhoneNumber) -> Bool {
-        defer { perform() }
-        return core?.transferCaller(to: number, at: .now(), into: &output) ?? false
-    }
-
-    /// How the call stands.
-    public var status: CallStatus? {
-        core.map { CallStatus($0, at: .now()) } ?? last
+    /// Enters what the call has counted since the last time, and tells what waits in it.
+    nonisolated func measure(into report: inout MediaLoopReport) {
+        report = assumeIsolated { [report] call in
+            var report = report
+            guard let core = call.core else { return report }
+            mediaLoop.meters.enter(core, since: &call.entered)
+            report.add(core, carrierBytes: call.carrier?.pendingBytes ?? 0, agentBytes: call.agent?.pendingBytes ?? 0)
+            return report
+        }
     }
 
     // MARK: Doing what the core asks
 
-    private func perform() {
+    func perform() {
         if !output.carrier.isEmpty { send(.carrier, carrier, &output.carrier) }
         if !output.agent.messages.isEmpty { send(.agent, agent, &output.agent.messages) }
         guard !output.actions.isEmpty else { return }
@@ -254,7 +186,7 @@ public actor Call {
                 for task in runningTools.values { task.cancel() }
                 runningTools = [:]
                 if let core {
-                    CallMetrics.record(core, reason)
+                    mediaLoop.meters.ended(core, reason, since: &entered)
                     last = CallStatus(core, at: .now())
                 }
                 // A listed call of the past must not hold resamplers and buffers.
@@ -380,32 +312,5 @@ extension MediaTime {
     /// The event loops' clock.
     public static func now() -> MediaTime {
         MediaTime(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
-    }
-}
-
-/// How a call stands at one moment.
-public struct CallStatus: Sendable {
-    public var state: CallCore.State
-    public var backend: String
-    public var counters: CallCounters
-    /// Audio the caller has heard of the agent.
-    public var played: TimeSpan
-    public var unplayed: TimeSpan
-    /// What the stages hold back, both ways.
-    public var delay: TimeSpan
-    /// Times the carrier ran dry in the middle of what the agent said.
-    public var underruns: Int
-    /// What the caller has heard of the agent's turn that is played, or of its last one.
-    public var heard: Heard?
-
-    init(_ core: CallCore, at now: MediaTime) {
-        state = core.state
-        backend = core.backend
-        counters = core.counters
-        played = core.ledger.played(at: now)
-        unplayed = core.ledger.unplayed(at: now)
-        delay = core.toAgent.delay + core.agent.delay + core.toCaller.delay
-        underruns = core.ledger.underruns
-        heard = core.heardNow(at: now) ?? core.counters.heard
     }
 }

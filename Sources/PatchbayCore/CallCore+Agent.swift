@@ -124,6 +124,7 @@ extension CallCore {
             do {
                 try agent.ready(input: input, output: format, at: now, into: &output.agent)
                 counters.agentReadyAt = now
+                agentMeters?.connecting.record((now - agentOpenedAt).seconds)
                 note(.agentReady(backend: backend, input: input, output: format), at: now)
                 if choice.readySince == nil { attemptSucceeded(at: now) }
             } catch {
@@ -174,6 +175,7 @@ extension CallCore {
             if isTurnOpen, !isUtteranceOpen, agent.queue.isEmpty {
                 isTurnOpen = false
                 isTurnEnding = true
+                transcript.turnCame()
             }
             switch text.speaker {
             case .agent: transcript.textCame(text.text)

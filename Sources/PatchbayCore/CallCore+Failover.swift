@@ -110,7 +110,7 @@ extension CallCore {
         }
         return try backend.open(
             AgentRequest(
-                call: info, joint: agent.joint, tools: tools, history: history,
+                call: info, joint: agent.joint, tools: tools, history: history, toolUses: conversation.toolUses,
                 isAnswerAwaited: !history.isEmpty && takeover?.isAnswerAwaited == true))
     }
 
@@ -132,6 +132,8 @@ extension CallCore {
         choice.readySince = nil
         agentDeadline = now + limit
         agentPatience = limit
+        agentOpenedAt = now
+        if meters != nil { agentMeters = AgentMeters(backend) }
         note(.agentConnecting(backend: backend), at: now)
         switch session.endpoint {
         case .local: agentOpened(at: now, into: &output)
@@ -213,6 +215,7 @@ extension CallCore {
 
     private mutating func enterFailure(_ error: PipelineError, at now: MediaTime) {
         counters.agentFailureCodes[error.code, default: 0] += 1
+        meters?.agentFailed(backend, error)
         note(.agentFailed(error), at: now)
         let isConnecting = choice.readySince == nil
         if let identity = identity(of: backendIndex) {

@@ -126,6 +126,7 @@ extension CallCore {
         // An agent may interrupt itself when all it said has been heard; nobody was cut off then.
         guard cutsSomething else { return interruption }
         counters.interruptions += 1
+        counters.carrierCleared(at: now, meters)
         counters.heard = heard
         note(.interrupted(cause: cause, heard: heard), at: now)
         return interruption
@@ -163,6 +164,7 @@ extension CallCore {
         paused = PausedPlayback(unheard: kept, since: now)
         ledger.pause(at: now)
         carrier.clear(into: &output.carrier)
+        counters.carrierCleared(at: now, meters)
         for tap in taps { tap.agentCut(at: callerTrack.position(of: now)) }
         sendToCaller(.bargeIn(.started), at: now, into: &output)
         note(.playbackPaused(heard: ledger.heardInTurn(at: now)), at: now)

@@ -199,7 +199,7 @@ extension CallCore {
         case .again: break
         case .speech where !hasSentOfUtterance && !isOurVoice:
             hasSentOfUtterance = true
-            counters.agentAudible(at: now)
+            counters.agentAudible(at: now, agentMeters)
             note(.agentAudible(generation: ledger.generation), at: now)
         case .speech: break
         }

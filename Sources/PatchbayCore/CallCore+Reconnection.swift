@@ -37,8 +37,9 @@ extension CallCore {
         redial?.link = lastLink
         redial?.nextTry = nil
         redial?.tries += 1
-        agentDeadline = now + limits.agentReady
-        agentPatience = limits.agentReady
+        // An agent that has not been ready yet has as long as it had to begin with.
+        if choice.readySince != nil { agentPatience = limits.agentReady }
+        agentDeadline = now + agentPatience
         output.actions.append(.redialAgent(link: lastLink, resolve: resolve))
     }
 

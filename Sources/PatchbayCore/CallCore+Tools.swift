@@ -21,6 +21,7 @@ extension CallCore {
         call.backend = backendIndex
         pendingTools[call.id] = now
         waiting.begin(call, at: now)
+        conversation.toolCalled(call)
         counters.toolCalls += 1
         note(.toolCalled(call), at: now)
         output.actions.append(.runTool(call, link: link))
@@ -33,7 +34,8 @@ extension CallCore {
         // After a reconnection the same conversation goes on under another number; ids tell the calls apart.
         guard wantsAgent, let called = pendingTools.removeValue(forKey: result.id) else { return }
         waiting.end(result.id)
-        if result.isError { counters.toolFailures += 1 }
+        conversation.toolAnswered(result)
+        if result.isError { counters.toolFailures += 1 } else { counters.toolSuccesses += 1 }
         note(.toolAnswered(result, after: now - called), at: now)
         agent.toolAnswered(result, at: now, into: &output.agent)
         handleAgentEvents(at: now, into: &output)
@@ -54,6 +56,7 @@ extension CallCore {
     mutating func cancelTools(_ ids: [String], into output: inout CallOutput) {
         let known = ids.filter { pendingTools.removeValue(forKey: $0) != nil }
         for id in known { waiting.end(id) }
+        conversation.toolsCancelled(known)
         if !known.isEmpty { output.actions.append(.cancelTools(ids: known)) }
     }
 

@@ -52,6 +52,8 @@ public struct CallPlan {
     public var tools: [ToolDefinition]
     /// What the caller hears while an agent waits for a tool, by every name that agents call it by.
     public var waitingSounds: [String: WaitingSound] = [:]
+    /// The same for tools that one backend alone has, for each of them.
+    public var ownWaitingSounds: [[String: WaitingSound]] = []
     /// Hear what both sides hear; for recordings.
     public var taps: [any MediaTap]
     /// Whose failures other calls are to learn from; `nil` tries the backends in their order and tells nobody.
@@ -66,6 +68,8 @@ public struct CallPlan {
     public var transferTo: PhoneNumber?
     /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
     public var announcement: ByteBuffer
+    /// Where what is measured once a turn is entered; `nil` measures for the call alone.
+    var meters: CallMeters?
 
     public init(
         info: CallInfo, limits: CallLimits = CallLimits(), carrier: any CarrierSerializer, carrierFormat: AudioFormat,
@@ -189,6 +193,10 @@ public struct CallCore {
     var lastAgentAudio = MediaTime.zero
     var createdAt = MediaTime.zero
     public internal(set) var counters = CallCounters()
+    let meters: CallMeters?
+    var agentMeters: AgentMeters?
+    /// When the agent began to be connected.
+    var agentOpenedAt = MediaTime.zero
     // Arrays that take turns with those of the chains and the output, so that a step allocates nothing.
     private var scratch: [Frame] = []
     var eventScratch: [AgentEvent] = []
@@ -211,9 +219,10 @@ public struct CallCore {
         transferTo = plan.transferTo
         bridge = plan.bridge
         tools = plan.tools
-        waiting = ToolWaiting(plan.waitingSounds)
+        waiting = ToolWaiting(plan.waitingSounds, own: plan.ownWaitingSounds)
         packetizer = Packetizer(packetBytes: plan.carrierFormat.bytesPerPacket)
         taps = plan.taps
+        meters = plan.meters
         announcement = plan.announcement
         isAnnouncing = plan.announcement.readableBytes > 0
         // The longest lead, of the pump or of a stage that speaks itself, and a key's tone: more is never unplayed.
@@ -277,10 +286,13 @@ public struct CallCore {
         toAgent.takeExits(into: &frames)
         for frame in frames {
             switch frame {
-            case .speechStarted: callerSpoke()
-            case .speechStopped: counters.speechStoppedAt = now
-            case .userTurnEnded(let end):
-                counters.speechStoppedAt = end.speechStoppedAt ?? counters.speechStoppedAt ?? now
+            case .speechStarted:
+                counters.speech.started(at: now)
+                callerSpoke()
+            case .speechPaused: counters.speech.paused(at: now)
+            case .speechResumed: counters.speech.resumed()
+            case .speechStopped: counters.speech.stopped(at: now)
+            case .userTurnEnded(let end): counters.speech.turnEnded(end, isMarked: info.marksSpeech, at: now)
             case .failure(let error): note(.stageFailed(error), at: now)
             default: break
             }

@@ -41,15 +41,18 @@ public struct CallCounters: Sendable {
     /// Tools that agents called, and calls among them that were answered with an error.
     public internal(set) var toolCalls = 0
     public internal(set) var toolFailures = 0
+    /// Calls of tools that were answered without one.
+    public internal(set) var toolSuccesses = 0
     /// Final marks that never came.
     public internal(set) var marksMissed = 0
     /// What the caller had heard of the agent when the call ended.
     public internal(set) var played = TimeSpan.zero
     /// From the start of the stream to the first packet of the agent's audio.
     public internal(set) var timeToFirstAudio: TimeSpan?
-    /// From the end of the caller's speech, as the pipeline's VAD heard it, to the answer's first packet: the last value.
+    /// From where the caller fell silent, as the pipeline's VAD heard it, to the answer's first packet: the last value. What a
+    /// VAD waits before it calls speech over is part of it: the caller waits too.
     public internal(set) var responseLatency: TimeSpan?
-    var speechStoppedAt: MediaTime?
+    var speech = CallerSpeech()
 
     /// All at zero.
     public init() {}
@@ -69,11 +72,22 @@ public struct CallCounters: Sendable {
         nextChunk = chunk &+ 1
     }
 
-    mutating func agentAudible(at now: MediaTime) {
-        if timeToFirstAudio == nil { timeToFirstAudio = now - streamStartedAt }
-        if let stopped = speechStoppedAt {
-            responseLatency = now - stopped
-            speechStoppedAt = nil
+    mutating func agentAudible(at now: MediaTime, _ meters: AgentMeters?) {
+        if timeToFirstAudio == nil {
+            let span = now - streamStartedAt
+            timeToFirstAudio = span
+            meters?.timeToFirstAudio.record(span.seconds)
         }
+        if let stopped = speech.answered() {
+            let span = now - stopped
+            responseLatency = span
+            meters?.responseLatency.record(span.seconds)
+        }
+    }
+
+    /// The carrier has been told to fall silent.
+    mutating func carrierCleared(at now: MediaTime, _ meters: CallMeters?) {
+        guard let started = speech.interrupted() else { return }
+        meters?.interruptionLatency.record((now - started).seconds)
     }
 }

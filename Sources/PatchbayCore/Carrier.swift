@@ -68,6 +68,13 @@ public protocol MessageSocket: AnyObject, Sendable {
     @discardableResult
     func send(_ batch: inout MessageBatch) -> Bool
     func close(code: UInt16, reason: String)
+    /// Bytes that wait because the peer does not read fast enough. On the loop only.
+    var pendingBytes: Int { get }
+}
+
+extension MessageSocket {
+    /// Nothing, for sockets that do not know.
+    public var pendingBytes: Int { 0 }
 }
 
 /// A socket to an agent that has been dialled.

@@ -8,6 +8,10 @@ struct ConversationHistory {
     static let turnCharacterLimit = 4000
 
     private(set) var turns: [ConversationTurn] = []
+    /// The tools that agents have called, oldest first.
+    private(set) var toolUses: [ToolUse] = []
+    /// The places in ``toolUses`` that have no answer yet, by the agent's id of the call.
+    private var unanswered: [String: Int] = [:]
     private var characters = 0
 
     /// Whether the caller said the last word and has no answer yet.
@@ -28,6 +32,27 @@ struct ConversationHistory {
         guard endsWithCaller, let last = turns.popLast() else { return }
         characters -= last.text.count
         append(.caller, text)
+    }
+
+    mutating func toolCalled(_ call: ToolCall) {
+        if toolUses.count == ToolUse.countLimit {
+            toolUses.removeFirst()
+            unanswered = unanswered.compactMapValues { $0 > 0 ? $0 - 1 : nil }
+        }
+        unanswered[call.id] = toolUses.count
+        toolUses.append(ToolUse(String(call.name.prefix(64)), arguments: call.arguments))
+    }
+
+    mutating func toolAnswered(_ result: ToolResult) {
+        guard let index = unanswered.removeValue(forKey: result.id), toolUses.indices.contains(index) else { return }
+        let use = toolUses[index]
+        toolUses[index] = ToolUse(
+            use.name, arguments: use.arguments, answer: result.output, isError: result.isError)
+    }
+
+    /// Nobody waits for these answers any more.
+    mutating func toolsCancelled(_ ids: [String]) {
+        for id in ids { unanswered[id] = nil }
     }
 
     /// The turns with one more of the agent's, which is being played.

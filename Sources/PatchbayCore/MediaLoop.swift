@@ -10,6 +10,7 @@ public final class MediaLoop: Sendable {
     static let slotCount = 20
 
     public let eventLoop: any EventLoop
+    let meters = CallMeters()
     private let state: NIOLoopBoundBox<State>
 
     private struct State: Sendable {
@@ -31,6 +32,15 @@ public final class MediaLoop: Sendable {
     public func takeWorstLateness() -> TimeSpan {
         defer { state.value.worstLateness = .zero }
         return state.value.worstLateness
+    }
+
+    /// Enters what the running calls have counted into the process's metrics, and tells what waits in them. On the loop only.
+    public func measure() -> MediaLoopReport {
+        var report = MediaLoopReport()
+        for slot in state.value.slots {
+            for call in slot { call.measure(into: &report) }
+        }
+        return report
     }
 
     func add(_ call: Call) {

@@ -16,16 +16,22 @@ public struct WaitingSound: Sendable {
 /// Which sound is due while an agent waits for tools: once for each call of a tool, never two at once.
 struct ToolWaiting {
     private let sounds: [String: WaitingSound]
+    private let own: [[String: WaitingSound]]
     /// Calls whose sound has not been heard, with the time of the call; no more than tools may be awaited.
-    private var due: [String: (name: String, since: MediaTime)] = [:]
+    private var due: [String: (sound: WaitingSound, since: MediaTime)] = [:]
 
-    init(_ sounds: [String: WaitingSound]) { self.sounds = sounds }
+    /// - Parameter own: For each backend the sounds of the tools that it alone has.
+    init(_ sounds: [String: WaitingSound], own: [[String: WaitingSound]] = []) {
+        self.sounds = sounds
+        self.own = own
+    }
 
     /// Whether any call waits for its sound.
     var isDue: Bool { !due.isEmpty }
 
     mutating func begin(_ call: ToolCall, at now: MediaTime) {
-        if sounds[call.name] != nil { due[call.id] = (call.name, now) }
+        let ownSounds = own.indices.contains(call.backend) ? own[call.backend] : [:]
+        if let sound = ownSounds[call.name] ?? sounds[call.name] { due[call.id] = (sound, now) }
     }
 
     /// The tool has answered, or its answer is not wanted any more.
@@ -38,10 +44,10 @@ struct ToolWaiting {
     /// - Parameter silentSince: When the caller last heard something.
     mutating func take(at now: MediaTime, silentSince: MediaTime) -> ByteBuffer? {
         guard let first = due.min(by: { ($0.value.since, $0.key) < ($1.value.since, $1.key) }),
-            let sound = sounds[first.value.name], now - max(first.value.since, silentSince) >= sound.after
+            now - max(first.value.since, silentSince) >= first.value.sound.after
         else { return nil }
         // Who has just heard that it takes a moment need not hear it again for what was called at the same time.
         due = [:]
-        return sound.audio
+        return first.value.sound.audio
     }
 }

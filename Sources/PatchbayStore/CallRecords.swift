@@ -147,6 +147,8 @@ public struct CallQuery: Sendable, Equatable {
     public var session: String?
     public var createdAfter: Date?
     public var createdBefore: Date?
+    /// Only calls that are over, or only those that are not.
+    public var isEnded: Bool?
     /// At most so many, the newest first.
     public var limit: Int
     /// So many of the newest are left out.
@@ -194,7 +196,8 @@ public protocol CallRecords: Sendable {
     func toolCalls(ofCall id: String) async throws(StoreError) -> [StoredToolCall]
     /// Usage by day and tenant, the newest day first. A tenant's alone where one is named.
     func usage(tenant: String?, days: Int) async throws(StoreError) -> [StoredUsage]
-    /// Marks calls as failed that are kept as running but began before this process did: those of one that died.
+    /// Marks calls as failed that are kept as running, began before `date`, and belong to no process that still runs: those
+    /// of one that died. Called when a process starts, with the time of that.
     ///
     /// - Returns: How many.
     func closeAbandoned(before date: Date) async throws(StoreError) -> Int

@@ -3,7 +3,8 @@ public import Foundation
 /// One intention to speak with somebody by telephone, from the order to the transcript.
 public struct VoiceSession: Sendable, Equatable, Codable {
     public var id: String
-    /// `created`, `dialing`, `ringing`, `answered`, `completed`, `busy`, `no-answer`, `failed`, `canceled` or `simulated`.
+    /// `created`, `dialing`, `unknown` (whether it was dialled), `ringing`, `answered`, `completed`, `busy`, `no-answer`,
+    /// `failed`, `canceled` or `simulated`.
     public var status: String
     public var tenant: String?
     public var agentName: String?

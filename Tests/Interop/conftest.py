@@ -1,8 +1,10 @@
 """Starts the real server for official clients that we did not write."""
 
+import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import urllib.request
 
@@ -10,15 +12,19 @@ import pytest
 
 BINARY = os.environ.get("PATCHBAY_BINARY", ".build/debug/patchbay")
 AUTH_TOKEN = "interop-auth-token"
+# Where servers keep a token of their own.
+STATE = tempfile.mkdtemp(prefix="patchbay-state-")
+# Commands that are run without a server of ours find it there, too.
+os.environ["XDG_STATE_HOME"] = STATE
 
 
 class Process:
     """A command of ours, with the port it says it listens on."""
 
-    def __init__(self, arguments, environment=None):
+    def __init__(self, arguments, environment=None, wrapper=(), binary=None):
         self.process = subprocess.Popen(
-            [BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, **(environment or {})})
+            [*wrapper, binary or BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, "XDG_STATE_HOME": STATE, **(environment or {})})
         self.lines = []
         self.port = None
         self._ready = threading.Event()
@@ -32,6 +38,9 @@ class Process:
             self.lines.append(line)
             if "listens on" in line or "listening on" in line:
                 self.port = int(line.strip().rsplit(":", 1)[1])
+                self._ready.set()
+            elif line.startswith("{") and '"message":"listening"' in line:
+                self.port = int(json.loads(line)["port"])
                 self._ready.set()
         self._ready.set()
 

@@ -20,14 +20,14 @@ def fill(name, values, path):
 
 
 @contextmanager
-def deployed(name, environment, *arguments):
+def deployed(name, environment, *arguments, folder=None):
     """`patchbay serve Pipelines/NAME` with a filled `.env`; what it says is checked for secrets at the end."""
     values = {"PUBLIC_URL": "", "TWILIO_AUTH_TOKEN": AUTH_TOKEN, **environment}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / ".env"
+    with tempfile.TemporaryDirectory() as settings:
+        file = Path(settings) / ".env"
         fill(name, values, file)
         server = Process(
-            ["serve", f"Pipelines/{name}", "--port", "0", "--drain-timeout", "1", "--env-file", str(file), *arguments])
+            ["serve", str(folder or f"Pipelines/{name}"), "--port", "0", "--drain-timeout", "1", "--env-file", str(file), *arguments])
         try:
             yield server
         finally:

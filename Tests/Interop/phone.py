@@ -19,14 +19,14 @@ SILENCE = b"\xff" * 160
 CALLER = "+15550100099"
 
 
-def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, url=None, **fields):
+def webhook(server, number, sid, path="/twilio/voice", caller=CALLER, url=None, tls=None, **fields):
     """What the carrier asks or tells, signed: at a path of the server, or at a whole address."""
     form = {"CallSid": sid, "From": caller, "To": number, "CallStatus": "ringing", **fields}
     url = url or server.url + path
     request = urllib.request.Request(
         url, urllib.parse.urlencode(form).encode(),
         {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, form)})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=10, context=tls) as response:
         return response.read().decode()
 
 
@@ -37,7 +37,7 @@ def words(twiml):
 
 async def call(
     server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, started=None, sent=None, playout=None, at=None,
-    said=None, path="/twilio/voice", caller=CALLER,
+    said=None, path="/twilio/voice", caller=CALLER, tls=None,
 ):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
@@ -46,7 +46,7 @@ async def call(
     before it goes out. With `said`, a list, the next step is asked for when the server has ended the stream, and what the
     carrier's own voice says is noted.
     """
-    twiml = await asyncio.to_thread(webhook, server, number, sid, path, caller)
+    twiml = await asyncio.to_thread(webhook, server, number, sid, path, caller, tls=tls)
     if said is not None:
         said.extend(words(twiml))
         if "<Stream" not in twiml:
@@ -55,7 +55,7 @@ async def call(
     parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
     stream = "MZ" + "2" * 32
     heard, messages = bytearray(), []
-    async with connect(url, compression=None) as socket:
+    async with connect(url, compression=None, **({"ssl": tls} if tls else {})) as socket:
         sequence = 1
 
         async def send(event, **fields):

@@ -3,6 +3,7 @@
 import asyncio
 import audioop
 import contextlib
+import http.server
 import json
 import os
 import pathlib
@@ -100,3 +101,42 @@ def test_a_call_hears_the_parrot(serve, form):
     echoed = sum(loud[45:])
     assert echoed > sum(loudness(packet) > 300 for packet in question) * 0.6, "the parrot says it again"
     assert report["backend"] == "websocket" and report["state"] in ("ended", "streaming", "draining")
+
+
+def test_run_makes_the_requests_of_tools(tmp_path):
+    asked = []
+
+    class Words(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = b"a bird that talks"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    words = http.server.HTTPServer(("127.0.0.1", 0), Words)
+    threading.Thread(target=words.serve_forever, daemon=True).start()
+    try:
+        with agent() as (url, _):
+            pipeline = tmp_path / "parrot.json"
+            pipeline.write_text(json.dumps({
+                "name": "parrot", "transport": "twilio", "tools": [{
+                    "name": "lookup", "description": "Looks a word up.", "method": "GET",
+                    "url": f"http://127.0.0.1:{words.server_port}/words",
+                    "parameters": {"type": "object", "properties": {"word": {"type": "string"}}}}],
+                "stages": [
+                    "decoder", {"type": "resampler", "rateHz": 16000}, "vad", "turns", {"type": "websocket", "url": url},
+                    {"type": "resampler", "rateHz": 8000}, {"type": "encoder", "encoding": "mulaw"}]}))
+            result = subprocess.run(
+                [BINARY, "run", str(pipeline), "--input", str(ROOT / "Pipelines/audio/caller-question.wav"),
+                 "--wait", "1500", "--patience", "2"],
+                capture_output=True, text=True, timeout=60)
+    finally:
+        words.shutdown()
+        words.server_close()
+    assert result.returncode == 0, result.stderr
+    assert asked == ["/words?word=parrot"] and "a bird that talks" in result.stdout, result.stdout

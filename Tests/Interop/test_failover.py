@@ -72,7 +72,8 @@ def elevenlabs(simulator):
 def test_killed_in_mid_sentence(serve, simulate, tmp_path, sentence, slow_start):
     first = simulate(
         "--greeting", tone(tmp_path / "first.wav", FIRST, sentence), "--close-with", "1006", "--close-after", "1.2")
-    second = simulate("--greeting", tone(tmp_path / "second.wav", SECOND, 2), "--slow-start", str(slow_start))
+    # Who takes over does not greet: it goes on.
+    second = simulate("--reply", tone(tmp_path / "second.wav", SECOND, 2), "--slow-start", str(slow_start))
     server = serve(document(
         [elevenlabs(first), elevenlabs(second)], bridge=tone(tmp_path / "bridge.wav", BRIDGE, 0.6)))
     playout = []

@@ -69,12 +69,12 @@ def reading(lines, sid):
         if f"callSid={sid}" not in line:
             continue
         found = re.search(
-            r" (error|warning) patchbay: .* error=(.*?)(?: reason=\S+)? \[PatchbayControl\] (agent failed|call refused)$",
+            r" (ERROR|WARNING) +(agent failed|call refused)  .* error=(\S+|\"(?:[^\"\\]|\\.)*\")(?: reason=\S+)?$",
             line.strip())
         if found:
-            level, text, event = found.groups()
-            assert level == ("error" if event == "agent failed" else "warning")
-            errors[text, event] = None
+            level, event, text = found.groups()
+            assert level == ("ERROR" if event == "agent failed" else "WARNING")
+            errors[json.loads(text) if text.startswith('"') else text, event] = None
     return list(errors)
 
 

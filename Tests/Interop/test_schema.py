@@ -12,7 +12,7 @@ from jsonschema.exceptions import best_match
 from conftest import BINARY
 
 FIXTURES = pathlib.Path("Tests/PatchbayConfigTests/Fixtures")
-KINDS = ["pipeline", "fragment", "server"]
+KINDS = ["pipeline", "fragment", "server", "tenants"]
 
 # What a schema sees. A document with one of these findings must be refused.
 SEEN = {
@@ -52,6 +52,7 @@ REFUSED = {
 # Documents that a schema accepts although their findings are of a kind that it sees.
 ACCEPTED = {
     "include-secret-listening": "a text that looks like a credential is a text",
+    "context-wrong-shop": "what a statement says, and names of values, are texts",
     "include-parameter-other-type-salon": "needs the fragment",
     "include-parameter-wrong-type-salon": "needs the fragment",
     "include-unknown-parameter-salon": "needs the fragment",

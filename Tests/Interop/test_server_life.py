@@ -106,7 +106,7 @@ def test_metrics_are_prometheus_text(serve):
     lines = server.get("/metrics").strip().splitlines()
     assert any(line.startswith("patchbay_calls_active ") for line in lines)
     for line in lines:
-        assert re.fullmatch(r"# TYPE [a-z_]+ (counter|gauge|summary)|[a-z_]+(\{[^}]*\})? [-+0-9.e]+", line), line
+        assert re.fullmatch(r"# HELP [a-z_]+ .+|# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{.*\})? [-+0-9.e]+", line), line
 
 
 def test_an_unsigned_phone_is_refused_with_the_reason(serve):

@@ -82,6 +82,14 @@ struct CredentialTests {
     }
 
     @Test(
+        "A variable of the shell is named, a password that looks like one is not",
+        arguments: [
+            ("$ELEVENLABS_API_KEY", "ELEVENLABS_API_KEY"), ("${MY_NAME}", "MY_NAME"), ("${env.KEY_1_2}", "KEY_1_2"),
+            ("$UMMERHOUSE_2024", nil), ("$ECRET", nil), ("$KEY", nil), ("$", nil), ("UMMER_KEY", nil),
+        ] as [(String, String?)])
+    func namedVariable(_ text: String, _ name: String?) { #expect(Linter.namedVariable(text) == name) }
+
+    @Test(
         "Words of keys",
         arguments: [
             ("apiKey", ["api", "key"]), ("API_KEY", ["api", "key"]), ("xi-api-key", ["xi", "api", "key"]),

@@ -1,5 +1,7 @@
+import Foundation
 import Logging
 import PatchbayCore
+import PatchbayStore
 import Synchronization
 import Testing
 
@@ -25,9 +27,13 @@ struct CallLogTests {
         }
     }
 
-    @Test func nobodyForgesALine() {
+    @Test func nobodyForgesALine() throws {
         let lines = Lines()
-        let log = CallLog(logger: Logger(label: "test") { _ in Handler(lines: lines) })
+        let logger = Logger(label: "test") { _ in Handler(lines: lines) }
+        let recorder = CallRecorder(
+            CallInfo(id: "call-1", callSid: "CA1", from: "", to: "", pipeline: "desk"), startedAt: Date(),
+            journal: CallJournal(try SQLiteStore(), feed: EventFeed(), logger: logger))
+        let log = CallLog(logger: logger, recorder: recorder)
         let forged = "x\n2026-11-21T00:00:00 error FAKE\r\u{1B}[2J\u{2028}\u{202E}"
         let long = String(repeating: "y", count: 100_000)
         for text in [forged, long] {
@@ -44,6 +50,7 @@ struct CallLogTests {
             #expect(!text.contains { $0.isNewline || $0 == "\u{1B}" || $0 == "\u{202E}" } && text.count < 600)
         }
         #expect(texts.first == "x\\u{A}2026-11-21T00:00:00 error FAKE\\u{D}\\u{1B}[2J\\u{2028}\\u{202E}")
-        #expect(log.entries.count == 12 && log.entries.allSatisfy { $0.detail.count <= CallLog.detailLimit })
+        #expect(
+            recorder.entries.count == 12 && recorder.entries.allSatisfy { $0.detail.count <= CallRecorder.detailLimit })
     }
 }

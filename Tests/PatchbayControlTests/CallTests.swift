@@ -53,7 +53,7 @@ import Testing
             #expect((one["events"] as? [[String: Any]])?.isEmpty == false)
             let metrics = try await server.get("/metrics").body
             #expect(metrics.contains("# TYPE patchbay_calls_active gauge\npatchbay_calls_active 0"))
-            #expect(metrics.contains(#"patchbay_calls_total{outcome="callerHungUp"}"#))
+            #expect(metrics.contains(#"patchbay_calls_total{direction="inbound",outcome="callerHungUp"}"#))
         }
     }
 

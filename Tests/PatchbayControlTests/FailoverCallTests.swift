@@ -92,6 +92,27 @@ import Testing
         }
     }
 
+    /// An agent of the vendor greets again unless an override keeps it from that, which not every agent allows.
+    @Test(arguments: [true, false]) func aFirstMessageIsLeftOutWhereTheAgentAllowsIt(isAllowed: Bool) async throws {
+        var first = Self.agent(saying: 600) { $0.closeWith = .init(code: 1006, after: .milliseconds(400)) }
+        first.script.greeting = "Good morning, how can I help you?"
+        var next = Self.agent(saying: 600)
+        next.script.replies = [Self.line(1200)]
+        if !isAllowed { next.allowedOverrides = [] }
+        let expected: Double = isAllowed ? 1200 : 600
+        try await withSimulators([first, next]) { backends, _ in
+            try await TestServer.run(Self.document(backends)) { (server: TestServer) async throws in
+                let report = try await server.call(
+                    "+15550100001", [PhoneStep(.after(milliseconds: 3000), .hangUp)], limit: 8000)
+                let heard = try #require(report.streams.first).heard.map { G711.decodeMulaw($0) }
+                #expect(Tone.strongest(of: [600, 1200], in: Array(heard.suffix(8000)), sampleRate: 8000) == expected)
+                let call = try await server.get("/calls/\(report.callSid)").json
+                #expect(call["agentTakeovers"] as? Int == 1 && call["agentFailures"] as? Int == 1)
+                #expect(call["agentReconnects"] as? Int == (isAllowed ? 0 : 1))
+            }
+        }
+    }
+
     @Test func anAgentThatTakesOverInMidSentenceGoesOnWithoutAGreeting() async throws {
         var next = AgentSocketSimulatedAgent()
         next.script.greeting = Self.line(600)
@@ -146,10 +167,13 @@ import Testing
                 let calls = try #require(try await server.get("/calls").json["calls"] as? [[String: Any]])
                 let id = try #require(calls.first?["id"] as? String)
                 for (body, status) in [("{", 400), (#"{"to": "mum"}"#, 422), (#"{"to": "+4930123456"}"#, 200)] {
-                    #expect(try await server.post("/calls/\(id)/transfer", body: body).status == status, "\(body)")
+                    #expect(
+                        try await server.post("/calls/\(id)/transfer", headers: TestServer.admin, body: body).status
+                            == status, "\(body)")
                 }
                 #expect(try await report.said == ["[Dial]"])
-                let late = try await server.post("/calls/\(id)/transfer", body: #"{"to": "+4930123456"}"#)
+                let late = try await server.post(
+                    "/calls/\(id)/transfer", headers: TestServer.admin, body: #"{"to": "+4930123456"}"#)
                 #expect(late.status == 409)
             }
         }
@@ -229,18 +253,23 @@ import Testing
                     (#"{"type": "script", "say": "x", "colour": 1}"#, 422, "colour"), ("[]", 422, "diagnostics"),
                     (#"{"backend": 1, "typ": "echo"}"#, 422, "diagnostics"),
                 ] {
-                    let answer = try await server.post("/calls/\(id)/agent", body: body)
+                    let answer = try await server.post("/calls/\(id)/agent", headers: TestServer.admin, body: body)
                     #expect(answer.status == status && answer.body.contains(words), "\(body): \(answer.body)")
                 }
-                #expect(try await server.post("/calls/nobody/agent", body: "{}").status == 404)
-                let changed = try await server.post("/calls/\(id)/agent", body: #"{"backend": 1}"#)
+                #expect(
+                    try await server.post("/calls/nobody/agent", headers: TestServer.admin, body: "{}").status == 404)
+                let changed = try await server.post(
+                    "/calls/\(id)/agent", headers: TestServer.admin, body: #"{"backend": 1}"#)
                 #expect(changed.status == 200 && changed.json["backend"] as? String == "script")
-                let visitor = try await server.post("/calls/\(id)/agent", body: #"{"type": "echo"}"#)
+                let visitor = try await server.post(
+                    "/calls/\(id)/agent", headers: TestServer.admin, body: #"{"type": "echo"}"#)
                 #expect(visitor.json["backend"] as? String == "echo" && visitor.json["agentChanges"] as? Int == 2)
                 #expect(try await server.post("/calls/\(id)/hangup").status == 200)
                 let done = try await report
                 #expect(try #require(done.streams.first).events.contains { $0.event == .clear })
-                #expect(try await server.post("/calls/\(id)/agent", body: #"{"backend": 1}"#).status == 409)
+                let late = try await server.post(
+                    "/calls/\(id)/agent", headers: TestServer.admin, body: #"{"backend": 1}"#)
+                #expect(late.status == 409)
             }
         }
     }
@@ -252,6 +281,7 @@ import Testing
             let form = FormFields(["CallSid": "CA1", "From": "+1", "To": "+15550100001", "CallStatus": "ringing"])
             _ = try await server.webhook("/twilio/voice", form)
             let stranger = [("X-Forwarded-For", "203.0.113.9")], body = #"{"backend": 0}"#
+            #expect(try await server.post("/calls/CA1/agent", body: body).status == 401, "on this machine too")
             #expect(try await server.post("/calls/CA1/agent", headers: stranger, body: body).status == 401)
             let known = stranger + [("Authorization", "Bearer letmein")]
             #expect(try await server.post("/calls/CA1/agent", headers: known, body: body).status == 200)

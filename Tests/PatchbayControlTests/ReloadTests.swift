@@ -224,7 +224,9 @@ import Testing
 
     @Test func aPageOfAnotherOriginMovesNothing() async throws {
         let shelf = ShelfOfDocuments(echo("desk", "two"))
-        try await TestServer.run(echo("desk", "one"), source: shelf.source) { (server: TestServer) async throws in
+        try await TestServer.run(
+            echo("desk", "one"), options: { $0.adminToken = nil }, source: shelf.source
+        ) { (server: TestServer) async throws in
             _ = try await server.webhook("/twilio/voice", form("CA1"))
             let paths = ["/pipelines/reload", "/pipelines/rollback", "/calls/CA1/hangup"]
             let strangers = [
@@ -271,7 +273,8 @@ import Testing
                 (one["rules"] as? [String])?.first?.hasPrefix("desk when[0] holds: the caller is anonymous") == true)
             #expect(try await server.get("/calls").json["active"] as? Int == 0)
             #expect(
-                try await server.get("/metrics").body.contains(#"patchbay_calls_total{outcome="answeredByRule"} 1"#))
+                try await server.get("/metrics").body.contains(
+                    #"patchbay_calls_total{direction="inbound",outcome="answeredByRule"} 1"#))
 
             _ = try await server.webhook("/twilio/voice", form("CA2"))
             let closed = try Date("2026-12-23T20:00:00Z", strategy: .iso8601)

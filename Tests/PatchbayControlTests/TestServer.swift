@@ -13,6 +13,10 @@ import Testing
 /// A whole server on a free port of this machine, for one test.
 struct TestServer: Sendable {
     static let secret = "test-auth-token"
+    /// Opens everything.
+    static let adminToken = "test-admin-token"
+    /// What is shown where a token is needed.
+    static let admin = [("Authorization", "Bearer \(adminToken)")]
     let port: Int
     let switchboard: Switchboard
     var origin: String { "http://127.0.0.1:\(port)" }
@@ -21,7 +25,7 @@ struct TestServer: Sendable {
     static func run<Result: Sendable>(
         _ documents: String..., options: @Sendable (inout ServerOptions) -> Void = { _ in },
         environment: [String: String] = [:], settings: String? = nil, source: PipelineSource? = nil,
-        clock: @escaping @Sendable () -> Date = { Date() },
+        records: (any Store)? = nil, clock: @escaping @Sendable () -> Date = { Date() },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let sources = documents.enumerated().map { SourceText(file: "Pipelines/\($0.offset).json", $0.element) }
@@ -31,14 +35,18 @@ struct TestServer: Sendable {
         var server = ServerOptions()
         server.port = 0
         server.twilioAuthToken = Secret(secret)
+        server.adminToken = Secret(adminToken)
         server.drainTimeout = .milliseconds(200)
         options(&server)
         let (ports, portSource) = AsyncStream<Int>.makeStream()
         let patchbay = PatchbayServer(
             pipelines: pipelines, source: source,
-            settings: settings.map { ServerSettings.load(SourceText(file: "server.json", $0)).settings }
+            settings: settings.map {
+                ServerSettings.load(SourceText(file: "server.json", $0), environment: environment).settings
+            }
                 ?? ServerSettings(),
-            options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared, records: try SQLiteStore(),
+            options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared,
+            records: try records ?? SQLiteStore(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
             started: { address in
                 portSource.yield(address.port ?? 0)
@@ -87,6 +95,10 @@ struct TestServer: Sendable {
         try await execute(.GET, path, headers: headers, body: nil)
     }
 
+    func delete(_ path: String, headers: [(String, String)] = []) async throws -> Answer {
+        try await execute(.DELETE, path, headers: headers, body: nil)
+    }
+
     func post(_ path: String, headers: [(String, String)] = [], body: String = "") async throws -> Answer {
         try await execute(.POST, path, headers: headers, body: body)
     }
@@ -102,7 +114,7 @@ struct TestServer: Sendable {
         return try await post(path, headers: headers, body: form.encoded)
     }
 
-    private func execute(
+    func execute(
         _ method: HTTPMethod, _ path: String, headers: [(String, String)], body: String?
     ) async throws -> Answer {
         var request = HTTPClientRequest(url: origin + path)

@@ -144,10 +144,11 @@ import Testing
             )
             #expect(try await server.get("/health", headers: forwarded).status == 200)
         }
-        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+        let withoutToken: @Sendable (inout ServerOptions) -> Void = { $0.adminToken = nil }
+        try await TestServer.run(echoDocument, options: withoutToken) { (server: TestServer) async throws in
             #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 403)
         }
-        try await TestServer.run(echoDocument, settings: #"{"public": ["calls"]}"#) {
+        try await TestServer.run(echoDocument, options: withoutToken, settings: #"{"public": ["calls"]}"#) {
             (server: TestServer) async throws in
             #expect(try await server.get("/calls", headers: [("X-Forwarded-For", "203.0.113.9")]).status == 200)
             #expect(

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import PatchbayAudio
 import PatchbayCore
@@ -59,6 +60,36 @@ struct AgentToolTests {
         call.agent("ready")
         call.toolAnswered(result("t1"))
         #expect(call.agentTexts("answer").isEmpty)
+    }
+
+    @Test func theNextAgentIsToldWhatWasDone() throws {
+        var call = try makeHarness(backends: [PuppetAgent("first"), PuppetAgent("second")])
+        call.begin()
+        for id in ["t1", "t2", "t3"] { call.agent("calls \(id) book") }
+        call.toolAnswered(result("t1", "room 101"))
+        call.agent("cancels t2")
+        call.toolAnswered(result("t2", "late"))
+        call.agent("fail")
+        call.agentConnected()
+        #expect(call.agentTexts("hello").last == "hello; used book: room 101; used book: ?; used book: ?")
+    }
+
+    @Test func ofManyToolsTheNewestAreKept() throws {
+        var call = try makeHarness(backends: [PuppetAgent("first"), PuppetAgent("second")])
+        call.begin()
+        call.agent("calls early book")
+        for number in 0..<30 {
+            call.agent("calls t\(number) book")
+            if number.isMultiple(of: 2) { call.toolAnswered(result("t\(number)", "\(number)")) }
+        }
+        call.toolAnswered(result("early", "late"))
+        call.toolAnswered(result("t29", "29"))
+        call.agent("fail")
+        call.agentConnected()
+        let told = try #require(call.agentTexts("hello").last)
+        #expect(told.components(separatedBy: "used book").count - 1 == ToolUse.countLimit)
+        #expect(told.hasPrefix("hello; used book: 10; used book: ?") && told.hasSuffix("28; used book: 29"))
+        #expect(ToolUse("x", arguments: String(repeating: "a", count: 9000)).arguments.count == ToolUse.argumentLimit)
     }
 
     @Test func callsBeyondTheLimitAreAnsweredAndRepeatedIdsCounted() throws {

@@ -86,6 +86,21 @@ import Testing
         #expect(call.carrierTexts("mark").last?.hasPrefix("mark 1:") == true, "the new turn has a new generation")
     }
 
+    /// Not every vendor says when a turn is over. What the caller says then shows that all of it had come, however fast it
+    /// was spoken.
+    @Test func aTurnThatWasPlayedIsHeardToItsLastWord() throws {
+        let log = EventLog()
+        var call = try makeHarness(observers: [log])
+        call.begin()
+        call.agent("says Guten Tag, hier ist der Assistent der Praxis.")
+        call.agent("audio 41 22400")
+        call.advance(4000)
+        call.agent("transcribes Hallo.")
+        call.advance(20)
+        let heard = log.events.compactMap { if case .turnHeard(let heard) = $0 { heard.text } else { nil } }
+        #expect(heard == ["Guten Tag, hier ist der Assistent der Praxis."], "2.8 s for 45 characters")
+    }
+
     @Test func heardIsWhatWasPlayedNotWhatWasSent() throws {
         let log = EventLog()
         var call = try makeHarness(observers: [log])

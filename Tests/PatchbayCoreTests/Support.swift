@@ -69,7 +69,8 @@ struct PuppetAgent: AgentBackend {
 
         func opened(at now: MediaTime, into output: inout AgentOutput) {
             let history = request.history.map { "; \($0.speaker.rawValue): \($0.text)" }.joined()
-            output.messages.text { $0.writeString("hello\(history)\(request.isAnswerAwaited ? "; go on" : "")") }
+            let used = request.toolUses.map { "; used \($0.name): \($0.answer ?? "?")" }.joined()
+            output.messages.text { $0.writeString("hello\(history)\(used)\(request.isAnswerAwaited ? "; go on" : "")") }
         }
 
         func received(binary message: ByteBuffer, at now: MediaTime, into output: inout AgentOutput) {

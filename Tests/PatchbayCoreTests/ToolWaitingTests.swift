@@ -47,7 +47,9 @@ import Testing
         }
     }
 
-    private func harness(_ sounds: [String: WaitingSound], backends: Int = 1) throws -> CallHarness {
+    private func harness(
+        _ sounds: [String: WaitingSound], own: [[String: WaitingSound]] = [], backends: Int = 1
+    ) throws -> CallHarness {
         var plan = CallPlan(
             info: CallInfo(id: "call-1", callSid: "CA1", from: "+1", to: "+2", pipeline: "test"),
             carrier: PlainCarrier(),
@@ -55,6 +57,7 @@ import Testing
             backends: Array(repeating: Puppet(), count: backends), toCaller: Chain(.toCaller, []),
             tools: [ToolDefinition("look", description: "x"), ToolDefinition("book", description: "x")])
         plan.waitingSounds = sounds
+        plan.ownWaitingSounds = own
         var call = try CallHarness(plan)
         call.agentConnected()
         call.agent("ready")
@@ -158,6 +161,20 @@ import Testing
         call.advance(3000) { $0.carrier("audio FF 160") }
         #expect(said(call) + call.carrierTexts("audio 56").count == 25 || call.carrierTexts("audio 56").count == 10)
         #expect(said(call) == 0 || call.carrierTexts("audio 56").isEmpty, "one of the two, not both")
+    }
+
+    @Test func twoAgentsMayHaveToolsOfOneName() throws {
+        let other = WaitingSound(ByteBuffer(repeating: 0x56, count: 1600), after: .zero)
+        var call = try harness([:], own: [["look": Self.sound], ["look": other]], backends: 2)
+        call.agent("call a look")
+        call.advance(3000) { $0.carrier("audio FF 160") }
+        #expect(said(call) == 25 && call.carrierTexts("audio 56").isEmpty)
+        call.agent("fail")
+        call.agentConnected()
+        call.agent("ready")
+        call.agent("call a look")
+        call.advance(3000) { $0.carrier("audio FF 160") }
+        #expect(said(call) == 25 && call.carrierTexts("audio 56").count == 10)
     }
 
     @Test func theEndOfTheAgentIsTheEndOfTheWords() throws {

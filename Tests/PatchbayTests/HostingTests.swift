@@ -51,7 +51,7 @@ import Testing
             }
         }
         let router = Router(context: HotelContext.self)
-        let routes = HostedRoutes(router)
+        let routes = HostedRoutes(router, ServerSettings())
         routes.get("before") { _, _ in "1" }
         _ = routes.add(middleware: Mark()).add(middleware: Mark())
         routes.get("after/:name") { _, context in context.parameters.get("name") ?? "" }

@@ -13,6 +13,8 @@ public struct RouteReport: Sendable {
     public let outline: PipelineOutline
     /// The variables of the call, without those that look like secrets.
     public let variables: [String: VariableValue]
+    /// Where the caller would be looked up; the defaults hold in this dry run. `nil` when the pipeline looks nothing up.
+    public let context: ContextLookup?
     /// What the agents may call, as it is written: no header and no value of the environment.
     public let tools: [ToolSummary]
 
@@ -28,7 +30,8 @@ public struct RouteReport: Sendable {
         switch decision {
         case .pipeline(let taken, _):
             (route, words) = (taken, nil)
-            let plan = try taken.plan(for: call)
+            context = try taken.contextLookup(for: call)
+            let plan = try taken.plan(for: try taken.withDefaultContext(call))
             outline = PipelineOutline(plan, of: taken.document)
             tools = ToolSummary.all(in: plan)
         case .say(let text, let taken, let steps):
@@ -41,6 +44,7 @@ public struct RouteReport: Sendable {
             }
             // No stage runs, so none has to be planned.
             tools = []
+            context = nil
             outline = PipelineOutline(taken.document)
         }
         variables = route.shownVariables
@@ -59,6 +63,7 @@ public struct RouteReport: Sendable {
             let list = variables.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.json)" }
             lines += wrapped("  variables  " + list.joined(separator: ", "), width: width, hanging: 13)
         }
+        if let context { lines += wrapped("  context    \(context.words)", width: width, hanging: 13) }
         guard let chain else { return lines.joined(separator: "\n") + "\n" }
         lines.append("")
         lines += table(chain, width: width).map(\.trimmedAtEnd)
@@ -86,6 +91,7 @@ public struct RouteReport: Sendable {
         object.append(
             "variables",
             .object(variables.sorted { $0.key < $1.key }.map { .init($0.key, JSONValue($0.value)) }))
+        object.append("context", context?.json)
         guard let chain else { return object }
         let carrier = { (delay: TimeSpan) -> JSONValue in
             let format = JSONValue.string(outline.carrierFormat.description)
@@ -169,6 +175,34 @@ public struct RouteReport: Sendable {
             rows += branch.stages.flatMap { Self.rows($0, indent: indent + "    ") }
         }
         return rows
+    }
+}
+
+extension ContextLookup {
+    /// `GET https://…/customers?phone=${call.from} within 800 ms; an unknown caller: name "Valued Customer"`
+    fileprivate var words: String {
+        var words: String
+        switch work {
+        case .request: words = "GET \(written.withoutCredentials)"
+        case .query: words = "SQLite \(written)"
+        }
+        words += " within \(timeout.milliseconds) ms"
+        guard !fallback.isEmpty else { return words }
+        let values = fallback.withSecretsWithheld.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.json)" }
+        return words + "; an unknown caller: " + values.joined(separator: ", ")
+    }
+
+    fileprivate var json: JSONValue {
+        let kind: String
+        switch work {
+        case .request: kind = "url"
+        case .query: kind = "sqlite"
+        }
+        let values = fallback.withSecretsWithheld.sorted { $0.key < $1.key }
+        return .object([
+            .init(kind, .string(written.withoutCredentials)), .init("timeoutMs", JSONValue(Int(timeout.milliseconds))),
+            .init("default", .object(values.map { .init($0.key, JSONValue($0.value)) })),
+        ])
     }
 }
 

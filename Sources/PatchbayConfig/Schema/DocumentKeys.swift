@@ -5,7 +5,7 @@ struct DocumentKey: Sendable {
     /// What may stand under it.
     enum Kind: String, Sendable {
         case name, text, numbers, variables, parameters, transport, stages, rules, messages, limits, paths, publicPaths
-        case milliseconds, tools
+        case milliseconds, tools, section, sections, context, tenants
 
         /// For a table.
         var allowed: String {
@@ -18,11 +18,13 @@ struct DocumentKey: Sendable {
             case .transport: "name, or object with \"type\""
             case .stages: "list of stages"
             case .rules: "list of rules"
-            case .messages, .limits: "object"
+            case .messages, .limits, .section, .context: "object"
+            case .sections: "list of objects"
             case .paths: "object of lists of paths"
             case .publicPaths: "list of names of paths"
             case .milliseconds: "1 to 10000"
             case .tools: "list of tools"
+            case .tenants: "list of tenants"
             }
         }
     }
@@ -79,6 +81,9 @@ enum DocumentKeys {
             "tools", .tools,
             "HTTP requests that every agent may have made. See `patchbay describe tools`."),
         DocumentKey(
+            ContextDeclaration.key, .context, fields: ContextDeclaration.fields,
+            "Where a caller is looked up while the phone rings; what is found is ${context.NAME}."),
+        DocumentKey(
             "messages", .messages, fields: Messages.fields,
             "The words that callers hear when something is in the way."),
         DocumentKey("limits", .limits, fields: CallLimits.fields, "How long things may take."),
@@ -98,6 +103,12 @@ enum DocumentKeys {
             "The stages that take the place of the include."),
     ]
 
+    static let tenants = [
+        schema,
+        DocumentKey(
+            "tenants", .tenants, isRequired: true, fields: Tenant.fields, "The businesses that share the server."),
+    ]
+
     static let server = [
         schema,
         DocumentKey(
@@ -110,6 +121,15 @@ enum DocumentKeys {
             "messages", .messages, fields: Messages.fields,
             "The words that callers hear, where their pipeline has none of its own."),
         DocumentKey("limits", .limits, fields: ServerSettings.Limits.fields, "How much the server takes on."),
+        DocumentKey("store", .limits, fields: ServerSettings.Store.fields, "What becomes of records."),
+        DocumentKey("outbound", .limits, fields: ServerSettings.Outbound.fields, "How calls are dialled."),
         DocumentKey("public", .publicPaths, example: #"["health", "ready"]"#, "What may be read without a token."),
+        DocumentKey(
+            "browser", .section, fields: ServerSettings.Browser.fields, "Who may call without a telephone."),
+        DocumentKey(
+            "elevenlabs", .section, fields: ServerSettings.ElevenLabs.fields,
+            "How ElevenLabs' webhooks prove themselves."),
+        DocumentKey("webhooks", .sections, fields: WebhookEndpoint.fields, "Who is told of calls."),
+        DocumentKey("access", .section, fields: AccessSettings.fields, "Who else may ask, and what."),
     ]
 }

@@ -12,6 +12,8 @@ public struct DocumentSchema: Sendable {
         case fragment
         /// The server's own settings.
         case server
+        /// The tenants of a server.
+        case tenants
     }
 
     private let registry: ComponentRegistry
@@ -36,6 +38,11 @@ public struct DocumentSchema: Sendable {
                 kind.rawValue, "Settings of a Patchbay server",
                 "The file server.json, which stands beside the pipelines of a server."
             ) { $0.object(DocumentKeys.server, []) }
+        case .tenants:
+            schema(
+                kind.rawValue, "Tenants of a Patchbay server",
+                "The file tenants.json, which stands beside the pipelines of a server."
+            ) { $0.object(DocumentKeys.tenants, []) }
         }
     }
 

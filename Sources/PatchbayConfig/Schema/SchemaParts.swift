@@ -130,7 +130,35 @@ struct SchemaParts {
         case .rules: return ["type": "array", "items": .reference("rule")]
         case .tools: return tools
         case .messages: return object(key.fields, text: .reference("spoken"))
-        case .limits: return object(key.fields)
+        case .limits, .section: return object(key.fields)
+        case .sections: return ["type": "array", "items": object(key.fields)]
+        case .context:
+            var schema = object(key.fields)
+            schema.append(
+                "oneOf",
+                [
+                    ["required": ["url"], "not": ["required": ["query"]]],
+                    ["required": ["sqlite", "query"], "not": ["required": ["headers"]]],
+                ])
+            return schema
+        case .tenants:
+            let number: JSONValue = ["type": "string", "pattern": #"^\+[1-9][0-9]{1,14}$"#]
+            let numbers: JSONValue = [
+                "description": .string(Tenant.numbersField.summary), "type": "array",
+                "items": [
+                    "anyOf": [
+                        number,
+                        [
+                            "type": "object", "properties": ["number": number, "sid": ["type": "string"]],
+                            "required": ["number"], "additionalProperties": false,
+                        ],
+                    ]
+                ],
+            ]
+            return [
+                "type": "array",
+                "items": object(Tenant.plainFields, before: [.init(Tenant.numbersField.name, numbers)]),
+            ]
         case .paths:
             return object(
                 [],

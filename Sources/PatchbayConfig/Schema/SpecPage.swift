@@ -135,6 +135,8 @@ extension ComponentRegistry {
             SpecPage("fragment", "Stages that pipelines take into their own by \"include\".", DocumentKeys.fragment),
             SpecPage(
                 "server", "The file server.json, which stands beside the pipelines of a server.", DocumentKeys.server),
+            SpecPage(
+                "tenants", "The file tenants.json, which says whose the numbers of a server are.", DocumentKeys.tenants),
         ]
     }
 

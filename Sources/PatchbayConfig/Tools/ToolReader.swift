@@ -61,7 +61,39 @@ struct ToolReader {
         guard linter.errorCount == errorsBefore, let address else { return nil }
         return ToolDeclaration(
             name: name, aliases: settings.strings("aliases"), parameters: schema, method: method,
-            writtenAddress: address.written, address: address.text, query: query, body: body, settings: settings)
+            writtenAddress: address.written, address: address.text, query: query, body: body,
+            environmentValues: environmentValues(in: members), settings: settings)
+    }
+
+    /// What the environment puts into the address behind its host, into the query and into the body: any of it may be a
+    /// credential.
+    private func environmentValues(in members: [JSONMember]) -> [Secret] {
+        var values: Set<String> = []
+        func look(_ node: JSONNode, isAddress: Bool = false) {
+            switch node.content {
+            case .string(let text):
+                var sample = ""
+                for piece in TemplatePiece.pieces(of: text) {
+                    switch piece {
+                    case .literal(let literal): sample += literal
+                    case .reference(let name, _) where name.hasPrefix("env."):
+                        let value = linter.surroundings.value(String(name.dropFirst(4))) ?? ""
+                        // A host is no secret, and services name themselves in their answers.
+                        if !isAddress || ToolAddress.hasHost(sample) { values.insert(value) }
+                        sample += value
+                    case .reference: sample += sample.isEmpty ? "https://host" : "x"
+                    case .unclosed: break
+                    }
+                }
+            case .array(let elements): for element in elements { look(element) }
+            case .object(let members): for member in members { look(member.value) }
+            case .null, .boolean, .number: break
+            }
+        }
+        if let node = members["url"] { look(node, isAddress: true) }
+        for key in ["query", "body"] { if let node = members[key] { look(node) } }
+        // A service may repeat what it was sent in the form in which it was sent.
+        return values.union(values.map(\.percentEncoded)).sorted().map { Secret($0) }
     }
 
     // MARK: Names and words
@@ -160,7 +192,7 @@ struct ToolReader {
 
     // MARK: Address
 
-    private func readAddress(
+    func readAddress(
         _ node: JSONNode?, _ schema: JSONSchema, _ tool: JSONNode, _ owner: String, isMisspelt: Bool,
         _ path: DocumentPath
     ) -> (written: String, text: Settings.Text)? {
@@ -252,6 +284,12 @@ struct ToolReader {
                     continue
                 }
                 guard case .variable(let name) = reference else {
+                    // The environment may hold the host, and is not looked at.
+                    if case .string(let written) = node.content, written.hasPrefix("${env."),
+                        !linter.surroundings.isChecked
+                    {
+                        return []
+                    }
                     linter.report(
                         .badAddress, node.range, path,
                         "the address takes its host from the call, where anything may stand",
@@ -275,7 +313,7 @@ struct ToolReader {
         "proxy-authorization", "idempotency-key",
     ]
 
-    private func checkHeaders(_ node: JSONNode?, _ path: DocumentPath) {
+    func checkHeaders(_ node: JSONNode?, _ path: DocumentPath) {
         guard let node, case .object(let members) = node.content else { return }
         for member in linter.distinct(members) {
             if Self.reserved.contains(member.key.lowercased()) {

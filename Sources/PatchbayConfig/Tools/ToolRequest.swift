@@ -38,6 +38,8 @@ public struct ToolRequest: Sendable {
     public var responseLimit: Int
     /// Header fields; any value may be a credential.
     public let headers: [(name: String, value: Secret)]
+    /// What the environment puts into the address, the query and the body; any of it may be a credential.
+    public let environmentValues: [Secret]
     private let address: Result<ToolAddress, ToolAddress.Fault>
     private let query: [(key: String, value: ToolTemplate)]
     private let body: ToolTemplate?
@@ -45,13 +47,14 @@ public struct ToolRequest: Sendable {
     init(
         method: Method, writtenAddress: String, address: Result<ToolAddress, ToolAddress.Fault>,
         query: [(key: String, value: ToolTemplate)], headers: [(name: String, value: Secret)], body: ToolTemplate?,
-        retries: Int, sendsIdempotencyKey: Bool, responseLimit: Int
+        environmentValues: [Secret], retries: Int, sendsIdempotencyKey: Bool, responseLimit: Int
     ) {
         self.method = method
         self.writtenAddress = writtenAddress
         self.address = address
         self.query = query
         self.headers = headers
+        self.environmentValues = environmentValues
         self.body = body
         self.retries = retries
         self.sendsIdempotencyKey = sendsIdempotencyKey
@@ -119,6 +122,7 @@ public struct ToolDeclaration: Sendable {
     let address: Settings.Text
     let query: [(key: String, value: ToolTemplate)]
     let body: ToolTemplate?
+    let environmentValues: [Secret]
     /// The rest of its fields.
     let settings: Settings
 
@@ -134,6 +138,7 @@ public struct ToolDeclaration: Sendable {
         let request = ToolRequest(
             method: method, writtenAddress: writtenAddress, address: address, query: query,
             headers: settings.headers("headers"), body: try body?.resolved(in: scope),
+            environmentValues: environmentValues,
             retries: settings.integer("retries") ?? 0, sendsIdempotencyKey: settings.bool("idempotencyKey") ?? false,
             responseLimit: settings.integer("maximumResponseBytes") ?? 0)
         let waiting = settings.speech("waiting").map { speech in
@@ -150,10 +155,10 @@ public struct ToolDeclaration: Sendable {
 }
 
 extension Tool {
-    /// The values of its header fields, any of which may be a credential.
+    /// What it sends that may be a credential: header fields, and what comes from the environment.
     var secrets: [Secret] {
         guard case .request(let request) = work else { return [] }
-        return request.headers.map(\.value)
+        return request.headers.map(\.value) + request.environmentValues
     }
 }
 

@@ -1,52 +1,140 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import PatchbayConfig
 
-/// Who asks, and whose things they see.
-struct Principal: Sendable, Hashable {
-    /// For the audit trail: `local`, or the name of a token.
-    var name: String
-    /// The one tenant whose things it sees; `nil` sees all.
-    var tenant: String?
-
-    static let local = Principal(name: "local")
-
-    func sees(_ tenant: String?) -> Bool { self.tenant == nil || self.tenant == tenant }
-}
-
 /// Decides who may ask what of the control plane.
 struct Access: Sendable {
+    typealias Right = AccessSettings.Right
+
     let options: ServerOptions
     let settings: ServerSettings
+    let audit: AuditTrail
+    private let jwt: JWTVerifier?
+    /// What is wrong with the keys that were named; a server with such a fault does not start.
+    let fault: String?
+    private let clock: @Sendable () -> Date
 
-    /// Lets local peers in, and others with a token; anybody to paths that were opened.
+    init(
+        options: ServerOptions, settings: ServerSettings, audit: AuditTrail, clock: @escaping @Sendable () -> Date
+    ) {
+        self.options = options
+        self.settings = settings
+        self.audit = audit
+        self.clock = clock
+        do {
+            jwt = try JWTVerifier(settings.access.jwt, secret: options.jwtSecret)
+            fault = nil
+        } catch {
+            jwt = nil
+            fault = error.description
+        }
+    }
+
+    /// Lets local peers in, and others with a token that opens this; anybody to paths that were opened.
     ///
-    /// - Parameter key: What is asked, when it only tells something.
+    /// A token that is shown is always looked at: on this machine too it opens no more than it opens elsewhere.
+    ///
+    /// - Parameters:
+    ///   - key: What is asked, when it only tells something.
+    ///   - right: What the token must open; without one, reading where something is only told, and changing the server
+    ///     otherwise.
     @discardableResult
-    func admit(_ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey? = nil) throws -> Principal
-    {
-        if let key, settings.publicPaths.contains(key) { return Principal(name: "public") }
-        if request.origin(context, options).isLocal { return .local }
-        guard let token = options.adminToken else {
-            throw HTTPError(
-                .forbidden, message: "open to local peers only; set PATCHBAY_ADMIN_TOKEN to open it with a token")
+    func admit(
+        _ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey? = nil, needing right: Right? = nil
+    ) throws -> Principal {
+        if let key, settings.publicPaths.contains(key), Self.token(of: request) == nil {
+            return Principal(name: "public", rights: [.read])
         }
-        let header = request.headers[.authorization] ?? ""
-        guard header.hasPrefix("Bearer "), Secret(String(header.dropFirst(7))) == token else {
-            throw HTTPError(.unauthorized, headers: [.wwwAuthenticate: "Bearer"], message: "a bearer token is needed")
-        }
-        return Principal(name: "admin")
+        let origin = request.origin(context, options)
+        let isReading = key != nil || request.method == .get || request.method == .head
+        return try admit(request, origin, right ?? (isReading ? .read : .admin), isLocalEnough: true)
     }
 
     /// What costs money or moves a caller needs a token, from wherever it is asked.
-    func admitSpending(_ request: Request, _ context: ControlContext) throws -> Principal {
-        guard let token = options.adminToken else {
-            throw HTTPError(.forbidden, message: "this needs a token; set PATCHBAY_ADMIN_TOKEN")
+    func admitSpending(
+        _ request: Request, _ context: ControlContext, needing right: Right = .dial
+    ) throws -> Principal {
+        try admit(request, request.origin(context, options), right, isLocalEnough: false)
+    }
+
+    /// The same for what concerns all tenants: a token of one of them does not open it.
+    @discardableResult
+    func admitToWhole(
+        _ request: Request, _ context: ControlContext, _ key: ServerSettings.PathKey? = nil, needing right: Right? = nil
+    ) throws -> Principal {
+        let principal = try admit(request, context, key, needing: right)
+        guard principal.tenant == nil else {
+            throw refusal(
+                .forbidden, "this concerns all tenants; the token is one of \"\(principal.tenant ?? "")\"", request,
+                principal, request.origin(context, options))
         }
-        let header = request.headers[.authorization] ?? ""
-        guard header.hasPrefix("Bearer "), Secret(String(header.dropFirst(7))) == token else {
-            throw HTTPError(.unauthorized, headers: [.wwwAuthenticate: "Bearer"], message: "a bearer token is needed")
+        return principal
+    }
+
+    private func admit(
+        _ request: Request, _ origin: RequestOrigin, _ right: Right, isLocalEnough: Bool
+    ) throws -> Principal {
+        guard let token = Self.token(of: request) else {
+            if isLocalEnough, origin.isLocal { return .local }
+            guard hasTokens else {
+                throw refusal(
+                    .forbidden,
+                    isLocalEnough
+                        ? "open to local peers only; set PATCHBAY_ADMIN_TOKEN to open it with a token"
+                        : "this needs a token; set PATCHBAY_ADMIN_TOKEN", request, .stranger, origin)
+            }
+            throw refusal(.unauthorized, "a bearer token is needed", request, .stranger, origin)
         }
-        return Principal(name: "admin")
+        let principal: Principal
+        do {
+            principal = try authenticate(token)
+        } catch {
+            throw refusal(.unauthorized, "the token is not accepted: \(error)", request, .stranger, origin)
+        }
+        guard principal.rights.contains(right) else {
+            throw refusal(
+                .forbidden, "the token lacks the right \"\(right.rawValue)\"", request, principal, origin)
+        }
+        return principal
+    }
+
+    private var hasTokens: Bool { options.adminToken != nil || !settings.access.tokens.isEmpty || jwt != nil }
+
+    /// Whom a token belongs to. Every token of the settings is compared, whichever fits.
+    private func authenticate(_ token: Secret) throws(JWTVerifier.Refusal) -> Principal {
+        var found: Principal?
+        if let admin = options.adminToken, admin == token { found = Principal(name: "admin") }
+        for entry in settings.access.tokens where entry.token == token {
+            found = found ?? Principal(name: entry.name, tenant: entry.tenant, rights: entry.rights)
+        }
+        if let found { return found }
+        guard let jwt else { throw .unknown }
+        return try jwt.verify(token, at: clock())
+    }
+
+    private func refusal(
+        _ status: HTTPResponse.Status, _ message: String, _ request: Request, _ principal: Principal,
+        _ origin: RequestOrigin
+    ) -> HTTPError {
+        audit.note(
+            "request.refused", "\(request.method.rawValue) \(request.uri.path)", by: principal, from: origin,
+            outcome: message)
+        // RFC 6750, section 3.
+        let headers: HTTPFields = status == .unauthorized ? [.wwwAuthenticate: "Bearer realm=\"patchbay\""] : [:]
+        return HTTPError(status, headers: headers, message: message)
+    }
+
+    /// Longest token that is looked at, in bytes.
+    static let maximumTokenBytes = 8192
+
+    /// What is shown in `Authorization`; `nil` where nothing is, or another scheme's credentials are.
+    private static func token(of request: Request) -> Secret? {
+        guard let header = request.headers[.authorization] else { return nil }
+        let parts = header.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+        // The names of schemes know no case (RFC 9110, section 11.1).
+        guard let scheme = parts.first, scheme.lowercased() == "bearer" else { return nil }
+        let token = parts.count == 2 ? String(parts[1]) : ""
+        return Secret(token.utf8.count <= maximumTokenBytes ? token : "")
     }
 }

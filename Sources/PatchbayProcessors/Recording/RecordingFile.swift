@@ -183,10 +183,17 @@ public struct RecordingReport: Sendable {
 
 /// Every metric of recordings.
 public enum RecordingMetrics {
-    /// Files by `outcome`: `complete`, `truncated` at their longest duration, `failed`.
     public static let recordings = "patchbay_recordings_total"
-    /// Files that the disk refused or ended.
     public static let errors = "patchbay_recording_errors_total"
-    /// Audio that found no room between the call and the disk, in bytes of the carrier's encoding.
     public static let dropped = "patchbay_recording_dropped_bytes_total"
+
+    /// What each of them means.
+    public static let all = [
+        MetricDescription(
+            recordings, .counter, ["outcome"], "Recordings: complete, truncated at their longest duration, failed."),
+        MetricDescription(errors, .counter, [], "Recordings that the disk refused or ended."),
+        MetricDescription(
+            dropped, .counter, [],
+            "Audio that found no room between a call and the disk, in bytes of the carrier's encoding."),
+    ]
 }

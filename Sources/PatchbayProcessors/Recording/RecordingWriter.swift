@@ -33,6 +33,7 @@ public final class RecordingWriter: Sendable {
     // while they are written. Whoever needs both takes `files` first.
     private let arrivals = Mutex(Arrivals())
     private let files = Mutex<[RecordingFile]>([])
+    private let listeners = Mutex<[@Sendable (RecordingReport) -> Void]>([])
 
     /// - Parameters:
     ///   - interval: Time between two rounds of the thread.
@@ -46,6 +47,11 @@ public final class RecordingWriter: Sendable {
         self.interval = interval
         self.hasThread = hasThread
         self.completed = completed
+    }
+
+    /// Has somebody else told of every recording that is over, from now on, on the thread that completed it.
+    public func addListener(_ listener: @escaping @Sendable (RecordingReport) -> Void) {
+        listeners.withLock { $0.append(listener) }
     }
 
     /// Works off what waits, once. From any thread; blocks.
@@ -95,7 +101,12 @@ public final class RecordingWriter: Sendable {
             files.removeAll { $0.isComplete }
             return reports
         }
-        for report in reports { completed(report) }
+        guard !reports.isEmpty else { return }
+        let listeners = listeners.withLock { $0 }
+        for report in reports {
+            completed(report)
+            for listener in listeners { listener(report) }
+        }
     }
 
     private func startThread() {

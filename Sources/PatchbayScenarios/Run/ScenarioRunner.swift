@@ -142,7 +142,9 @@ private struct ScenarioPipelines {
         let called = scenario.number ?? callableNumber ?? Self.anyNumber
         let call = CallVariables(from: scenario.from, to: called, sid: callSid, context: scenario.context)
         switch try decide(scenario, call) {
-        case .pipeline(let route, _): return .plan(try route.plan(for: call), called: called)
+        case .pipeline(let route, _):
+            // Nobody is looked up in a test; what it does not say of the caller is as of one who is unknown.
+            return .plan(try route.plan(for: try route.withDefaultContext(call)), called: called)
         case .say(let words, _, let steps): return .said(words, rule: steps.last?.description ?? "")
         }
     }
@@ -152,7 +154,8 @@ private struct ScenarioPipelines {
             // Only rules lead here. The call begins as if one had.
             return set.decide(startingAt: document, call, at: scenario.at)
         }
-        guard let route = set.route(call.to), let decision = set.decide(call, at: scenario.at)
+        let assignment = set.tenants.tenant(ofNumber: call.to)?.assignment
+        guard let route = set.route(call.to, assigned: assignment), let decision = set.decide(call, at: scenario.at)
         else { throw PipelineError(.stageFailed, "no pipeline answers \(call.to)", place: document.file) }
         guard route.document.name == document.name else {
             throw PipelineError(

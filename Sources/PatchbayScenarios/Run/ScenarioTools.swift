@@ -39,7 +39,10 @@ struct ScenarioTools {
             // A service that is late is given up, as in a real call.
             guard answer.after <= tool.timeout else {
                 waiting.append((now + tool.timeout, tools.timedOut(call, tool), link))
-                return nil
+                guard !answer.isError else { return nil }
+                let (after, limit) = (answer.after.milliseconds, tool.timeout.milliseconds)
+                return
+                    "the answer of \"\(tool.name)\" comes after \(after) ms, and its \"timeoutMs\" is \(limit), so it is never given; make \"afterMs\" smaller, or write \"error\" for a service that is too late"
             }
             let result = ToolResult(call, output: answer.answer, isError: answer.isError)
             waiting.append((now + answer.after, result, link))

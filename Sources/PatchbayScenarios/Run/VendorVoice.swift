@@ -16,14 +16,29 @@ protocol VendorVoice {
 
 enum VendorVoices {
     /// The vendors whose shorthands are known.
-    static let types = ["elevenlabs", "websocket"]
+    static let types = ["elevenlabs", "gemini-live", "openai-realtime", "websocket"]
 
     static func voice(for backend: String) -> (any VendorVoice)? {
         switch backend {
         case "elevenlabs": ElevenLabsVoice()
+        case "gemini-live": GeminiVoice()
+        case "openai-realtime": OpenAIRealtimeVoice()
         case "websocket": WebSocketAgentVoice()
         default: nil
         }
+    }
+}
+
+extension ByteBuffer {
+    /// Sound in pieces of so long, a packet at least; the last one may be shorter.
+    func pieces(of duration: TimeSpan, in format: AudioFormat) -> [ByteBuffer] {
+        let size = max(format.bytesPerPacket, format.byteCount(milliseconds: Int(duration.milliseconds)))
+        var rest = self
+        var pieces: [ByteBuffer] = []
+        while let piece = rest.readSlice(length: min(size, rest.readableBytes)), piece.readableBytes > 0 {
+            pieces.append(piece)
+        }
+        return pieces
     }
 }
 
@@ -55,9 +70,7 @@ struct ElevenLabsVoice: VendorVoice {
         eventId += 1
         var messages: [ByteBuffer] = []
         if let words = turn.words { messages.append(written(.agentResponse(words, eventId: eventId))) }
-        var audio = audio
-        let size = max(outputFormat.bytesPerPacket, outputFormat.byteCount(milliseconds: Int(turn.chunk.milliseconds)))
-        while let piece = audio.readSlice(length: min(size, audio.readableBytes)), piece.readableBytes > 0 {
+        for piece in audio.pieces(of: turn.chunk, in: outputFormat) {
             var message = ByteBuffer()
             piece.withUnsafeReadableBytes { ElevenLabsWriter.audio($0, eventId: eventId, into: &message) }
             messages.append(message)

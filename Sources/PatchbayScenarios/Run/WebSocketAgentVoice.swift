@@ -25,9 +25,7 @@ struct WebSocketAgentVoice: VendorVoice {
     mutating func say(_ turn: SpokenTurn, _ audio: ByteBuffer) -> [ByteBuffer] {
         var messages: [ByteBuffer] = []
         if let words = turn.words { messages.append(written(.text(.init(words, speaker: .agent)))) }
-        var audio = audio
-        let size = max(outputFormat.bytesPerPacket, outputFormat.byteCount(milliseconds: Int(turn.chunk.milliseconds)))
-        while let piece = audio.readSlice(length: min(size, audio.readableBytes)), piece.readableBytes > 0 {
+        for piece in audio.pieces(of: turn.chunk, in: outputFormat) {
             var message = ByteBuffer()
             piece.withUnsafeReadableBytes { AgentSocketAudio.write($0, into: &message) }
             messages.append(message)

@@ -1,6 +1,5 @@
 public import NIOCore
 import NIOHTTP1
-import NIOPosix
 import PatchbayCore
 import PatchbayTransports
 
@@ -8,25 +7,14 @@ import PatchbayTransports
 public final class AgentSocketSimulator: Simulator {
     public typealias Statistics = SimulatorStatistics<AgentSocketConversationSimulator.Statistics>
 
-    private let agent: AgentSocketSimulatedAgent
     private let server: SimulatorServer<AgentSocketSimulatorAccount>
 
     /// - Parameter port: 0 takes any free one.
     public init(_ agent: AgentSocketSimulatedAgent = .init(), host: String = "127.0.0.1", port: Int = 0) {
-        self.agent = agent
-        server = SimulatorServer(host: host, port: port)
+        server = SimulatorServer(host: host, port: port) { try AgentSocketSimulatorAccount(agent) }
     }
 
-    /// Speaks the script and opens the port. Up to 50 ms for each line that was never spoken before.
-    ///
-    /// - Returns: The address that was bound.
-    /// - Throws: `PipelineError` when the script cannot be spoken; `ChannelError` when it runs already; otherwise what
-    ///   the socket reports, such as a port in use.
-    public func start() async throws -> SocketAddress {
-        let agent = agent
-        let account = try await NIOThreadPool.singleton.runIfActive { try AgentSocketSimulatorAccount(agent) }
-        return try await server.start(account)
-    }
+    public func start() async throws -> SocketAddress { try await server.start() }
 
     public func stop() async { await server.stop() }
 

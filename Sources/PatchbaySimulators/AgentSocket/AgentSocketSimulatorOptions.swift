@@ -1,4 +1,3 @@
-import Foundation
 import PatchbayCore
 import PatchbayWire
 
@@ -27,7 +26,7 @@ public struct AgentSocketSimulatorOptions: Sendable {
     public var transcripts: [String] = []
     /// `--tool`, may be repeated: a tool of the pipeline.
     public var tools: [String] = []
-    /// `--tool-parameters`: a JSON object, for all of them.
+    /// `--tool-parameters`: a JSON object, for those that have none of their own.
     public var toolParameters = "{}"
     /// `--tool-after`: the caller's turn after which they are called.
     public var toolAfterTurn = 1
@@ -53,12 +52,8 @@ public struct AgentSocketSimulatorOptions: Sendable {
         if token == "" { check.fail("--token is empty; leave it out to need none") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
         if replies.contains("") { check.fail("--reply is empty; a text or a WAV file is needed") }
-        if tools.contains("") { check.fail("--tool is empty; the name of a tool is needed") }
-        let parameters = try? JSONSerialization.jsonObject(with: Data(toolParameters.utf8))
-        if !(parameters is [String: Any]) {
-            check.fail("--tool-parameters \(toolParameters.prefix(60)): a JSON object is needed, such as {\"id\": 1}")
-        }
-        if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
+        let tools = SimulatedAgentScript.Tool.read(
+            tools, parameters: toolParameters, afterTurn: toolAfterTurn, &check)
         for name in mistakes {
             if let mistake = AgentSocketMistake(rawValue: name) {
                 agent.mistakes.insert(mistake)
@@ -72,7 +67,7 @@ public struct AgentSocketSimulatorOptions: Sendable {
         if !replies.isEmpty { agent.script.replies = replies }
         if let goodbye { agent.script.goodbye = goodbye.isEmpty ? nil : goodbye }
         if !transcripts.isEmpty { agent.script.transcripts = transcripts }
-        agent.script.tools = tools.map { .init($0, parameters: toolParameters, afterTurn: toolAfterTurn) }
+        agent.script.tools = tools
         return agent
     }
 

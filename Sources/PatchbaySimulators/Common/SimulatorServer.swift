@@ -8,9 +8,11 @@ import PatchbayTransports
 public protocol Simulator: Sendable {
     associatedtype ConversationStatistics: SimulatedConversationStatistics
 
-    /// Opens the port.
+    /// Speaks the scripts and opens the port. Up to 50 ms for each line that was never spoken before.
     ///
     /// - Returns: The address that was bound.
+    /// - Throws: `PipelineError` when a script cannot be spoken; `ChannelError` when it runs already; otherwise what the
+    ///   socket reports, such as a port in use.
     func start() async throws -> SocketAddress
 
     /// Closes the port and ends all conversations with 1001.
@@ -54,19 +56,23 @@ final class SimulatorServer<Account: SimulatedAccount>: Sendable {
 
     private let host: String
     private let port: Int
+    private let makeAccount: @Sendable () throws -> Account
     private let eventLoop: any EventLoop
     private let running: NIOLoopBoundBox<Running?>
 
-    /// - Parameter port: 0 takes any free one.
-    init(host: String, port: Int) {
+    /// - Parameters:
+    ///   - port: 0 takes any free one.
+    ///   - makeAccount: Speaks the scripts, which blocks.
+    init(host: String, port: Int, makeAccount: @escaping @Sendable () throws -> Account) {
         self.host = host
         self.port = port
+        self.makeAccount = makeAccount
         eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         running = NIOLoopBoundBox.makeEmptyBox(valueType: Running.self, eventLoop: eventLoop)
     }
 
-    /// - Throws: `ChannelError` when it runs already; otherwise what the socket reports, such as a port in use.
-    func start(_ account: Account) async throws -> SocketAddress {
+    func start() async throws -> SocketAddress {
+        let account = try await NIOThreadPool.singleton.runIfActive(makeAccount)
         let (host, port, eventLoop, running) = (host, port, eventLoop, running)
         let server = try await eventLoop.flatSubmit { () -> EventLoopFuture<any Channel> in
             guard running.value?.server == nil else {

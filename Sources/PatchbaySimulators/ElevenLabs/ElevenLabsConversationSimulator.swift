@@ -235,8 +235,10 @@ public struct ElevenLabsConversationSimulator: SimulatedConversation {
         language = initiation.language ?? language
         isTextOnly = initiation.textOnly ?? false
         phase = .listening
-        let greeting = initiation.firstMessage ?? agent.script.greeting
-        if !greeting.isEmpty { say(greeting, isLine: initiation.firstMessage == nil, at: now, into: &output) }
+        let written = initiation.firstMessage ?? agent.script.greeting
+        let greeting = filled(written, initiation.dynamicVariables)
+        let isLine = initiation.firstMessage == nil && greeting == written
+        if !greeting.isEmpty { say(greeting, isLine: isLine, at: now, into: &output) }
     }
 
     // MARK: What goes out

@@ -1,5 +1,4 @@
 public import NIOCore
-import NIOPosix
 public import PatchbayCore
 
 /// An ElevenLabs account on a local port: the request for signed URLs over HTTP, conversations over WebSockets.
@@ -35,24 +34,15 @@ public final class ElevenLabsSimulator: Simulator {
         }
     }
 
-    private let configuration: Configuration
     private let server: SimulatorServer<ElevenLabsSimulatorAccount>
 
     public init(_ configuration: Configuration = Configuration()) {
-        self.configuration = configuration
-        server = SimulatorServer(host: configuration.host, port: configuration.port)
+        server = SimulatorServer(host: configuration.host, port: configuration.port) {
+            try ElevenLabsSimulatorAccount(configuration)
+        }
     }
 
-    /// Speaks the scripts and opens the port. Up to 50 ms for each line that was never spoken before.
-    ///
-    /// - Returns: The address that was bound.
-    /// - Throws: `PipelineError` when a script cannot be spoken; `ChannelError` when it runs already; otherwise what
-    ///   the socket reports, such as a port in use.
-    public func start() async throws -> SocketAddress {
-        let configuration = configuration
-        let account = try await NIOThreadPool.singleton.runIfActive { try ElevenLabsSimulatorAccount(configuration) }
-        return try await server.start(account)
-    }
+    public func start() async throws -> SocketAddress { try await server.start() }
 
     public func stop() async { await server.stop() }
 

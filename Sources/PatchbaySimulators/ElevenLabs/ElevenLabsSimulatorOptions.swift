@@ -1,4 +1,3 @@
-import Foundation
 import PatchbayCore
 import PatchbayWire
 
@@ -29,7 +28,7 @@ public struct ElevenLabsSimulatorOptions: Sendable {
     public var transcripts: [String] = []
     /// `--tool`, may be repeated: a tool of the client.
     public var tools: [String] = []
-    /// `--tool-parameters`: a JSON object, for all of them.
+    /// `--tool-parameters`: a JSON object, for those that have none of their own.
     public var toolParameters = "{}"
     /// `--tool-after`: the caller's turn after which they are called.
     public var toolAfterTurn = 1
@@ -77,12 +76,8 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         if agentIds.contains("") { check.fail("--agent-id is empty; leave it out to answer every id") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
         if replies.contains("") { check.fail("--reply is empty; a text or a WAV file is needed") }
-        if tools.contains("") { check.fail("--tool is empty; the name of a tool is needed") }
-        let parameters = try? JSONSerialization.jsonObject(with: Data(toolParameters.utf8))
-        if !(parameters is [String: Any]) {
-            check.fail("--tool-parameters \(toolParameters.prefix(60)): a JSON object is needed, such as {\"id\": 1}")
-        }
-        if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
+        let tools = SimulatedAgentScript.Tool.read(
+            tools, parameters: toolParameters, afterTurn: toolAfterTurn, &check)
         let toolTimeout = check.seconds(toolTimeout, option: "--tool-timeout")
 
         faults.exceedsQuota = exceedsQuota
@@ -101,6 +96,7 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         var agent = ElevenLabsSimulatedAgent(
             inputFormat: input, outputFormat: output, isPrivate: isPrivate, requiredVariables: requiredVariables,
             language: language, script: script, faults: faults)
+        agent.script.tools = tools
         if refusesOverrides { agent.allowedOverrides = [] }
         agent.timing.toolTimeout = toolTimeout
         agent.alignsText = alignsText
@@ -121,7 +117,6 @@ public struct ElevenLabsSimulatorOptions: Sendable {
         if !replies.isEmpty { script.replies = replies }
         if let goodbye { script.goodbye = goodbye.isEmpty ? nil : goodbye }
         if !transcripts.isEmpty { script.transcripts = transcripts }
-        script.tools = tools.map { .init($0, parameters: toolParameters, afterTurn: toolAfterTurn) }
         return script
     }
 

@@ -1,4 +1,3 @@
-import Foundation
 import PatchbayCore
 
 /// The options of `patchbay simulate gemini-live`, as they were typed.
@@ -18,7 +17,7 @@ public struct GeminiSimulatorOptions: Sendable {
     public var transcripts: [String] = []
     /// `--tool`, may be repeated: a function of the client.
     public var tools: [String] = []
-    /// `--tool-parameters`: a JSON object, for all of them.
+    /// `--tool-parameters`: a JSON object, for those that have none of their own.
     public var toolParameters = "{}"
     /// `--tool-after`: the caller's turn after which they are called.
     public var toolAfterTurn = 1
@@ -48,12 +47,9 @@ public struct GeminiSimulatorOptions: Sendable {
         if models.contains("") { check.fail("--model is empty; leave it out to answer every name") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
         if replies.contains("") { check.fail("--reply is empty; a text or a WAV file is needed") }
-        if tools.contains("") { check.fail("--tool is empty; the name of a tool is needed") }
-        let parameters = try? JSONSerialization.jsonObject(with: Data(toolParameters.utf8))
-        if !(parameters is [String: Any]) {
-            check.fail("--tool-parameters \(toolParameters.prefix(60)): a JSON object is needed, such as {\"id\": 1}")
-        }
-        if toolAfterTurn < 1 { check.fail("--tool-after \(toolAfterTurn): turns count from 1") }
+        let tools = SimulatedAgentScript.Tool.read(
+            tools, parameters: toolParameters, afterTurn: toolAfterTurn, &check)
+        model.script.tools = tools
         if let goAwayAfter { model.timing.goAwayAfter = check.seconds(goAwayAfter, option: "--go-away-after") }
         model.timing.goAwayTimeLeft = check.seconds(goAwayTimeLeft, option: "--go-away-time-left")
         try check.finish()
@@ -77,7 +73,6 @@ public struct GeminiSimulatorOptions: Sendable {
         script.greeting = greeting ?? script.greeting
         if !replies.isEmpty { script.replies = replies }
         if !transcripts.isEmpty { script.transcripts = transcripts }
-        script.tools = tools.map { .init($0, parameters: toolParameters, afterTurn: toolAfterTurn) }
         return script
     }
 }

@@ -1,6 +1,5 @@
 public import NIOCore
 import NIOHTTP1
-import NIOPosix
 import PatchbayAudio
 import PatchbayCore
 import PatchbayWire
@@ -30,24 +29,15 @@ public final class OpenAIRealtimeSimulator: Simulator {
         }
     }
 
-    private let configuration: Configuration
     private let server: SimulatorServer<OpenAISimulatorAccount>
 
     public init(_ configuration: Configuration = Configuration()) {
-        self.configuration = configuration
-        server = SimulatorServer(host: configuration.host, port: configuration.port)
+        server = SimulatorServer(host: configuration.host, port: configuration.port) {
+            try OpenAISimulatorAccount(configuration)
+        }
     }
 
-    /// Speaks the script and opens the port. Up to 50 ms for each line that was never spoken before.
-    ///
-    /// - Returns: The address that was bound.
-    /// - Throws: `PipelineError` when the script cannot be spoken; `ChannelError` when it runs already; otherwise what the
-    ///   socket reports, such as a port in use.
-    public func start() async throws -> SocketAddress {
-        let configuration = configuration
-        let account = try await NIOThreadPool.singleton.runIfActive { try OpenAISimulatorAccount(configuration) }
-        return try await server.start(account)
-    }
+    public func start() async throws -> SocketAddress { try await server.start() }
 
     public func stop() async { await server.stop() }
 

@@ -1,4 +1,3 @@
-import Foundation
 import PatchbayCore
 
 /// The options of `patchbay simulate openai-realtime`, as they were typed.
@@ -18,7 +17,7 @@ public struct OpenAISimulatorOptions: Sendable {
     public var transcripts: [String] = []
     /// `--tool`, may be repeated: a function that sessions declare.
     public var tools: [String] = []
-    /// `--tool-parameters`: a JSON object, for all of them.
+    /// `--tool-parameters`: a JSON object, for those that have none of their own.
     public var toolParameters = "{}"
     /// `--tool-after`: the caller's turn after which they are called.
     public var toolAfterTurn = 1
@@ -42,12 +41,8 @@ public struct OpenAISimulatorOptions: Sendable {
         if models.contains("") { check.fail("--model is empty; leave it out to have every model") }
         if language.isEmpty { check.fail("--language is empty; a code such as en or de is needed") }
         if replies.contains("") { check.fail("--reply is empty; a text or a WAV file is needed") }
-        if tools.contains("") { check.fail("--tool is empty; the name of a function is needed") }
-        let parameters = try? JSONSerialization.jsonObject(with: Data(toolParameters.utf8))
-        if !(parameters is [String: Any]) {
-            check.fail("--tool-parameters \(toolParameters.prefix(60)): a JSON object is needed, such as {\"id\": 1}")
-        }
-        if toolAfterTurn < 0 { check.fail("--tool-after \(toolAfterTurn): turns count from 1; 0 calls at once") }
+        let tools = SimulatedAgentScript.Tool.read(
+            tools, parameters: toolParameters, afterTurn: toolAfterTurn, earliest: 0, &check)
         if let sessionLimit {
             model.timing.maximumDuration = check.seconds(sessionLimit, option: "--session-limit")
         }
@@ -58,7 +53,7 @@ public struct OpenAISimulatorOptions: Sendable {
         model.script.greeting = greeting ?? model.script.greeting
         if !replies.isEmpty { model.script.replies = replies }
         if !transcripts.isEmpty { model.script.transcripts = transcripts }
-        model.script.tools = tools.map { .init($0, parameters: toolParameters, afterTurn: toolAfterTurn) }
+        model.script.tools = tools
         return OpenAIRealtimeSimulator.Configuration(
             host: common.host, port: common.port, apiKey: apiKey, model: model)
     }

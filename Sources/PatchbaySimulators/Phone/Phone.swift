@@ -1,5 +1,5 @@
 public import AsyncHTTPClient
-import Foundation
+public import Foundation
 public import NIOCore
 public import NIOSSL
 import PatchbayAudio
@@ -24,6 +24,13 @@ public struct Phone: Sendable {
         /// The person hangs up after this long, in milliseconds of the stream.
         public var maximumMilliseconds = 60_000
         public var callSid = Phone.makeSid("CA")
+        public var accountSid = "AC" + String(repeating: "0", count: 32)
+        /// `inbound`, or `outbound-api` for a call that the server had dialled.
+        public var direction = "inbound"
+        /// What the first webhook says of the call.
+        public var status = "ringing"
+        /// More fields of every webhook.
+        public var fields: [String: String] = [:]
 
         public init(voiceURL: String) { self.voiceURL = voiceURL }
     }
@@ -39,6 +46,15 @@ public struct Phone: Sendable {
         public var streams: [PhoneLine] = []
         /// How each stream's socket was closed.
         public var closes: [WebSocketClose] = []
+        /// Numbers that the carrier was told to connect the call with, in order; each of them answers and hangs up at once.
+        public var dialled: [String] = []
+    }
+
+    /// Where instructions come from.
+    public enum Instructions: Sendable {
+        case url(String)
+        /// TwiML, and what its relative addresses start from.
+        case document(Data, base: String)
     }
 
     public struct Failure: Error, CustomStringConvertible {
@@ -68,12 +84,30 @@ public struct Phone: Sendable {
     public func call(_ options: Options, observe: @escaping @Sendable (PhoneLine) -> Void = { _ in }) async throws
         -> Report
     {
+        let report = try await run(.url(options.voiceURL), options, observe: observe)
+        if let statusURL = options.statusURL { _ = try? await post(statusURL, status: "completed", options) }
+        return report
+    }
+
+    /// Obeys instructions until there are none left, and reports nothing to the status webhook.
+    ///
+    /// Cancelling the task ends the stream as a carrier does that is told to do something else.
+    ///
+    /// - Throws: ``Failure`` when the server's answers cannot be obeyed; `CancellationError`.
+    public func run(
+        _ instructions: Instructions, _ options: Options, observe: @escaping @Sendable (PhoneLine) -> Void = { _ in }
+    ) async throws -> Report {
         var report = Report(callSid: options.callSid)
-        var url = options.voiceURL
-        var status = "ringing"
+        var status = options.status
+        var (instructions, options) = (instructions, options)
         // A server that redirects in circles does not keep the phone for ever.
         for _ in 0..<10 {
-            let document = try await post(url, status: status, options)
+            let (document, url): (Data, String)
+            switch instructions {
+            case .url(let address): (document, url) = (try await post(address, status: status, options), address)
+            case .document(let text, let base): (document, url) = (text, base)
+            }
+            try Task.checkCancellation()
             let steps: [TwiMLStep]
             do {
                 steps = try TwiMLReader.read(document)
@@ -81,11 +115,12 @@ public struct Phone: Sendable {
                 throw Failure(description: "\(url): \(error)")
             }
             report.steps += steps
+            let dialled = report.dialled.count
             guard let next = try await obey(steps, options, &report, observe) else { break }
-            url = URL(string: next, relativeTo: URL(string: url))?.absoluteString ?? next
+            options.fields["DialCallStatus"] = report.dialled.count > dialled ? "completed" : nil
+            instructions = .url(URL(string: next, relativeTo: URL(string: url))?.absoluteString ?? next)
             status = "in-progress"
         }
-        if let statusURL = options.statusURL { _ = try? await post(statusURL, status: "completed", options) }
         return report
     }
 
@@ -104,7 +139,12 @@ public struct Phone: Sendable {
                 let (line, close) = try await stream(url, parameters, options, observe)
                 report.streams.append(line)
                 report.closes.append(close)
+                try Task.checkCancellation()
                 if line.isHungUp { return nil }
+                if let action { return action }
+            case .dial(let number, _, let action):
+                report.said.append("[Dial]")
+                report.dialled.append(number)
                 if let action { return action }
             case .other(let verb): report.said.append("[\(verb)]")
             }
@@ -113,16 +153,21 @@ public struct Phone: Sendable {
     }
 
     private func post(_ url: String, status: String, _ options: Options) async throws -> Data {
-        let form = FormFields([
-            "CallSid": options.callSid, "AccountSid": "AC" + String(repeating: "0", count: 32), "From": options.from,
+        var form = FormFields([
+            "CallSid": options.callSid, "AccountSid": options.accountSid, "From": options.from,
             "To": options.to, "Caller": options.from, "Called": options.to, "CallStatus": status,
-            "Direction": "inbound",
-            "ApiVersion": "2010-04-01", "FromCity": "",
+            "Direction": options.direction, "ApiVersion": "2010-04-01", "FromCity": "",
         ])
+        for (name, value) in options.fields.sorted(by: { $0.key < $1.key }) { form.append(name, value) }
+        return try await post(url, form, authToken: options.authToken)
+    }
+
+    /// Posts a form with its signature.
+    func post(_ url: String, _ form: FormFields, authToken: String?) async throws -> Data {
         var request = HTTPClientRequest(url: url)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/x-www-form-urlencoded")
-        if let token = options.authToken, let signature = TwilioSignature(secrets: [token]).sign(url: url, form: form) {
+        if let token = authToken, let signature = TwilioSignature(secrets: [token]).sign(url: url, form: form) {
             request.headers.add(name: "X-Twilio-Signature", value: signature)
         }
         request.body = .bytes(ByteBuffer(string: form.encoded))
@@ -145,7 +190,7 @@ public struct Phone: Sendable {
         }
         let start = TwilioStart(
             streamSid: Self.makeSid("MZ"), callSid: options.callSid,
-            accountSid: "AC" + String(repeating: "0", count: 32),
+            accountSid: options.accountSid,
             customParameters: parameters)
         let connection: WebSocketConnection
         do {
@@ -156,10 +201,14 @@ public struct Phone: Sendable {
         let driver = PhoneDriver(
             PhoneLine(start: start, steps: options.steps), on: loop, limit: options.maximumMilliseconds / 20,
             observe: observe)
-        return try await loop.flatSubmit {
-            driver.begin(on: connection)
-            return driver.done.futureResult
-        }.get()
+        return try await withTaskCancellationHandler {
+            try await loop.flatSubmit {
+                driver.begin(on: connection)
+                return driver.done.futureResult
+            }.get()
+        } onCancel: {
+            loop.execute { driver.hangUp() }
+        }
     }
 }
 
@@ -204,6 +253,12 @@ private final class PhoneDriver: WebSocketDelegate {
         connection.setDelegate(self)
         state.value.run { $0.begin(into: &$1) }
         scheduleTick()
+    }
+
+    /// The next tick closes the socket.
+    func hangUp() {
+        guard !state.value.isOver else { return }
+        state.value.run { $0.hangUp(into: &$1) }
     }
 
     func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {

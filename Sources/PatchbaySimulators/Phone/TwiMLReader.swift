@@ -9,6 +9,8 @@ public enum TwiMLStep: Sendable, Equatable {
     case reject
     case redirect(String)
     case connect(url: String, action: String?, parameters: [String: String])
+    /// The number, or what else stands there.
+    case dial(String, callerId: String?, action: String?)
     /// A verb that the phone does not play.
     case other(String)
 }
@@ -51,6 +53,8 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
         case ["Response", "Connect", "Stream", "Parameter"]:
             if let name = attributes["name"] { parameters[name] = attributes["value"] ?? "" }
         case ["Response", name]: self.attributes = attributes
+        // Whom a <Dial> calls may stand in an element of its own.
+        case ["Response", "Dial", name]: text = ""
         default: break
         }
     }
@@ -64,6 +68,11 @@ final class TwiMLReader: NSObject, XMLParserDelegate {
         case ["Response", "Hangup"]: steps.append(.hangup)
         case ["Response", "Reject"]: steps.append(.reject)
         case ["Response", "Redirect"]: steps.append(.redirect(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        case ["Response", "Dial"]:
+            steps.append(
+                .dial(
+                    text.trimmingCharacters(in: .whitespacesAndNewlines), callerId: attributes["callerId"],
+                    action: attributes["action"]))
         case ["Response", "Connect"]:
             steps.append(
                 streamURL.map { .connect(url: $0, action: action, parameters: parameters) } ?? .other("Connect"))

@@ -23,7 +23,8 @@ enum AuditArea: StoreArea {
 
     /// That something was done stays; about whom does not.
     static func erase(_ database: Database, number: String) throws -> Int {
-        try database.changed("UPDATE audit_trail SET subject = 'erased' WHERE instr(subject, ?) > 0", [number])
+        try database.changed(
+            "UPDATE audit_trail SET subject = 'erased' WHERE subject = ? OR mentions(subject, ?)", [number, number])
     }
 }
 

@@ -53,13 +53,20 @@ enum CallArea: StoreArea {
                 table.add(column: "milliseconds", .integer)
             }
         }
+        migrator.registerMigration("calls 2") { database in
+            try database.alter(table: "calls") { $0.add(column: "process", .text) }
+            try database.create(indexOn: "calls", columns: ["ended_at"])
+        }
     }
 
-    static func apply(_ changes: [CallChange], _ database: Database) throws {
+    static func apply(_ changes: [CallChange], _ database: Database, by process: ProcessMark) throws {
         for change in changes {
             switch change {
             // Not "insert or replace": that would delete the row, and with it what refers to it.
-            case .call(let call): try call.upsert(database)
+            case .call(let call):
+                try call.upsert(database)
+                try database.execute(
+                    sql: "UPDATE calls SET process = ? WHERE id = ?", arguments: [process.id, call.id])
             case .event(let event): try event.upsert(database)
             case .turn(let turn): try turn.upsert(database)
             case .toolCall(let toolCall): try toolCall.upsert(database)
@@ -68,17 +75,32 @@ enum CallArea: StoreArea {
     }
 
     static func prune(_ database: Database, before date: Date) throws -> Int {
-        try database.changed("DELETE FROM calls WHERE COALESCE(ended_at, created_at) < ?", [date])
+        try database.changed("DELETE FROM calls WHERE ended_at < ?", [date])
     }
 
+    /// The person's own calls go; where others' calls speak of the number, it is taken out. Calls that run stay as they are.
     static func erase(_ database: Database, number: String) throws -> Int {
-        try database.changed(#"DELETE FROM calls WHERE "from" = ? OR "to" = ?"#, [number, number])
+        var count = try database.changed(
+            #"DELETE FROM calls WHERE ("from" = ? OR "to" = ?) AND ended_at IS NOT NULL"#, [number, number])
+        for (table, call, columns) in [
+            ("calls", "id", ["end_reason"]), ("call_events", "call", ["detail"]),
+            ("call_turns", "call", ["text", "heard"]), ("call_tool_calls", "call", ["arguments", "output"]),
+        ] {
+            for column in columns {
+                count += try database.changed(
+                    """
+                    UPDATE \(table) SET \(column) = without(\(column), ?) WHERE mentions(\(column), ?)
+                    AND \(call) IN (SELECT id FROM calls WHERE ended_at IS NOT NULL)
+                    """, [number, number])
+            }
+        }
+        return count
     }
 }
 
 extension SQLiteStore {
     public func write(_ changes: [CallChange]) async throws(StoreError) {
-        try await transaction { try CallArea.apply(changes, $0) }
+        try await transaction { [process] in try CallArea.apply(changes, $0, by: process) }
     }
 
     public func call(_ id: String) async throws(StoreError) -> StoredCall? {
@@ -105,6 +127,9 @@ extension SQLiteStore {
                 request = request.filter(Column("from") == number || Column("to") == number)
             }
             if let session = query.session { request = request.filter(Column("session") == session) }
+            if let isEnded = query.isEnded {
+                request = request.filter(isEnded ? Column("ended_at") != nil : Column("ended_at") == nil)
+            }
             if let date = query.createdAfter { request = request.filter(Column("created_at") > date) }
             if let date = query.createdBefore { request = request.filter(Column("created_at") < date) }
             return try request.limit(query.limit, offset: query.offset).fetchAll(database)
@@ -141,12 +166,20 @@ extension SQLiteStore {
     }
 
     public func closeAbandoned(before date: Date) async throws(StoreError) -> Int {
-        try await transaction { database in
-            try database.changed(
-                """
-                UPDATE calls SET status = 'failed', end_reason = 'the server stopped in mid-call', ended_at = ?
-                WHERE ended_at IS NULL AND created_at < ?
-                """, [date, date])
+        try await transaction { [process] database in
+            let owners = try String?.fetchAll(
+                database, sql: "SELECT DISTINCT process FROM calls WHERE ended_at IS NULL AND created_at < ?",
+                arguments: [date])
+            // Its own calls of that time are from before this process, as whoever asks says.
+            let dead = owners.filter { $0 == nil || $0 == process.id || $0.map(process.isGone) == true }
+            return try dead.reduce(0) { count, owner in
+                try count
+                    + database.changed(
+                        """
+                        UPDATE calls SET status = 'failed', end_reason = 'the server stopped in mid-call', ended_at = ?
+                        WHERE ended_at IS NULL AND created_at < ? AND process IS ?
+                        """, [date, date, owner])
+            }
         }
     }
 }

@@ -24,12 +24,12 @@ extension SQLiteStore {
     public func deliver(
         source: String, key: String, at date: Date, _ effect: DeliveryEffect
     ) async throws(StoreError) -> Bool {
-        try await transaction { database in
+        try await transaction { [process] database in
             let isNew =
                 try database.changed(
                     "INSERT OR IGNORE INTO deliveries (source, key, at) VALUES (?, ?, ?)", [source, key, date]) == 1
             guard isNew else { return false }
-            try CallArea.apply(effect.calls, database)
+            try CallArea.apply(effect.calls, database, by: process)
             if let session = effect.session { try VoiceSessionArea.update(session.id, database, session.change) }
             for message in effect.outbox { try message.insert(database, onConflict: .ignore) }
             return true

@@ -23,7 +23,8 @@ enum OutboxArea: StoreArea {
 
     /// A message about the number is not sent any more.
     static func erase(_ database: Database, number: String) throws -> Int {
-        try database.changed("DELETE FROM outbox WHERE instr(body, ?) > 0", [number])
+        try database.changed(
+            "DELETE FROM outbox WHERE mentions(body, ?) OR instr(body, '\"' || ? || '\"') > 0", [number, number])
     }
 }
 

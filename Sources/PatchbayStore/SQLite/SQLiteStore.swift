@@ -12,6 +12,8 @@ public final class SQLiteStore: Store {
     static let patience: TimeInterval = 5
 
     let database: any DatabaseWriter
+    /// Tells this process's calls from those of others.
+    let process: ProcessMark
 
     /// What each kind of entry is made of; every table belongs to one.
     static let areas: [any StoreArea.Type] = [
@@ -23,7 +25,7 @@ public final class SQLiteStore: Store {
     ///
     /// - Throws: When it cannot be opened, is no database, or belongs to a newer release.
     public init(directory: String) throws(StoreError) {
-        database = try Self.guarded {
+        (database, process) = try Self.guarded {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             let path = directory + "/" + Self.fileName
@@ -31,23 +33,27 @@ public final class SQLiteStore: Store {
             configuration.busyMode = .timeout(Self.patience)
             configuration.prepareDatabase {
                 try $0.execute(sql: "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+                Mentions.add(to: $0)
             }
             let pool = try DatabasePool(path: path, configuration: configuration)
             for file in [path, path + "-wal", path + "-shm"] {
                 try? FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
             }
             try Self.migrate(pool)
-            return pool
+            return (pool, try ProcessMark(directory: directory))
         }
     }
 
     /// A store in memory, for tests and for servers that need not remember.
     public init() throws(StoreError) {
         database = try Self.guarded {
-            let queue = try DatabaseQueue()
+            var configuration = Configuration()
+            configuration.prepareDatabase { Mentions.add(to: $0) }
+            let queue = try DatabaseQueue(configuration: configuration)
             try Self.migrate(queue)
             return queue
         }
+        process = ProcessMark()
     }
 
     private static func migrate(_ database: any DatabaseWriter) throws {
@@ -108,7 +114,12 @@ public final class SQLiteStore: Store {
         if let error = error as? StoreError { return error }
         if let error = error as? DatabaseError {
             // Neither the statement nor its arguments: they hold what people said.
-            return StoreError(.unavailable, "the store failed: \(error.message ?? error.resultCode.description)")
+            let message = error.message ?? error.resultCode.description
+            switch error.resultCode.primaryResultCode {
+            case .SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH:
+                return StoreError(.refused, "the store refuses an entry: \(message)")
+            default: return StoreError(.unavailable, "the store failed: \(message)")
+            }
         }
         return StoreError(.unavailable, "the store failed: \(error.localizedDescription)")
     }

@@ -54,7 +54,11 @@ enum VoiceSessionArea: StoreArea {
 
     /// The block stays: who asked not to be known is not dialled again for it.
     static func erase(_ database: Database, number: String) throws -> Int {
-        try database.changed("DELETE FROM voice_sessions WHERE customer_phone = ?", [number])
+        try database.changed(
+            """
+            DELETE FROM voice_sessions WHERE customer_phone = ? AND NOT EXISTS
+                (SELECT 1 FROM calls WHERE calls.id = voice_sessions.call AND ended_at IS NULL)
+            """, [number])
     }
 }
 

@@ -53,7 +53,7 @@ public enum AgentConformance {
         _ options: Options = Options(), peer: @escaping () -> Peer,
         backend: @escaping () throws(PipelineError) -> any AgentBackend
     ) -> [ConformanceFailure] {
-        var check = AgentCheck(options, failures: Peer.failures, makePeer: peer, makeBackend: backend)
+        var check = BackendCheck(options, failures: Peer.failures, makePeer: peer, makeBackend: backend)
         check.all()
         return check.findings.all
     }
@@ -97,6 +97,8 @@ extension ConformanceFailure.Rule {
     public static let context = Self("adds-context")
     /// The vendor is told what was said before it took over.
     public static let history = Self("hands-the-history-over")
+    /// The vendor is told of the tools that were used before, ahead of anything that it is asked to say.
+    public static let toolUses = Self("tells-of-tools-used")
     /// The vendor is asked to speak first when it takes over and the caller waits for words, and otherwise not.
     public static let awaitedAnswer = Self("asks-for-an-answer-that-is-awaited")
     /// A goodbye ends the call in order, after all of it has been heard.

@@ -48,6 +48,7 @@ struct ExaminedBackend: AgentBackend {
     let inner: any AgentBackend
     let history: [ConversationTurn]
     var isAnswerAwaited = false
+    var toolUses: [ToolUse] = []
     let witness: AgentWitness
 
     var type: String { inner.type }
@@ -55,6 +56,7 @@ struct ExaminedBackend: AgentBackend {
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         var request = request
         if !history.isEmpty { (request.history, request.isAnswerAwaited) = (history, isAnswerAwaited) }
+        request.toolUses += toolUses
         let session = try inner.open(request)
         return AgentSession(ExaminedConversation(session.conversation, witness), endpoint: session.endpoint)
     }

@@ -31,8 +31,9 @@ public struct ElevenLabsAgent: AgentComponent {
                 "Language code, for instance en or de; the agent's settings must allow the override."),
             Field(
                 "takeoverMessage", .string, isAdvanced: true,
-                "What the agent says first when it takes over from another one in mid-call; empty waits for the caller."
-                    + " The agent's settings must allow the override. Empty by default where firstMessage is set."),
+                "What the agent says first when it takes over from another one in mid-call; empty, the default, waits for the "
+                    + "caller. The agent's settings must allow the override; without this and firstMessage, an agent that does "
+                    + "not is dialled once more and begins with its own first message."),
             Field("prompt", .string, isAdvanced: true, "System prompt; the agent's settings must allow the override."),
             Field("voiceId", .string, isAdvanced: true, "Voice; the agent's settings must allow the override."),
             Field("dynamicVariables", .variables, "Values for the placeholders in the agent's prompt; types are kept."),
@@ -124,14 +125,15 @@ private struct ElevenLabsBackend: AgentBackend {
 
     func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
         var initiation = initiation
+        var overridesUnasked = false
         if !request.history.isEmpty {
-            // An override that was not allowed would end the conversation; where one is set, it is.
-            initiation.firstMessage = takeoverMessage ?? initiation.firstMessage.map { _ in "" }
+            overridesUnasked = takeoverMessage == nil && initiation.firstMessage == nil
+            initiation.firstMessage = takeoverMessage ?? ""
         }
-        let history = ElevenLabsHistory.text(of: request.history)
+        let history = ElevenLabsHistory.text(of: request.history, request.toolUses)
         return AgentSession(
             ElevenLabsConversation(
-                initiation, history: history,
+                initiation, history: history, overridesUnasked: overridesUnasked,
                 // An agent with a first message speaks anyhow.
                 asksForWords: request.isAnswerAwaited && initiation.firstMessage == "",
                 tools: request.tools.map(\.name), timing: timing),

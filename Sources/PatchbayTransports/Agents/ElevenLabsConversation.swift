@@ -27,13 +27,16 @@ struct ElevenLabsConversation: AgentConversation {
     /// More often than this the agent is not told that the caller is there.
     private static let activityInterval = TimeSpan.seconds(2)
 
-    private let initiation: ElevenLabsInitiation
+    private var initiation: ElevenLabsInitiation
     private let history: String?
-    private let asksForWords: Bool
+    private var asksForWords: Bool
+    /// The first message is kept from being said by an override that nobody said is allowed.
+    private var overridesUnasked: Bool
     private let timing: Timing
     /// Whether a client tool of that name is taken for a transfer; not where the pipeline has such a tool.
     private let transfers: Bool
     private var isReady = false
+    private var hasSpoken = false
     private var isOver = false
     private var saidGoodbye = false
     private var audio = ByteBuffer()
@@ -64,13 +67,16 @@ struct ElevenLabsConversation: AgentConversation {
 
     /// - Parameters:
     ///   - history: What was said before; see ``ElevenLabsHistory``.
+    ///   - overridesUnasked: Whether the first message is overridden without knowing that it may be. When the agent refuses,
+    ///     it is dialled again and begins as it does at the vendor.
     ///   - asksForWords: Whether the caller waits for the agent to go on where the history ends.
     ///   - tools: Names of the pipeline's own tools.
     init(
-        _ initiation: ElevenLabsInitiation, history: String? = nil, asksForWords: Bool = false, tools: [String] = [],
-        timing: Timing = Timing()
+        _ initiation: ElevenLabsInitiation, history: String? = nil, overridesUnasked: Bool = false,
+        asksForWords: Bool = false, tools: [String] = [], timing: Timing = Timing()
     ) {
         self.initiation = initiation
+        self.overridesUnasked = overridesUnasked
         transfers = !tools.contains(ElevenLabsTransfer.tool)
         self.history = history
         self.asksForWords = asksForWords
@@ -154,6 +160,7 @@ struct ElevenLabsConversation: AgentConversation {
                 output.emit(
                     .spoken(characters: alignment.characters, in: .milliseconds(Int64(alignment.milliseconds))))
             }
+            hasSpoken = true
             output.emit(.audio(audio))
         case .ping(let eventId, _):
             output.messages.text { ElevenLabsWriter.pong(eventId: eventId, into: &$0) }
@@ -168,6 +175,8 @@ struct ElevenLabsConversation: AgentConversation {
         case .agentResponseCorrection(_, let corrected, _):
             output.emit(.text(TextFrame(corrected, speaker: .agent, isCorrection: true)))
         case .userTranscript(let text, _):
+            // What it was told in the caller's place comes back as theirs.
+            guard text != ElevenLabsHistory.goOn else { return }
             output.emit(.text(TextFrame(text, speaker: .caller)))
         case .tentativeUserTranscript(let text, _):
             output.emit(.text(TextFrame(text, speaker: .caller, isFinal: false)))
@@ -200,9 +209,23 @@ struct ElevenLabsConversation: AgentConversation {
         if isReady, close.meaning == .ended || saidGoodbye {
             end()
             output.emit(.hangup(EndReason(.agentHungUp, close.description)))
-        } else {
-            fail(ElevenLabsFailure.closed(close, after: lastFault, isReady: isReady), into: &output)
+            return
         }
+        let failure = ElevenLabsFailure.closed(close, after: lastFault, isReady: isReady)
+        // The agent may have begun the conversation before it looked at what it was sent.
+        guard overridesUnasked, !hasSpoken, failure.code == .agentSettingRefused else {
+            fail(failure, into: &output)
+            return
+        }
+        overridesUnasked = false
+        initiation.firstMessage = nil
+        // It speaks anyhow.
+        asksForWords = false
+        isReady = false
+        lastFault = nil
+        timers = Timers()
+        pendingTools = [:]
+        output.emit(.reconnect(cause: "the agent does not allow its first message to be left out"))
     }
 
     mutating func deadlineReached(at now: MediaTime, into output: inout AgentOutput) {

@@ -12,7 +12,7 @@ enum ElevenLabsHistory {
     static let goOn = "(The line was interrupted for a moment. Go on where it stopped, without a greeting.)"
 
     /// - Returns: `nil` when nothing was said.
-    static func text(of turns: [ConversationTurn]) -> String? {
+    static func text(of turns: [ConversationTurn], _ toolUses: [ToolUse] = []) -> String? {
         var lines: [String] = []
         var room = maximumCharacters
         for turn in turns.reversed() {
@@ -21,8 +21,13 @@ enum ElevenLabsHistory {
             room -= line.count
             lines.append(line)
         }
-        guard !lines.isEmpty else { return nil }
-        return "You are in the middle of this phone call. Do not greet the caller again. The conversation so far:\n"
-            + lines.reversed().joined(separator: "\n")
+        var parts: [String] = []
+        if !lines.isEmpty {
+            parts.append(
+                "You are in the middle of this phone call. Do not greet the caller again. The conversation so far:\n"
+                    + lines.reversed().joined(separator: "\n"))
+        }
+        if let note = toolUses.note { parts.append(note) }
+        return parts.isEmpty ? nil : parts.joined(separator: "\n")
     }
 }

@@ -138,7 +138,8 @@ private struct GeminiBackend: AgentBackend {
         let access = access
         return AgentSession(
             GeminiConversation(
-                options, tools: request.tools, history: request.history, owesWords: request.isAnswerAwaited),
+                options, tools: request.tools, history: request.history, toolNote: request.toolUses.note,
+                owesWords: request.isAnswerAwaited),
             endpoint: .webSocket { access.target })
     }
 }

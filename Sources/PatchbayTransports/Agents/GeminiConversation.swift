@@ -46,6 +46,8 @@ struct GeminiConversation: AgentConversation {
     let options: GeminiOptions
     let tools: [ToolDefinition]
     let history: [ConversationTurn]
+    /// What agents before this one did by tools, in words.
+    private let toolNote: String?
 
     var phase = Phase.connecting
     var turn = Turn.none
@@ -79,12 +81,13 @@ struct GeminiConversation: AgentConversation {
     /// - Parameter owesWords: Whether the caller waits for the model to go on where the history ends.
     init(
         _ options: GeminiOptions, tools: [ToolDefinition] = [], history: [ConversationTurn] = [],
-        owesWords: Bool = false
+        toolNote: String? = nil, owesWords: Bool = false
     ) {
         self.owesWords = owesWords
         self.options = options
         self.tools = tools
         self.history = history
+        self.toolNote = toolNote
         ear = GeminiCallerSound(turnDetection: options.setup.turnDetection, preRoll: options.preRoll)
     }
 
@@ -121,6 +124,8 @@ struct GeminiConversation: AgentConversation {
     private mutating func begin(at now: MediaTime, into output: inout AgentOutput) {
         guard history.isEmpty else {
             var turns = history.map { GeminiClientMessage.Turn($0.speaker == .caller ? .user : .model, $0.text) }
+            // Before the last words, which the model may be asked to answer.
+            if let toolNote { turns.insert(.init(.user, "(\(toolNote))"), at: turns.count - 1) }
             // The model speaks when the user's turn is complete; where the history is announced as such, at the first input.
             if owesWords, !options.announcesHistory, history.last?.speaker == .agent {
                 turns.append(.init(.user, Self.takeOver))

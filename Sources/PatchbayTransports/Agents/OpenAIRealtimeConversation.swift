@@ -70,6 +70,7 @@ struct OpenAIRealtimeConversation: AgentConversation {
         format = OpenAIRealtimeAudioFormat(for: request.joint)
         tools = request.tools
         history = OpenAIHistory(request.history)
+        if let note = request.toolUses.note { history.append(.system, note) }
         hasGreeted = !request.history.isEmpty || !settings.greets
         owesWords = request.isAnswerAwaited
         spoken = OpenAISpokenTurns(format)

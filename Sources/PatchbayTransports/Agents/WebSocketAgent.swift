@@ -143,7 +143,7 @@ public struct WebSocketAgent: AgentComponent {
                 audio: WebSocketAgent.offer(for: request.joint, settings), variables: variables,
                 tools: request.tools.map { .init($0.name, description: $0.description, parameters: $0.parameters) },
                 history: request.history.map { .init($0.speaker == .agent ? .agent : .caller, $0.text) },
-                isAnswerAwaited: request.isAnswerAwaited)
+                isAnswerAwaited: request.isAnswerAwaited, context: request.toolUses.note)
             let (url, headers) = (url, headers)
             return AgentSession(
                 WebSocketAgentConversation(start, patience: patience),

@@ -22,9 +22,40 @@ public struct TwilioTransport: CarrierComponent {
         )
         Field("voice", .string, isAdvanced: true, "The carrier's voice for it (twilio.com/docs/voice/twiml/say#voice).")
         Field("language", .string, isAdvanced: true, "The language of it, for instance de-DE.")
+        Field(
+            "parameters", .variables, isAdvanced: true, example: #"{ "tenant_id": "${tenantId}" }"#,
+            "What the stream carries beside token, from and to, for whoever reads along. At most 20, of 500 characters each."
+        )
     }
 
+    /// Names that the stream's own parameters have.
+    public static let ownParameters: Set<String> = ["token", "from", "to"]
+    /// Parameters of one stream.
+    public static let maximumParameters = 20
+    /// Characters of a parameter's name and value together (twilio.com/docs/voice/twiml/stream#custom-parameters).
+    public static let maximumParameterLength = 500
+
     public func problems(in settings: Settings) -> [SettingsProblem] {
+        speechProblems(in: settings) + parameterProblems(in: settings)
+    }
+
+    private func parameterProblems(in settings: Settings) -> [SettingsProblem] {
+        let names = settings.variables("parameters").keys.sorted()
+        var problems = names.filter(Self.ownParameters.contains).map {
+            SettingsProblem(
+                field: "parameters", .notAllowed, "the stream has a parameter \"\($0)\" of its own",
+                remedy: "give yours another name")
+        }
+        if names.count > Self.maximumParameters {
+            problems.append(
+                SettingsProblem(
+                    field: "parameters", .outOfRange,
+                    "there are \(names.count) parameters; at most \(Self.maximumParameters) are carried"))
+        }
+        return problems
+    }
+
+    private func speechProblems(in settings: Settings) -> [SettingsProblem] {
         guard settings.string("say") == nil else { return [] }
         return ["voice", "language"].filter { settings.string($0) != nil }.map {
             SettingsProblem(

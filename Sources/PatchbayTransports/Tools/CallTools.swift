@@ -10,9 +10,13 @@ import Synchronization
 /// Whatever is wrong is an answer in words that a model can act on. Nothing that an agent is told, and nothing that is
 /// logged, holds a credential.
 public struct CallTools: ToolRunner {
-    /// How long tools took, in seconds, by `tool` and `outcome` (`ok`, `error`, `timeout`, `cancelled`). Tools that do not exist
-    /// count as `unknown`, so that no agent can make up labels.
     public static let duration = "patchbay_tool_duration_seconds"
+    /// What is measured of tools. Those that do not exist count as `unknown`, so that no agent can make up labels.
+    public static let metrics = [
+        MetricDescription(
+            duration, .histogram(MetricDescription.requests), ["outcome", "tool"],
+            "How long tools took: ok, error, timeout or cancelled.")
+    ]
     /// Longest answer of a function, in bytes.
     public static let maximumAnswer = 64 << 10
 
@@ -85,7 +89,9 @@ public struct CallTools: ToolRunner {
         let run = runs.next()
         let clock = ContinuousClock()
         let start = clock.now
-        let outcome = await Deadline.race(.nanoseconds(tool.timeout.nanoseconds)) {
+        let outcome = await Deadline.race(
+            .nanoseconds(tool.timeout.nanoseconds), afterwards: afterwards(of: tool)
+        ) {
             switch tool.work {
             case .function(let function): try await Self.cut(function(arguments, invocation))
             case .request(let request):
@@ -96,6 +102,12 @@ public struct CallTools: ToolRunner {
         let (result, label) = answer(call, tool, outcome)
         record(tool.name, label, clock.now - start)
         return result
+    }
+
+    /// A request that may change something is not cut in the middle.
+    private func afterwards(of tool: Tool) -> Deadline.Afterwards<String>? {
+        guard case .request(let request) = tool.work, request.method != .get else { return nil }
+        return LeftRequests.shared.afterwards(tool.name, logger)
     }
 
     private static func cut(_ output: String) throws -> String {

@@ -12,6 +12,8 @@ extension HTTPClient {
     public static let tools: HTTPClient = {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(5)
+        // A service that is down is told at once; a tool's own tries have their own pauses.
+        configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
@@ -228,7 +230,7 @@ struct SecretMask {
     private let secrets: [String]
 
     init(_ request: ToolRequest) {
-        var secrets: Set<String> = []
+        var secrets = Set(request.environmentValues.map { $0.reveal() })
         for header in request.headers where !Self.harmless.contains(header.name.lowercased()) {
             let value = header.value.reveal()
             secrets.insert(value)

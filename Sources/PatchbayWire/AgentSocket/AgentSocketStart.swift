@@ -67,12 +67,14 @@ public struct AgentSocketStart: Sendable, Equatable {
     public var history: [Turn]
     /// The caller waits for the agent to go on where the history ends.
     public var isAnswerAwaited: Bool
+    /// What else to know, such as the tools that another agent has called.
+    public var context: String?
     /// The conversation that goes on, after a `reconnect`.
     public var resume: String?
 
     public init(
         call: Call, audio: AgentSocketAudioOffer, variables: [String: AgentSocketVariable] = [:], tools: [Tool] = [],
-        history: [Turn] = [], isAnswerAwaited: Bool = false, resume: String? = nil
+        history: [Turn] = [], isAnswerAwaited: Bool = false, context: String? = nil, resume: String? = nil
     ) {
         version = Self.version
         self.call = call
@@ -81,6 +83,7 @@ public struct AgentSocketStart: Sendable, Equatable {
         self.tools = tools
         self.history = history
         self.isAnswerAwaited = isAnswerAwaited
+        self.context = context
         self.resume = resume
     }
 }
@@ -132,6 +135,7 @@ extension AgentSocketStart {
             }
         }
         if isAnswerAwaited { text.member("answerAwaited", true) }
+        text.member("context", context)
         text.member("resume", resume)
     }
 
@@ -153,7 +157,8 @@ extension AgentSocketStart {
                 from: call.string("from") ?? "", to: call.string("to") ?? "",
                 direction: call.string("direction") ?? "inbound", pipeline: call.string("pipeline") ?? ""),
             audio: AgentSocketAudioOffer(try message.requiredObject("audio", in: "start")),
-            isAnswerAwaited: message.bool("answerAwaited") ?? false, resume: message.string("resume"))
+            isAnswerAwaited: message.bool("answerAwaited") ?? false, context: message.string("context"),
+            resume: message.string("resume"))
         version = try message.requiredInteger("version", in: "start")
         for member in message.object("variables")?.members ?? [] {
             if let value = AgentSocketVariable(member.value) { variables[member.name] = value }

@@ -81,7 +81,7 @@ struct SpecPageTests {
     /// With `PATCHBAY_WRITE_GOLDENS=1` in the environment they are written instead of compared.
     @Test(
         "Long pages are exactly as written",
-        arguments: ["list", "elevenlabs", "pipeline", "when", "fragment", "server"])
+        arguments: ["list", "elevenlabs", "pipeline", "when", "fragment", "server", "tenants"])
     func golden(_ name: String) throws {
         let text = name == "list" ? try ComponentRegistry.test().list(width: 78) : try page(name)
         let folder = GoldenFile.folder.appendingPathComponent("Pages")

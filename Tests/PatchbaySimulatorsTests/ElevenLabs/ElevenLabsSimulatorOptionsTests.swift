@@ -20,7 +20,7 @@ import Testing
         options.greeting = ""
         options.replies = ["One"]
         options.goodbye = ""
-        options.tools = ["lookup"]
+        options.tools = ["lookup", #"book={"day": "Monday"}"#]
         options.toolParameters = #"{"id": 1}"#
         options.toolAfterTurn = 2
         options.common.stallAfter = 2.5
@@ -39,7 +39,11 @@ import Testing
         let agent = try #require(agents.last)
         #expect(agent.inputFormat == .ulaw8000 && agent.outputFormat.description == "pcm_24000" && agent.isPrivate)
         #expect(agent.script.greeting == "" && agent.script.replies == ["One"] && agent.script.goodbye == nil)
-        #expect(agent.script.tools == [.init("lookup", parameters: #"{"id": 1}"#, afterTurn: 2)])
+        #expect(
+            agent.script.tools == [
+                .init("lookup", parameters: #"{"id": 1}"#, afterTurn: 2),
+                .init("book", parameters: #"{"day": "Monday"}"#, afterTurn: 2),
+            ])
         #expect(agent.faults.connection.stallAfter == .milliseconds(2500))
         #expect(agent.faults.connection.jitter == .init(maximum: .milliseconds(250), seed: 7))
         #expect(agent.faults.queue == .timesOut(after: .seconds(2)) && agent.faults.exceedsQuota)
@@ -53,6 +57,7 @@ import Testing
         ("--format", { $0.format = "mp3_44100" }),
         ("--input-format", { $0.inputFormat = "ulaw_16000" }), ("--api-key", { $0.apiKey = "" }),
         ("--agent-id", { $0.agentIds = [""] }), ("--reply", { $0.replies = [""] }), ("--tool", { $0.tools = [""] }),
+        ("--tool", { $0.tools = ["={}"] }), ("--tool", { $0.tools = ["book=[1]"] }),
         ("--tool-parameters", { $0.toolParameters = "[1]" }), ("--tool-after", { $0.toolAfterTurn = 0 }),
         ("--slow-start", { $0.common.slowStart = -1 }), ("--stall-after", { $0.common.stallAfter = .nan }),
         ("--close-with", { $0.common.closeWith = 1005 }), ("--language", { $0.language = "" }),

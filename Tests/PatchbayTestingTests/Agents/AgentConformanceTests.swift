@@ -31,6 +31,7 @@ import Testing
         case .ignoresCancellation: .toolCancellation
         case .losesContext: .context
         case .forgetsHistory: .history
+        case .forgetsTools: .toolUses
         case .leavesTheCallerWaiting, .alwaysSpeaksFirst: .awaitedAnswer
         case .givesUpAtABreak: .brokenConnection
         case .confusesCodes, .diesOfWarnings: .documentedFailures

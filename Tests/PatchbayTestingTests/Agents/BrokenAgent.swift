@@ -101,7 +101,7 @@ struct PlainBackend: AgentBackend {
         case diesOfGarbage, countsNothing, tellsAtLength
         case ignoresInterruptions, isDeafAfterACut, liesAboutHeard, playsLateSound
         case keepsToolsBack, changesArguments, losesCalls, losesAnswers, hidesErrors, ignoresCancellation
-        case losesContext, forgetsHistory, leavesTheCallerWaiting, alwaysSpeaksFirst
+        case losesContext, forgetsHistory, forgetsTools, leavesTheCallerWaiting, alwaysSpeaksFirst
         case givesUpAtABreak, confusesCodes, diesOfWarnings, neverHangsUp, hangsUpEarly
         case ignoresNewSockets, isMuteOnNewSockets
         case remembersEverything, saysMoreAndMore, isRandom, talksAfterTheEnd
@@ -152,6 +152,9 @@ struct PlainConversation: AgentConversation {
         let tools = fault == .keepsToolsBack ? "" : request.tools.map(\.name).joined(separator: ",")
         let history = fault == .forgetsHistory ? "" : PlainWords.text(of: request.history)
         send("begin \(tools) \(history)", into: &output)
+        if fault != .forgetsTools, let note = request.toolUses.note {
+            send("context \(note.replacing("\n", with: " ").replacing(";", with: ","))", into: &output)
+        }
         if !isOnNewSocket, fault == .alwaysSpeaksFirst || request.isAnswerAwaited && fault != .leavesTheCallerWaiting {
             send("speak", into: &output)
         }

@@ -26,6 +26,16 @@ final class AgentSocketRun: Sendable {
     let carrier = SpyCarrier()
     private let notes = CallNotes()
 
+    /// The caller waits for the steps of this test, which wait for a thread while other tests compute. Neither their silence
+    /// nor sound that is late by the clock of the stream is what is looked at here.
+    private static var limits: CallLimits {
+        var limits = CallLimits()
+        limits.idle = .seconds(60)
+        limits.callerLateness = .seconds(60)
+        limits.agentReady = .seconds(60)
+        return limits
+    }
+
     private init(_ peer: any AgentPeer) { state = Mutex(State(peer: peer)) }
 
     /// Puts a backend through one call.
@@ -70,7 +80,7 @@ final class AgentSocketRun: Sendable {
         let joint = formats.output
         try await call.start(observers: [notes], tools: tools) { () throws(PipelineError) in
             CallPlan(
-                info: call.info, carrier: BareCarrier(format: joint), carrierFormat: joint,
+                info: call.info, limits: Self.limits, carrier: BareCarrier(format: joint), carrierFormat: joint,
                 toAgent: Chain(.toAgent, []),
                 joint: joint, backends: [backend], toCaller: Chain(.toCaller, []), tools: [tool])
         }

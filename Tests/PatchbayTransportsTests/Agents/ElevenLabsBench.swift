@@ -10,8 +10,12 @@ struct ElevenLabsBench {
     var output = AgentOutput()
     var now = MediaTime(milliseconds: 0)
 
-    init(_ initiation: ElevenLabsInitiation = ElevenLabsInitiation(), history: String? = nil, asks: Bool = false) {
-        conversation = ElevenLabsConversation(initiation, history: history, asksForWords: asks)
+    init(
+        _ initiation: ElevenLabsInitiation = ElevenLabsInitiation(), history: String? = nil, asks: Bool = false,
+        unasked: Bool = false
+    ) {
+        conversation = ElevenLabsConversation(
+            initiation, history: history, overridesUnasked: unasked, asksForWords: asks)
     }
 
     mutating func open() -> [String] {

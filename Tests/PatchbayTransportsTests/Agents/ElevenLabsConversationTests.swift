@@ -241,4 +241,32 @@ import Testing
         let told = bench.takeMessages()
         #expect(told.count == 2 && told[1].hasPrefix(#"{"type":"user_message""#) && told[1].contains("Go on"))
     }
+
+    @Test func aFirstMessageThatMayNotBeLeftOutIsSaid() throws {
+        var bench = Bench(ElevenLabsInitiation(firstMessage: ""), history: "You: one two", asks: true, unasked: true)
+        #expect(bench.open().first?.contains(#""first_message":"""#) == true)
+        _ = bench.receive(
+            text:
+                #"{"type":"error","error_event":{"code":1008,"error_type":"override_error","message":"Not allowed."}}"#)
+        let events = bench.close(1008, "Override for field 'first_message' is not allowed by config.")
+        guard case .reconnect? = events.last, events.count == 1 else {
+            Issue.record("\(events)")
+            return
+        }
+        #expect(bench.open().first?.contains("first_message") == false, "as it does at the vendor")
+        _ = bench.receive(
+            .conversationInitiationMetadata(
+                .init(conversationId: "conv_2", agentOutputFormat: "ulaw_8000", userInputFormat: "ulaw_8000")))
+        let told = bench.takeMessages()
+        #expect(told.count == 1 && told[0].contains("one two"), "it speaks by itself: nobody asks it to")
+
+        var second = Bench(ElevenLabsInitiation(firstMessage: ""), history: "You: one two", unasked: true)
+        _ = second.open()
+        _ = second.close(1008, "Override for field 'first_message' is not allowed by config.")
+        _ = second.open()
+        guard case .failed? = second.close(1008, "Override for field 'language' is not allowed.").last else {
+            Issue.record("once is enough")
+            return
+        }
+    }
 }

@@ -15,7 +15,9 @@ import Testing
         let agent = GeminiAgent()
         let settings = Settings(
             agent.spec.fields, ["model": .string(model)], secrets: ["apiKey": Secret("a-key")])
-        let failures = AgentConformance.check(.init(exempt: Self.exempt), peer: { GeminiPeer() }) {
+        let failures = AgentConformance.check(
+            .init(exempt: Self.exempt, longConversation: .seconds(600)), peer: { GeminiPeer() }
+        ) {
             () throws(PipelineError) in try agent.makeBackend(settings)
         }
         #expect(failures.isEmpty, "\(failures.map(\.description).joined(separator: "\n"))")

@@ -22,4 +22,15 @@ import Testing
         }
         #expect(failures.isEmpty, "\(failures.map(\.description).joined(separator: "\n"))")
     }
+
+    @Test func itConformsOverASocket() async throws {
+        let failures = try await AgentSocketRun.check(peer: { OpenAIPeer() }) { port in
+            let agent = OpenAIRealtimeAgent()
+            return try agent.makeBackend(
+                Settings(
+                    agent.spec.fields, ["baseUrl": .string("http://127.0.0.1:\(port)/v1")],
+                    secrets: ["apiKey": Secret("a-key")]))
+        }
+        #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    }
 }

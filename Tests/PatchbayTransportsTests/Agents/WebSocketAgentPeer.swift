@@ -58,7 +58,8 @@ struct WebSocketAgentPeer: AgentPeer {
             if start.resume != nil { return ([.resumed], [ready]) }
             let history = start.history.map { ConversationTurn($0.speaker == .agent ? .agent : .caller, $0.text) }
             let begun = AgentPeerHeard.begun(tools: start.tools.map(\.name), history: history)
-            return (start.isAnswerAwaited ? [begun, .answerAsked] : [begun], [ready])
+            let context = start.context.map { [AgentPeerHeard.context($0)] } ?? []
+            return ([begun] + context + (start.isAnswerAwaited ? [.answerAsked] : []), [ready])
         case .audio: return ([form == .base64 ? .audio(audio) : .wrong("sound in base64, binary was chosen")], [])
         case .toolResult(let id, let name, let output, let isError):
             return ([.toolResult(ToolResult(ToolCall(id: id, name: name), output: output, isError: isError))], [])

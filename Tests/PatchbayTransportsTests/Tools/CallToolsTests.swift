@@ -259,6 +259,52 @@ struct CallToolsTests {
         }
     }
 
+    @Test("A request that may change something comes to its end when its call does not wait for it")
+    func leaving() async throws {
+        let log = LogLines()
+        let busy = ToolService.Answer(status: 503, headers: [("Retry-After", "1")])
+        try await ToolService.run({ _, number in number == 0 ? busy : .init(body: "done") }) { service in
+            let tools = try tools(
+                service,
+                #"{"name": "t", "description": "x", "url": "ORIGIN/x", "timeoutMs": 60000, "retries": 1, "idempotencyKey": true}"#,
+                log: log)
+            let task = Task { await run(tools, "t") }
+            await service.received(1)
+            task.cancel()
+            #expect(await task.value.isError, "the agent is not kept waiting")
+            await service.wait("the end of the request") { log.text.contains("nobody waited any more") }
+            #expect(service.requests.count == 2)
+        }
+        #expect(log.text.contains(#""outcome": ok"#) && log.text.contains(#""status": 200"#), "\(log.text)")
+    }
+
+    @Test("Nobody waits for such a request beyond its time")
+    func leavingForGood() async throws {
+        let log = LogLines()
+        try await ToolService.run({ _, _ in .init(isSilent: true) }) { service in
+            let tools = try tools(
+                service, #"{"name": "t", "description": "x", "url": "ORIGIN/x", "timeoutMs": 1000}"#, log: log)
+            let task = Task { await run(tools, "t") }
+            await service.received(1)
+            task.cancel()
+            #expect(await task.value.isError)
+            await service.wait("the end of the request") { log.text.contains("nobody waited any more") }
+        }
+        #expect(log.text.contains("timeout"))
+    }
+
+    @Test("What the environment puts into a request is not told by its answer")
+    func environmentValuesAreHidden() async throws {
+        try await ToolService.run({ request, _ in .init(body: "\(request.uri) \(request.body)") }) { service in
+            let tools = try tools(
+                service,
+                #"{"name": "t", "description": "x", "url": "ORIGIN/x?key=${env.AUTH}", "query": {"k": "${env.AUTH}"}, "body": {"a": ["${env.AUTH}"]}}"#
+            )
+            let output = await run(tools, "t").output
+            #expect(output == #"/x?key=[secret]&k=[secret] { "a": ["[secret]"] }"#)
+        }
+    }
+
     @Test("A redirect is followed within the host, and nowhere else")
     func redirects() async throws {
         try await ToolService.run { other in

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Synchronization
+import Testing
 
 /// A service on a free port of this machine that answers as it is told and remembers what it was asked.
 final class ToolService: Sendable {
@@ -24,15 +25,15 @@ final class ToolService: Sendable {
 
     private let channel: any Channel
     private let seen: Mutex<[Request]>
-    private let closings: AsyncStream<Void>
+    private let closings: Mutex<Int>
 
     var port: Int { channel.localAddress?.port ?? 0 }
     var origin: String { "http://127.0.0.1:\(port)" }
     var requests: [Request] { seen.withLock { $0 } }
 
-    private init(_ channel: any Channel, _ closings: AsyncStream<Void>, _ log: Log) {
+    private init(_ channel: any Channel, _ log: Log) {
         self.channel = channel
-        self.closings = closings
+        closings = Mutex(0)
         seen = Mutex([])
         log.service.withLock { $0 = self }
     }
@@ -47,14 +48,13 @@ final class ToolService: Sendable {
         _ body: (ToolService) async throws -> Void
     ) async throws {
         let log = Log()
-        let (closings, source) = AsyncStream<Void>.makeStream()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(
-                        Handler(closed: { source.yield() }) { request in
+                        Handler(closed: { log.service.withLock { $0 }?.closings.withLock { $0 += 1 } }) { request in
                             guard let service = log.service.withLock({ $0 }) else { return Answer(isBroken: true) }
                             let number = service.seen.withLock { seen in
                                 seen.append(request)
@@ -65,7 +65,7 @@ final class ToolService: Sendable {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        let service = ToolService(channel, closings, log)
+        let service = ToolService(channel, log)
         do { try await body(service) } catch {
             try? await channel.close()
             throw error
@@ -75,11 +75,21 @@ final class ToolService: Sendable {
     }
 
     /// Returns when a connection has been closed.
-    func connectionClosed() async { for await _ in closings { return } }
+    func connectionClosed() async { await wait("a closed connection") { closings.withLock { $0 } > 0 } }
 
     /// Returns when so many requests have come.
-    func received(_ count: Int) async {
-        while requests.count < count { await Task.yield() }
+    func received(_ count: Int) async { await wait("\(count) requests") { requests.count >= count } }
+
+    /// Asks until a condition holds; fails after fifteen seconds.
+    func wait(_ what: String, until condition: () -> Bool) async {
+        let deadline = ContinuousClock.now + .seconds(15)
+        while !condition() {
+            guard ContinuousClock.now < deadline else {
+                Issue.record("waited 15 s for \(what)")
+                return
+            }
+            await Task.yield()
+        }
     }
 
     private final class Handler: ChannelInboundHandler {

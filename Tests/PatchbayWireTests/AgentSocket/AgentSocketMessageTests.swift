@@ -150,7 +150,8 @@ import Testing
                 outputs: [.init(.alaw, sampleRate: 8000)]),
             variables: ["n": .number(3), "x": .number(1.5), "vip": .bool(true), "name": .string("Kutz")],
             tools: [.init("book", description: "Books.", parameters: #"{"type":"object"}"#)],
-            history: [.init(.agent, "Hello"), .init(.caller, "Hi")], resume: "c-1")
+            history: [.init(.agent, "Hello"), .init(.caller, "Hi")], isAnswerAwaited: true,
+            context: "- book: it answered: \"101\"", resume: "c-1")
         var buffer = ByteBuffer(), audio = ByteBuffer()
         AgentSocketClientMessage.start(start).write(into: &buffer)
         #expect(try AgentSocketClientMessage.decode(buffer, audio: &audio) == .start(start))

@@ -1,0 +1,102 @@
+import Foundation
+import Logging
+import PatchbayCore
+import PatchbayStore
+import Synchronization
+
+/// Brings what happens in a dialled call into its session: the conversation's name, the words of both sides, how it failed.
+///
+/// On the media loop it only puts things into a bounded queue; a task of its own writes them.
+final class SessionWatch: CallObserver {
+    /// Things that wait to be written; more are left out.
+    static let queueLimit = 1024
+    /// Turns that are kept, and characters of each.
+    static let turnLimit = 1000
+    static let textLimit = 4000
+
+    private enum Note: Sendable {
+        case conversation(String)
+        case said(Turn)
+        case ended(EndReason)
+    }
+
+    /// As `/sessions/{id}` shows it.
+    private struct Turn: Codable, Sendable {
+        var speaker, text: String
+        var atMs: Int64
+    }
+
+    private let notes: AsyncStream<Note>.Continuation
+    private let begin = Mutex<MediaTime?>(nil)
+
+    /// - Parameter clock: For the time of changes.
+    init(
+        _ id: String, records: any VoiceSessionRecords, logger: Logger, clock: @escaping @Sendable () -> Date
+    ) {
+        let (stream, notes) = AsyncStream<Note>.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
+        self.notes = notes
+        Task {
+            var turns: [Turn] = []
+            var end: EndReason?
+            for await note in stream {
+                switch note {
+                case .said(let turn): if turns.count < Self.turnLimit { turns.append(turn) }
+                case .ended(let reason): end = reason
+                case .conversation(let name):
+                    do throws(StoreError) {
+                        _ = try await records.updateSession(id) { $0.conversationID = name }
+                    } catch {
+                        Self.tell(error, id, logger)
+                    }
+                }
+            }
+            let text = turns.isEmpty ? nil : Self.encoded(turns)
+            let failure = end.flatMap { $0.isFailure ? $0.description : nil }
+            guard text != nil || failure != nil else { return }
+            let now = clock()
+            do throws(StoreError) {
+                _ = try await records.updateSession(id) { session in
+                    // The vendor's own is better, and may be there already.
+                    if session.transcript == nil { session.transcript = text }
+                    if session.failure == nil { session.failure = failure }
+                    session.updatedAt = now
+                }
+            } catch {
+                Self.tell(error, id, logger)
+            }
+        }
+    }
+
+    deinit { notes.finish() }
+
+    private static func tell(_ error: StoreError, _ id: String, _ logger: Logger) {
+        logger.warning("a session could not be written", metadata: ["session": "\(id)", "error": "\(error)"])
+    }
+
+    private static func encoded(_ turns: [Turn]) -> String? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return (try? encoder.encode(turns)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {
+        guard joint.index == 0, case .text(let text) = frame, text.isFinal else { return }
+        let since = begin.withLock { $0 } ?? time
+        notes.yield(
+            .said(
+                Turn(
+                    speaker: text.speaker.rawValue, text: String(text.text.prefix(Self.textLimit)),
+                    atMs: max(0, (time - since).milliseconds))))
+    }
+
+    func observe(_ event: CallEvent, time: MediaTime) {
+        switch event {
+        case .streamStarted: begin.withLock { $0 = time }
+        case .conversationStarted(let name): notes.yield(.conversation(name))
+        case .ended(let reason):
+            notes.yield(.ended(reason))
+            notes.finish()
+        default: break
+        }
+    }
+}
