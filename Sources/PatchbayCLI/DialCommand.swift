@@ -15,8 +15,8 @@ struct DialCommand: AsyncParsableCommand {
               patchbay dial +15550100002 --server https://voice.example.com --format json
 
             Without --wait it returns when the carrier has the order. With it, it tells how the call goes, and ends with the
-            call; ending the command does not end the call. The token comes from --token, PATCHBAY_ADMIN_TOKEN or the .env
-            file. A command that is repeated with the same --key calls once.
+            call; ending the command does not end the call. The token comes from --token, PATCHBAY_ADMIN_TOKEN, the .env
+            file, or a local server's own file. A command that is repeated with the same --key calls once.
 
             Exit code 0 when the number was dialled (with --wait: when somebody answered), 1 for anything else.
             """)
@@ -31,16 +31,11 @@ struct DialCommand: AsyncParsableCommand {
     @Option(help: "Seconds that it rings. (default: the server's)") var timeout: Int?
     @Option(help: "Name of this order, so that it can be repeated without calling twice.") var key: String?
     @Flag(help: "Tell how the call goes until it is over.") var wait = false
-    @Option(help: "Origin of the server.") var server = "http://127.0.0.1:8080"
     @Option(help: "Path of its calls.") var path = "/calls"
     @Option(help: "Path of its sessions.") var sessionsPath = "/sessions"
-    @Option(help: "What opens the server to orders.") var token: String?
     @Option(help: "text or json") var format = OutputFormat.text
-    @Option(name: .customLong("env-file"), help: "File with settings. (default: .env, if there is one)") var envFile:
-        String?
+    @OptionGroup var connection: ServerConnection
 
-    /// Longest answer that is read, in bytes.
-    private static let maximumAnswer = 8 << 20
     /// Between two questions how the call goes.
     private static let pause = Duration.milliseconds(400)
     /// Questions in a row that may go unanswered.
@@ -51,9 +46,6 @@ struct DialCommand: AsyncParsableCommand {
     func validate() throws {
         guard PhoneNumber(number) != nil else {
             throw ValidationError("\"\(number)\" is no number; write it with its country code, such as +15550100002")
-        }
-        guard server.hasPrefix("http://") || server.hasPrefix("https://") else {
-            throw ValidationError("--server is \"\(server)\"; it begins with http:// or https://")
         }
         for (option, path) in [("--path", path), ("--sessions-path", sessionsPath)] where !path.hasPrefix("/") {
             throw ValidationError("\(option) is \"\(path)\"; it begins with /")
@@ -71,10 +63,7 @@ struct DialCommand: AsyncParsableCommand {
     }
 
     private func dial(with httpClient: HTTPClient) async throws {
-        let environment = try await ServerEnvironment.read(envFile)
-        let client = Client(
-            httpClient: httpClient, origin: server.hasSuffix("/") ? String(server.dropLast()) : server,
-            token: token ?? environment.options.adminToken?.reveal())
+        let client = Client(server: try await connection.client(httpClient))
         var order = Order(to: number, from: from, pipeline: pipeline, agentType: agent, timeoutSeconds: timeout)
         if detectMachine { order.machineDetection = true }
         for variable in variables {
@@ -82,7 +71,8 @@ struct DialCommand: AsyncParsableCommand {
             order.variables[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
         }
         let answer: Answer = try await client.ask(
-            path, body: try JSONEncoder().encode(order), headers: key.map { [("Idempotency-Key", $0)] } ?? [])
+            path, body: String(decoding: try JSONEncoder().encode(order), as: UTF8.self),
+            headers: key.map { [("Idempotency-Key", $0)] } ?? [])
         guard wait, !answer.simulated else {
             if format == .json {
                 Terminal.result(try Self.json(answer))
@@ -136,34 +126,14 @@ struct DialCommand: AsyncParsableCommand {
     // MARK: The server
 
     private struct Client {
-        var httpClient: HTTPClient
-        var origin: String
-        var token: String?
+        var server: ServerClient
 
         /// - Parameter body: Makes it a POST.
-        func ask<T: Decodable>(_ path: String, body: Data? = nil, headers: [(String, String)] = []) async throws -> T {
-            var request = HTTPClientRequest(url: origin + path)
-            if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-            for (name, value) in headers { request.headers.add(name: name, value: value) }
-            if let body {
-                request.method = .POST
-                request.headers.add(name: "Content-Type", value: "application/json")
-                request.body = .bytes(ByteBuffer(data: body))
-            }
-            let status: Int
-            let answer: Data
-            do {
-                let response = try await httpClient.execute(request, timeout: .seconds(60))
-                status = Int(response.status.code)
-                answer = Data((try await response.body.collect(upTo: DialCommand.maximumAnswer)).readableBytesView)
-            } catch {
-                throw CommandFailure(description: "\(origin) could not be asked: \(error.words)")
-            }
-            if (200..<300).contains(status), let value = try? JSONDecoder().decode(T.self, from: answer) {
-                return value
-            }
-            let reason = (try? JSONDecoder().decode(Refusal.self, from: answer))?.error.message
-            throw CommandFailure(description: Self.words(status, reason, origin, path))
+        func ask<T: Decodable>(_ path: String, body: String? = nil, headers: [(String, String)] = []) async throws -> T
+        {
+            let answer = try await server.send(body == nil ? .GET : .POST, path, json: body, headers: headers)
+            if (200..<300).contains(answer.status), let value = answer.decoded(as: T.self) { return value }
+            throw CommandFailure(description: Self.words(answer.status, answer.message, server.origin, path))
         }
 
         private static func words(_ status: Int, _ reason: String?, _ origin: String, _ path: String) -> String {
@@ -215,11 +185,5 @@ struct DialCommand: AsyncParsableCommand {
             lines.append("session \(id)" + (callSid.map { ", call \($0)" } ?? ""))
             return lines.joined(separator: "\n")
         }
-    }
-
-    /// Hummingbird's form of an error.
-    private struct Refusal: Decodable {
-        struct Error: Decodable { var message: String }
-        var error: Error
     }
 }

@@ -96,10 +96,13 @@ struct ServerClient: Sendable {
     ///
     /// - Throws: ``CommandFailure`` when the server cannot be reached, or its answer is too long.
     func send(
-        _ method: HTTPMethod, _ path: String, json body: String? = nil, timeout: TimeAmount = .seconds(60)
+        _ method: HTTPMethod, _ path: String, json body: String? = nil, headers: [(String, String)] = [],
+        timeout: TimeAmount = .seconds(60)
     ) async throws -> Answer {
         do {
-            let response = try await httpClient.execute(request(method, path, json: body), timeout: timeout)
+            var request = request(method, path, json: body)
+            for (name, value) in headers { request.headers.add(name: name, value: value) }
+            let response = try await httpClient.execute(request, timeout: timeout)
             return Answer(
                 status: Int(response.status.code), body: try await response.body.collect(upTo: Self.maximumAnswer))
         } catch {
