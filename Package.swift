@@ -36,7 +36,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log.git", .upToNextMinor(from: "1.16.2")),
         .package(url: "https://github.com/apple/swift-metrics.git", .upToNextMinor(from: "2.13.0")),
         .package(url: "https://github.com/apple/swift-collections.git", .upToNextMinor(from: "1.6.0")),
-        .package(url: "https://github.com/apple/swift-system.git", .upToNextMinor(from: "1.8.1")),
         .package(url: "https://github.com/apple/swift-argument-parser.git", .upToNextMinor(from: "1.8.2")),
         .package(url: "https://github.com/apple/swift-distributed-tracing.git", .upToNextMinor(from: "1.7.3")),
         .package(url: "https://github.com/groue/GRDB.swift.git", .upToNextMinor(from: "7.10.0")),
@@ -84,7 +83,6 @@ let package = Package(
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "SystemPackage", package: "swift-system"),
                 nio("NIOPosix"), tls,
             ], swiftSettings: strict),
         .target(
@@ -120,7 +118,8 @@ let package = Package(
         .executableTarget(name: "PatchbayMain", dependencies: ["PatchbayCLI"], swiftSettings: strict),
 
         .executableTarget(
-            name: "PatchbayFrames", dependencies: ["Patchbay", "PatchbayTesting", nio("NIOCore")],
+            name: "PatchbayFrames",
+            dependencies: ["Patchbay", "PatchbayTesting", nio("NIOCore"), nio("NIOPosix"), logging],
             path: "Benchmarks/Frames", swiftSettings: strict),
 
         .testTarget(name: "PatchbayAudioTests", dependencies: ["PatchbayAudio"], swiftSettings: strict),

@@ -36,8 +36,8 @@ struct CallBench {
     private var now = MediaTime(milliseconds: 1000)
     private(set) var messagesOut = 0
 
-    init(_ plan: CallPlan, start: ByteBuffer) throws(PipelineError) {
-        core = try CallCore(plan, at: now, into: &output)
+    init(_ plan: CallPlan, observers: [any CallObserver] = [], start: ByteBuffer) throws(PipelineError) {
+        core = try CallCore(plan, at: now, observers: observers, into: &output)
         core.carrierReceived(start, at: now, into: &output)
         empty()
     }

@@ -1,6 +1,10 @@
 import Glibc
+import Logging
 import NIOCore
+import NIOPosix
 import Patchbay
+import PatchbayControl
+import PatchbayCore
 import PatchbayTesting
 import PatchbayWire
 
@@ -154,13 +158,19 @@ enum Frames {
     // MARK: Calls
 
     /// A call put together from a document, as a server does it.
-    private static func call(_ stages: String, environment: [String: String] = [:]) throws -> CallBench {
+    ///
+    /// - Parameter watch: What a server has watch its calls; `nil` for a call that nobody watches.
+    private static func call(
+        _ stages: String, environment: [String: String] = [:], watch: ServerObservers? = nil
+    ) throws -> CallBench {
         let document = #"{"name": "bench", "numbers": ["*"], "transport": "twilio", "stages": [\#(stages)]}"#
         let (set, diagnostics) = PipelineSet.load(
             sources: [SourceText(file: "bench.json", document)], registry: try .standard(), environment: environment)
         guard let route = set?.route("+1") else { throw Failure(description: diagnostics.rendered()) }
         let info = CallInfo(id: "1", callSid: "CA1", from: "+1", to: "+1", pipeline: "bench")
-        return try CallBench(CallParts(try route.plan(for: CallVariables())).makePlan(info), start: startMessage)
+        var plan = try CallParts(try route.plan(for: CallVariables())).makePlan(info)
+        if watch != nil { plan.meters = MediaLoop(MultiThreadedEventLoopGroup.singleton.next()).meters }
+        return try CallBench(plan, observers: watch?.observers(for: info) ?? [], start: startMessage)
     }
 
     /// A second of a tone, for the mixer.
@@ -196,11 +206,19 @@ enum Frames {
             guard bench.isAlive else { throw Failure(description: "the call of \"\(name)\" ended in the middle") }
         }
         let agent = #"{"type": "elevenlabs", "agentId": "a"}"#
-        for (name, stages, format, bytes) in [
-            ("µ-law agent, no stages", agent, "ulaw_8000", 160),
-            ("16 kHz agent, six stages", resampled("low-delay", agent), "pcm_16000", 640),
-        ] {
-            var bench = try call(stages)
+        PrometheusMetrics.bootstrap()
+        let watch = try ServerObservers(
+            SQLiteStore(), traces: TraceFile("/dev/null"),
+            logger: Logger(label: "frames") { _ in SwiftLogNoOpLogHandler() })
+        for (name, stages, format, bytes, watch) in [
+            ("µ-law agent, no stages", agent, "ulaw_8000", 160, nil),
+            ("16 kHz agent, six stages", resampled("low-delay", agent), "pcm_16000", 640, nil),
+            (
+                "the same, with records, a reader of events, log, metrics and spans", resampled("low-delay", agent),
+                "pcm_16000", 640, watch
+            ),
+        ] as [(String, String, String, Int, ServerObservers?)] {
+            var bench = try call(stages, watch: watch)
             bench.connectAgent(format)
             var audio = ByteBuffer()
             [UInt8](repeating: 0x40, count: bytes).withUnsafeBytes {

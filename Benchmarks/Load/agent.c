@@ -1,19 +1,24 @@
 /* A stand-in for the ElevenLabs Agents WebSocket: it answers every upgrade, announces its formats, returns each chunk
  * of the caller's audio as an `audio` event at once and pings every two seconds. One thread, 127.0.0.1.
  *
- * usage: agent --port P [--format ulaw_8000|pcm_16000] [--tls CERTIFICATE KEY] */
+ * usage: agent --port P [--format ulaw_8000|pcm_16000] [--tls CERTIFICATE KEY] [--tool NAME] [--break-every N]
+ *
+ * --tool         says what it heard, answers, and calls this tool without arguments, a fifth of a second into each
+ *                conversation.
+ * --break-every  of every Nth conversation the socket just closes, a third of a second into it. */
 #define _GNU_SOURCE
 #define WS_TLS
 #include "ws.h"
 #include <sys/timerfd.h>
 
-enum { LARGEST_CHUNK = WS_LARGEST, PING_SECONDS = 2 };
+enum { LARGEST_CHUNK = WS_LARGEST, PING_SECONDS = 2, TOOL_CHUNK = 10, BREAK_CHUNK = 17 };
 
 struct peer {
     struct link link;
     bool open, dead;
     uint64_t next_ping;
-    unsigned pings;
+    unsigned pings, chunks;
+    bool breaks;
     struct peer *next, *previous;
 };
 
@@ -21,6 +26,8 @@ static struct peer peers = {.next = &peers, .previous = &peers};
 static int epoll;
 static SSL_CTX *tls;
 static const char *format = "ulaw_8000";
+static const char *tool;
+static unsigned conversations, break_every;
 static uint8_t message[WS_HEADROOM + LARGEST_CHUNK + 256];
 
 static void announce(struct peer *p) {
@@ -34,7 +41,27 @@ static void announce(struct peer *p) {
     if (!ws_send_text(&p->link, text, false)) p->dead = true;
 }
 
+static void call_tool(struct peer *p) {
+    char text[512];
+    static const char heard[] = "{\"type\":\"user_transcript\",\"user_transcription_event\":{\"user_transcript\":"
+                                "\"Are you open on Monday?\",\"event_id\":1}}";
+    static const char said[] = "{\"type\":\"agent_response\",\"agent_response_event\":{\"agent_response\":"
+                               "\"One moment, I will look.\",\"event_id\":1}}";
+    snprintf(
+        text, sizeof text,
+        "{\"type\":\"client_tool_call\",\"client_tool_call\":{\"tool_name\":\"%.64s\",\"tool_call_id\":\"call_%016llx\","
+        "\"parameters\":{}}}",
+        tool, (unsigned long long)random_bits());
+    if (!ws_send_text(&p->link, heard, false) || !ws_send_text(&p->link, said, false)
+        || !ws_send_text(&p->link, text, false))
+        p->dead = true;
+}
+
 static void echo(struct peer *p, struct text chunk) {
+    p->chunks++;
+    if (tool && p->chunks == TOOL_CHUNK) call_tool(p);
+    if (p->breaks && p->chunks == BREAK_CHUNK) p->dead = true;
+    if (p->dead) return;
     static const char head[] = "{\"type\":\"audio\",\"audio_event\":{\"audio_base_64\":\"";
     static const char tail[] = "\",\"event_id\":1}}";
     uint8_t *start = message + WS_HEADROOM, *at = start;
@@ -57,6 +84,7 @@ static void handle(struct peer *p) {
         if (head > 0 && !p->dead) {
             at = (size_t)head;
             p->open = true;
+            p->breaks = break_every && ++conversations % break_every == 0;
             p->next_ping = now_ns() + PING_SECONDS * SECOND;
             announce(p);
         }
@@ -123,7 +151,12 @@ int main(int count, char **words) {
     for (int i = 1; i < count; i++) {
         if (!strcmp(words[i], "--port") && i + 1 < count) port = atoi(words[++i]);
         else if (!strcmp(words[i], "--format") && i + 1 < count) format = words[++i];
-        else if (!strcmp(words[i], "--tls") && i + 2 < count) {
+        else if (!strcmp(words[i], "--tool") && i + 1 < count) tool = words[++i];
+        else if (!strcmp(words[i], "--break-every") && i + 1 < count) {
+            int every = atoi(words[++i]);
+            if (every > 0) break_every = (unsigned)every;
+            else port = -1;
+        } else if (!strcmp(words[i], "--tls") && i + 2 < count) {
             tls = SSL_CTX_new(TLS_server_method());
             if (!tls || SSL_CTX_use_certificate_chain_file(tls, words[i + 1]) != 1
                 || SSL_CTX_use_PrivateKey_file(tls, words[i + 2], SSL_FILETYPE_PEM) != 1) {
@@ -135,7 +168,8 @@ int main(int count, char **words) {
         } else port = -1;
     }
     if (port <= 0 || (strcmp(format, "ulaw_8000") && strcmp(format, "pcm_16000"))) {
-        fprintf(stderr, "usage: agent --port P [--format ulaw_8000|pcm_16000] [--tls CERTIFICATE KEY]\n");
+        fprintf(stderr, "usage: agent --port P [--format ulaw_8000|pcm_16000] [--tls CERTIFICATE KEY] "
+                        "[--tool NAME] [--break-every N]\n");
         return 64;
     }
     prepare_process();

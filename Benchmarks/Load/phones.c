@@ -6,10 +6,13 @@
  * sending the packet to receiving the one with the onset, plus the onset's place in that packet: a filter's delay
  * counts, as it does for the caller.
  *
- * usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL] [--json]
+ * usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL]
+ *               [--numbers COUNT] [--cut-every N] [--json]
  *
- * --direct   no webhook: the media stream is at ws://127.0.0.1:P/.
- * --churn    TOTAL calls of S seconds each, at most N at once, instead of N calls for S seconds.
+ * --direct     no webhook: the media stream is at ws://127.0.0.1:P/.
+ * --churn      TOTAL calls of S seconds each, at most N at once, instead of N calls for S seconds.
+ * --numbers    dials +15560000000 and the COUNT - 1 numbers behind it in turn, instead of ten million.
+ * --cut-every  of every Nth call of a churn the stream's socket just closes in the middle, without "stop".
  *
  * Latency and lateness are of the steady part, when all calls talk ("steady" and "draining" on stderr mark it); counts
  * of media are of the whole run. */
@@ -33,7 +36,7 @@ struct mark {
 struct call {
     struct link link;
     enum state state;
-    bool connecting, failed;
+    bool connecting, failed, cut;
     int index, position; /* in the list of calls, and in the heap */
     uint64_t due, deadline, next_packet, end, began;
     char call_sid[35], stream_sid[35], accept[29], path[512], host[128];
@@ -57,10 +60,10 @@ struct series {
 
 static struct {
     uint64_t calls, failed, closed_early, sent, received, sent_octets, received_octets, probes, probes_received;
-    uint64_t marks, echoes, clears, blocked;
+    uint64_t marks, echoes, clears, blocked, cut;
 } total;
 static struct series latencies, lateness, setups;
-static int epoll, server_port, calls_at_once = 1, rate = 50, churn;
+static int epoll, server_port, calls_at_once = 1, rate = 50, churn, numbers = 10000000, cut_every;
 static double seconds = 10;
 static bool direct, json, steady;
 static struct call *calls;
@@ -189,6 +192,7 @@ static void begin(struct call *c, uint64_t at) {
 
 static void dial(struct call *c) {
     total.calls++;
+    c->cut = churn && cut_every && total.calls % (unsigned)cut_every == 0;
     c->began = now_ns();
     c->deadline = c->began + SETUP_LIMIT;
     hexadecimal(c->call_sid, "CA");
@@ -208,7 +212,7 @@ static bool post_webhook(struct call *c) {
         form, sizeof form,
         "AccountSid=AC%032d&CallSid=%s&From=%%2B1555%07u&To=%%2B1556%07u&CallStatus=ringing"
         "&Direction=inbound&ApiVersion=2010-04-01",
-        0, c->call_sid, number % 10000000, (number * 31) % 10000000);
+        0, c->call_sid, number % 10000000, (number * 31) % (unsigned)numbers);
     int n = snprintf(
         request, sizeof request,
         "POST /twilio/voice HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -343,7 +347,7 @@ static void start(struct call *c) {
     /* Phases by the golden ratio: evenly spread for any number of calls. */
     uint64_t grid = began + (uint64_t)(fmod(c->index * 0.6180339887498949, 1) * (double)FRAME);
     c->next_packet = grid + ((now - grid) / FRAME + 1) * FRAME;
-    c->end = churn ? c->next_packet + (uint64_t)(seconds * SECOND) : UINT64_MAX;
+    c->end = churn ? c->next_packet + (uint64_t)(seconds * SECOND / (c->cut ? 2 : 1)) : UINT64_MAX;
     plan(c);
 }
 
@@ -409,6 +413,11 @@ static void tick(struct call *c, uint64_t now) {
     case ENDED: plan(c); return;
     case TALKING:
         for (; c->state == TALKING && c->next_packet <= now; c->next_packet += FRAME) {
+            if (c->next_packet >= c->end && c->cut) {
+                total.cut++;
+                end(c);
+                return;
+            }
             if (c->next_packet >= c->end) {
                 c->state = DRAINING;
                 c->deadline = now + 500 * MILLISECOND;
@@ -602,14 +611,14 @@ static void report(void) {
                "\"latencyMs\":{\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f},"
                "\"probes\":{\"sent\":%llu,\"received\":%llu,\"lost\":%llu},"
                "\"media\":{\"sent\":%llu,\"received\":%llu,\"sentMs\":%llu,\"receivedMs\":%llu},"
-               "\"marks\":%llu,\"markEchoes\":%llu,\"clears\":%llu,\"blockedSends\":%llu,"
+               "\"marks\":%llu,\"markEchoes\":%llu,\"clears\":%llu,\"blockedSends\":%llu,\"cut\":%llu,"
                "\"setupMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},"
                "\"lateMs\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}}\n"
              : "calls %llu, failed %llu, closed early %llu, last error \"%s\", steady for %.3f s\n"
                "latency ms      p50 %.3f  p95 %.3f  p99 %.3f  max %.3f\n"
                "probes          sent %llu  received %llu  lost %llu\n"
                "media           sent %llu  received %llu  sent ms %llu  received ms %llu\n"
-               "messages        marks %llu  echoed %llu  clears %llu  blocked sends %llu\n"
+               "messages        marks %llu  echoed %llu  clears %llu  blocked sends %llu  cut streams %llu\n"
                "set-up ms       p50 %.3f  p99 %.3f  max %.3f\n"
                "own lateness ms p50 %.3f  p99 %.3f  max %.3f\n",
         (unsigned long long)total.calls, (unsigned long long)total.failed, (unsigned long long)total.closed_early,
@@ -620,7 +629,7 @@ static void report(void) {
         (unsigned long long)total.received,
         (unsigned long long)total.sent_octets / 8, (unsigned long long)total.received_octets / 8,
         (unsigned long long)total.marks, (unsigned long long)total.echoes, (unsigned long long)total.clears,
-        (unsigned long long)total.blocked, quantile(&setups, 0.5), quantile(&setups, 0.99), quantile(&setups, 1),
+        (unsigned long long)total.blocked, (unsigned long long)total.cut, quantile(&setups, 0.5), quantile(&setups, 0.99), quantile(&setups, 1),
         quantile(&lateness, 0.5), quantile(&lateness, 0.99), quantile(&lateness, 1));
 }
 
@@ -635,13 +644,15 @@ int main(int count, char **words) {
         else if (!strcmp(words[i], "--seconds")) seconds = atof(value), i++;
         else if (!strcmp(words[i], "--rampup-per-second")) rate = atoi(value), i++;
         else if (!strcmp(words[i], "--churn")) churn = atoi(value), good &= churn > 0, i++;
+        else if (!strcmp(words[i], "--numbers")) numbers = atoi(value), good &= numbers > 0 && numbers <= 10000000, i++;
+        else if (!strcmp(words[i], "--cut-every")) cut_every = atoi(value), good &= cut_every > 0, i++;
         else good = false;
     }
     if (!good || server_port <= 0 || calls_at_once <= 0 || calls_at_once > 100000 || seconds <= 0 || rate <= 0) {
         fprintf(
             stderr,
             "usage: phones --port P [--calls N] [--seconds S] [--rampup-per-second R] [--direct] [--churn TOTAL] "
-            "[--json]\n");
+            "[--numbers COUNT] [--cut-every N] [--json]\n");
         return 64;
     }
     if (churn && churn < calls_at_once) calls_at_once = churn;

@@ -195,7 +195,7 @@ struct BenchPipeline: AsyncParsableCommand {
     func run() async throws {
         let environment: ServerEnvironment
         do {
-            environment = try await ServerEnvironment(file: envFile)
+            environment = try ServerEnvironment(file: envFile)
         } catch {
             throw ValidationError("\(error)")
         }

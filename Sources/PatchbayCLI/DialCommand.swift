@@ -1,7 +1,5 @@
 import ArgumentParser
-import AsyncHTTPClient
 import Foundation
-import NIOCore
 import Patchbay
 
 struct DialCommand: AsyncParsableCommand {
@@ -59,11 +57,10 @@ struct DialCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await HTTPClient.withPromptClient { try await dial(with: $0) }
+        try await connection.withServer { try await dial(Client(server: $0)) }
     }
 
-    private func dial(with httpClient: HTTPClient) async throws {
-        let client = Client(server: try await connection.client(httpClient))
+    private func dial(_ client: Client) async throws {
         var order = Order(to: number, from: from, pipeline: pipeline, agentType: agent, timeoutSeconds: timeout)
         if detectMachine { order.machineDetection = true }
         for variable in variables {
@@ -132,19 +129,8 @@ struct DialCommand: AsyncParsableCommand {
         func ask<T: Decodable>(_ path: String, body: String? = nil, headers: [(String, String)] = []) async throws -> T
         {
             let answer = try await server.send(body == nil ? .GET : .POST, path, json: body, headers: headers)
-            if (200..<300).contains(answer.status), let value = answer.decoded(as: T.self) { return value }
-            throw CommandFailure(description: Self.words(answer.status, answer.message, server.origin, path))
-        }
-
-        private static func words(_ status: Int, _ reason: String?, _ origin: String, _ path: String) -> String {
-            switch status {
-            case 401:
-                "\(origin) does not take the token; set PATCHBAY_ADMIN_TOKEN to the server's, or pass --token"
-            case 404 where reason == nil:
-                "\(origin) has nothing at \(path); --path and --sessions-path name other places"
-            case 200..<300: "\(origin)\(path) answers something else; is it a patchbay?"
-            default: reason ?? "\(origin) answers \(status)"
-            }
+            if answer.isGood, let value = answer.decoded(as: T.self) { return value }
+            throw server.failure(answer, at: path, options: "--path and --sessions-path name")
         }
     }
 

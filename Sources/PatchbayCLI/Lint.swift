@@ -12,7 +12,9 @@ struct Lint: AsyncParsableCommand {
               patchbay lint Pipelines README.md docs --warnings-as-errors
               patchbay lint --format json | jq '.[].message'
 
-            In a folder it checks the pipelines, fragments (*.fragment.json), tests (*.test.json), server.json and Markdown.
+            In a folder it checks the pipelines, fragments (*.fragment.json), tests (*.test.json), server.json and Markdown,
+            but not in the folders within it, which may be deployments of their own: name each, as in
+            patchbay lint Pipelines/clinic.
             In Markdown it checks the blocks of ```json where they stand; ```json ignore is left alone.
             Exit code 0 without errors, 78 with errors.
             """)
@@ -41,13 +43,19 @@ struct Lint: AsyncParsableCommand {
                 let isExample = !source.file.hasSuffix(ScenarioFile.suffix)
                 return isExample ? found.filter { $0.code != .missingField || !$0.path.isEmpty } : found
             })
-        let report = lint.check(paths.isEmpty ? ["Pipelines"] : paths) { done, total in
+        let paths = paths.isEmpty ? ["Pipelines"] : paths
+        let report = lint.check(paths) { done, total in
             if total > Self.countsFrom { Terminal.progress("checking \(done + 1) of \(total) files") }
         }
         Terminal.endProgress()
         let diagnostics = report.diagnostics
         switch format {
-        case .text: Terminal.result(report.rendered(colour: Terminal.hasColour))
+        case .text:
+            Terminal.result(report.rendered(colour: Terminal.hasColour))
+            let left = DocumentLint.foldersLeftOut(of: paths)
+            if !left.isEmpty {
+                Terminal.note("not looked into: \(left.joined(separator: ", ")); name a folder to check it")
+            }
         case .json: Terminal.result(diagnostics.json)
         case .github: if !diagnostics.isEmpty { Terminal.result(report.annotations) }
         }

@@ -37,7 +37,7 @@ extension ServerEnvironment {
     /// - Throws: `ValidationError` when the file cannot be read.
     static func read(_ file: String?) async throws -> ServerEnvironment {
         do {
-            return try await ServerEnvironment(file: file)
+            return try ServerEnvironment(file: file)
         } catch {
             throw ValidationError("\(error)")
         }

@@ -1,7 +1,5 @@
 import ArgumentParser
-import AsyncHTTPClient
 import Foundation
-import NIOCore
 import Patchbay
 
 struct ReloadCommand: AsyncParsableCommand {
@@ -34,21 +32,13 @@ struct ReloadCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await HTTPClient.withPromptClient { try await reload(with: $0) }
+        try await connection.withServer { try await reload($0) }
     }
 
-    private func reload(with httpClient: HTTPClient) async throws {
-        let client = try await connection.client(httpClient)
+    private func reload(_ client: ServerClient) async throws {
         let answer = try await client.send(.POST, "\(path)/\(back ? "rollback" : "reload")")
-        guard [200, 422].contains(answer.status) else {
-            throw client.failure(
-                answer,
-                missing: "\(client.origin) has nothing at \(path); --path names another place, as \"paths\" of its "
-                    + "server.json has it")
-        }
-        guard let report = answer.decoded(as: Answer.self) else {
-            throw CommandFailure(description: "\(client.origin)\(path) answers something else; is it a patchbay?")
-        }
+        guard [200, 422].contains(answer.status) else { throw client.failure(answer, at: path) }
+        let report = try client.read(answer.text, as: Answer.self)
         if format == .json {
             Terminal.result(answer.text.trimmingCharacters(in: .newlines))
         } else {

@@ -43,8 +43,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Address to listen on.") var host = "127.0.0.1"
     @Option(help: "Port to listen on; 0 takes any free one.") var port = 8080
     @Option(help: "Where the world reaches this server, for instance https://voice.example.com.") var publicUrl: String?
-    @Option(help: "Address of a proxy whose X-Forwarded headers are believed; may be repeated.") var trustedProxy:
-        [String] = []
+    @Option(help: "Proxy whose X-Forwarded headers are believed: an address, or 10.0.0.0/8; may be repeated.")
+    var trustedProxy: [String] = []
     @Option(help: "Longest wait for running calls at shutdown, in seconds. (default: 600, or server.json's)")
     var drainTimeout: Int?
     @Option(help: "Validity of a stream's one-time token, in seconds. (default: 120, or server.json's)")
@@ -67,9 +67,13 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port is \(port); allowed are 0 to 65535") }
-        if let publicUrl, !publicUrl.hasPrefix("https://"), !publicUrl.hasPrefix("http://") {
-            throw ValidationError(
-                "--public-url is \"\(publicUrl)\"; it begins with https:// (or http:// for work at the desk)")
+        do throws(PublicURL.Fault) {
+            if let publicUrl { _ = try PublicURL(publicUrl) }
+        } catch {
+            throw ValidationError("--public-url \(error)")
+        }
+        if let fault = trustedProxy.lazy.compactMap(ServerOptions.fault(ofProxy:)).first {
+            throw ValidationError("--trusted-proxy: \(fault)")
         }
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw ValidationError(
@@ -107,6 +111,10 @@ struct Serve: AsyncParsableCommand {
         server.port = port
         server.publicURL = publicUrl ?? server.publicURL
         server.trustedProxies = Set(trustedProxy)
+        if let fault = server.fault {
+            Terminal.note("error: \(fault)")
+            throw ExitCode.badDocument
+        }
         server.skipsSignatures = insecureSkipSignatures
         server.dataDirectory = store ?? environment.first("patchbay.store")
         server.drainTimeout = drainTimeout.map { .seconds(Int64($0)) }
@@ -129,7 +137,7 @@ struct Serve: AsyncParsableCommand {
         let envFile = options.envFile
         let source = PipelineSource.files(
             [pipelines], registry: registry, options: LoadOptions(agentOverride: options.agent),
-            environment: { try await ServerEnvironment(file: envFile).variables })
+            environment: { try ServerEnvironment(file: envFile).variables })
         let patchbay = PatchbayServer(
             pipelines: set, source: source, settings: settings, options: server,
             tls: try WebSocketTLS.makeContext(caFile: environment.variables["PATCHBAY_CA_FILE"]),
@@ -176,10 +184,9 @@ struct Serve: AsyncParsableCommand {
             await patchbay.switchboard.flushRecords()
         } catch let error as StartFailure {
             throw CommandFailure(description: "\(error)")
-        } catch let error as IOError {
-            throw CommandFailure(
-                description:
-                    "cannot listen on \(host):\(port): \(error.words); choose another --port, or end what uses it")
+        } catch {
+            guard let failure = StartFailure(error, listeningOn: host, port: port) else { throw error }
+            throw CommandFailure(description: "\(failure)")
         }
     }
 

@@ -32,7 +32,8 @@ struct ServeBanner: Sendable {
 
     private func voiceURL(_ port: Int) -> String {
         let scheme = options.tls == nil ? "http" : "https"
-        return (options.publicURL ?? "\(scheme)://\(options.host):\(port)") + (settings.paths(.voice).first ?? "")
+        return (options.publicAddress?.description ?? "\(scheme)://\(options.host):\(port)")
+            + (settings.paths(.voice).first ?? "")
     }
 
     private func lines(port: Int) -> [String] {

@@ -5,6 +5,8 @@ import UnixSignals
 
 /// What can go wrong on purpose with every vendor's simulator.
 struct SimulatorFaultOptions: ParsableArguments {
+    @Option(help: "HTTP status with which every handshake is refused: 401, 403, 429, 503.") var refuseWith: Int?
+    @Option(help: "Seconds that the refusal asks to wait.") var retryAfter: Int?
     @Option(help: "Seconds before a conversation begins.") var slowStart: Double?
     @Flag(help: "Never begin a conversation.") var neverStart = false
     @Option(help: "Seconds into a conversation after which nothing is said any more.") var stallAfter: Double?
@@ -17,6 +19,7 @@ struct SimulatorFaultOptions: ParsableArguments {
     func options(host: String, port: Int) -> SimulatorOptions {
         var options = SimulatorOptions(port: port)
         options.host = host
+        (options.refuseWith, options.retryAfter) = (refuseWith, retryAfter)
         (options.slowStart, options.neverStarts, options.stallAfter) = (slowStart, neverStart, stallAfter)
         (options.closeWith, options.closeReason, options.closeAfter) = (closeWith, closeReason, closeAfter)
         (options.jitter, options.jitterSeed) = (jitter, jitterSeed)

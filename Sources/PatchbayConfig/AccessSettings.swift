@@ -8,6 +8,8 @@ public struct AccessSettings: Sendable, Equatable {
         case calls
         /// To have people called.
         case dial
+        /// To call without a telephone. All that a page should be given, whose token its visitors can read.
+        case talk
         /// To change the server: pipelines, tenants, numbers, records.
         case admin
     }
@@ -49,10 +51,11 @@ public struct AccessSettings: Sendable, Equatable {
         public var issuer: String?
         /// What `aud` must be, or hold.
         public var audience: String?
-        /// The claim with the tenant; a token without it is refused. Without this setting every token opens all tenants.
+        /// The claim with the tenant; a token without it is refused. Without this setting a token opens all tenants, unless it
+        /// has one of the claims `tenant`, `tenant_id` and `tenantId`.
         public var tenantClaim: String?
         /// What a token opens.
-        public var rights: Set<Right> = [.read, .calls, .dial]
+        public var rights: Set<Right> = [.read, .calls, .dial, .talk]
         /// The claim with the rights, of which it has at most ``rights``: words with spaces between them, or a list.
         public var rightsClaim: String?
         /// Whether a token that never expires is refused.
@@ -72,6 +75,12 @@ public struct AccessSettings: Sendable, Equatable {
 extension AccessSettings {
     /// Longest list of tokens; each is compared with what a request shows.
     public static let maximumTokens = 1000
+
+    /// What the audit trail calls those who show no token of the settings.
+    static let reservedNames = ["admin", "carrier", "local", "public", "stranger"]
+
+    /// Whether a token of this name could not be told from somebody else in the audit trail.
+    static func isReserved(_ name: String) -> Bool { reservedNames.contains(name) || name.hasPrefix("jwt:") }
 
     private static let rightsNote = Right.allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -107,10 +116,11 @@ extension AccessSettings {
                 Field("audience", .string, "What \"aud\" must be, or hold."),
                 Field(
                     "tenantClaim", .string, example: #""tenant_id""#,
-                    "The claim with the tenant; a token without it is refused. Without this setting a token opens all."),
+                    "The claim with the tenant; a token without it is refused. Without this setting a token opens all, unless it "
+                        + "has a claim \"tenant\", \"tenant_id\" or \"tenantId\"."),
                 Field(
                     "rights", .strings, example: #"["read", "dial"]"#,
-                    "What a token opens: \(rightsNote). Without it, read, calls and dial."),
+                    "What a token opens: \(rightsNote). Without it, all but admin."),
                 Field(
                     "rightsClaim", .string, example: #""scope""#,
                     "The claim with the rights, of which a token has at most those above."),
@@ -187,6 +197,13 @@ struct AccessReader {
             if case .string(let name)? = token["name"]?.content, let node = token["name"] {
                 if name.isEmpty || name.utf8.count > 64 {
                     linter.report(.badName, node.range, place.key("name"), "a name has 1 to 64 bytes")
+                } else if AccessSettings.isReserved(name) {
+                    linter.report(
+                        .badName, node.range, place.key("name"),
+                        "\(quoted(name)) is what the audit trail calls somebody else",
+                        .init(
+                            "any other name but \(AccessSettings.reservedNames.joined(separator: ", ")) and jwt:… will do"
+                        ))
                 } else if !names.insert(name).inserted {
                     linter.report(
                         .duplicateName, node.range, place.key("name"), "another token is named \(quoted(name)) too",

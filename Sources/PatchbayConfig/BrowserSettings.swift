@@ -17,7 +17,9 @@ extension ServerSettings {
             Field(
                 "origins", .strings,
                 "Origins of the pages that may call, for instance https://www.example.com; all when absent."),
-            Field("maximumCalls", .integer(1...10_000), default: 20, "Calls without a telephone at the same time."),
+            Field(
+                "maximumCalls", .integer(1...10_000), default: 20,
+                "Callers without a telephone at the same time, from the handshake on."),
         ]
 
         init(_ settings: Settings) {

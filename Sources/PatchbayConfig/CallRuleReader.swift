@@ -4,7 +4,17 @@ struct CallRuleReader {
     /// The pipelines that the rules name, with their places.
     private(set) var references: [CallRule.Reference] = []
 
-    init(_ linter: Linter) { self.linter = linter }
+    /// Whether the document's stages only fill their place, because its rules answer every call.
+    private let isAnswerOnly: Bool
+
+    init(_ linter: Linter, stages: JSONNode? = nil) {
+        self.linter = linter
+        if case .array(let list)? = stages?.content, list.count == 1, case .string("echo")? = list.first?.content {
+            isAnswerOnly = true
+        } else {
+            isAnswerOnly = false
+        }
+    }
 
     /// Reports everything that is wrong.
     ///
@@ -33,11 +43,13 @@ struct CallRuleReader {
             guard rule.isUnconditional, unconditional == nil else { continue }
             unconditional = element.range
             // A rule that leads to a pipeline may lead back here, and then the stages answer.
-            if isLast, references.isEmpty {
+            if isLast, references.isEmpty, !isAnswerOnly {
                 linter.report(
                     .unreachableRule, element.headRange, place,
                     "this rule holds for every call, so that the stages are never reached",
-                    .init("give it a condition: \"callers\", \"during\" or \"outside\""), severity: .warning)
+                    .init(
+                        "give it a condition: \"callers\", \"during\" or \"outside\"; a pipeline that only speaks has "
+                            + "\"stages\": [\"echo\"]"), severity: .warning)
             }
         }
         return rules

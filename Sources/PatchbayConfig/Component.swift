@@ -118,6 +118,13 @@ public protocol TapComponent: StageComponent {
 
     /// What every caller hears first, whatever they do.
     func announcement(_ settings: Settings) -> Announcement?
+
+    /// The folder that its files are written to or below; `nil` when it writes none.
+    func folder(_ settings: Settings) -> String?
+}
+
+extension TapComponent {
+    public func folder(_ settings: Settings) -> String? { nil }
 }
 
 /// What callers hear before anything else.

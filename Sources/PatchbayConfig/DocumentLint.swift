@@ -110,6 +110,29 @@ public struct DocumentLint: Sendable {
         return files
     }
 
+    /// The folders within folders that hold JSON: each may be a deployment of its own, whose names and numbers another may
+    /// have too. They are not looked into.
+    ///
+    /// - Returns: Their paths in alphabetical order, without those that are among `paths` themselves.
+    public static func foldersLeftOut(of paths: [String]) -> [String] {
+        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+        let named = Set(paths.map(resolved))
+        var found: Set<String> = []
+        for path in paths where isDirectory(path) {
+            let folder = path == "." || path == "./" ? "" : path.hasSuffix("/") ? path : path + "/"
+            for name in content(of: path) where !name.hasPrefix(".") {
+                let inner = folder + name
+                guard isDirectory(inner), !named.contains(resolved(inner)) else { continue }
+                if content(of: inner).contains(where: { $0.hasSuffix(".json") }) { found.insert(inner) }
+            }
+        }
+        return found.sorted()
+    }
+
+    private static func content(of folder: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    }
+
     private static func isDirectory(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
         return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue

@@ -58,7 +58,7 @@ struct DocumentReader {
         let numbers = readNumbers(members["numbers"])
         let scope = VariableScope.document(DocumentVariables(own: variables, numbers: numbers))
 
-        var ruleReader = CallRuleReader(linter)
+        var ruleReader = CallRuleReader(linter, stages: members["stages"])
         let rules = inScope(scope) { members["when"].map { ruleReader.read($0) } ?? [] }
         references = ruleReader.references
 
@@ -75,7 +75,7 @@ struct DocumentReader {
                 .root)
         }
         let (messages, limits) = inScope(.refused("a message is spoken as it is written; no ${…} is substituted")) {
-            (linter.section("messages", members, Messages.fields), linter.section("limits", members, CallLimits.fields))
+            (linter.messages(members), linter.section("limits", members, CallLimits.fields))
         }
         let budget = linter.settings(
             members.filter { $0.key == PipelineDocument.latencyBudget.name }, of: root,
@@ -90,7 +90,7 @@ struct DocumentReader {
         return PipelineDocument(
             name: name, summary: summary, file: linter.source.file,
             version: contentHash(linter.sources.entries.flatMap(\.source.bytes)),
-            numbers: numbers, variables: variables, messages: messages.map { Messages($0) } ?? Messages(),
+            numbers: numbers, variables: variables, messages: messages ?? Messages(),
             limits: limits.map { CallLimits($0) } ?? CallLimits(),
             latencyBudgetMs: latencyBudget, rules: rules, tools: tools, context: context,
             options: options, transport: transport, variants: variants,

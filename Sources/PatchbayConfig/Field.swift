@@ -19,7 +19,8 @@ public struct Field: Sendable {
         case strings
         /// An object of texts, numbers and booleans, whose types are kept.
         case variables
-        /// An object of HTTP header fields: texts, or secrets in the form of ``secret``.
+        /// An object of HTTP header fields: texts, or secrets in the form of ``secret``, with `"optional": true` where a
+        /// header may be left out.
         case headers
         /// An object with fields of its own.
         case object([Field])

@@ -23,6 +23,8 @@ struct Surroundings: Sendable {
         guard let value = variables[name], !value.isEmpty else { return nil }
         return value
     }
+
+    func value(_ reference: EnvironmentReference) -> String? { value(reference.name) ?? reference.fallback }
 }
 
 /// Collects the findings about one document, and prints them in its order.

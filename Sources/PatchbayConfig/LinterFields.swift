@@ -261,8 +261,8 @@ extension Linter {
                     continue
                 }
                 if let text = text(string, member.value, place) { result.append((member.key, .text(text))) }
-            case .object:
-                if let secret = secret(member.value, member.key, suggestedVariable: nil, owner: owner, place) {
+            case .object(let written):
+                if let secret = headerSecret(member, written, owner: owner, place) {
                     result.append((member.key, .secret(secret)))
                 }
             case .null, .boolean, .number, .array:
@@ -270,6 +270,26 @@ extension Linter {
             }
         }
         return result
+    }
+
+    /// A credential that a header is made of; with `"optional": true` the header is left out where it is not set.
+    private func headerSecret(
+        _ member: JSONMember, _ written: [JSONMember], owner: String, _ path: DocumentPath
+    ) -> Secret? {
+        var isOptional = false
+        if let node = written["optional"] {
+            guard case .boolean(let flag) = node.content else {
+                reportWrongType(node, path.key("optional"), "optional", expected: "true or false")
+                return nil
+            }
+            isOptional = flag
+        }
+        var node = member.value
+        node.content = .object(written.filter { $0.key != "optional" })
+        let checked = checksEnvironment
+        defer { checksEnvironment = checked }
+        checksEnvironment = checked && !isOptional
+        return secret(node, member.key, suggestedVariable: nil, owner: owner, path)
     }
 }
 

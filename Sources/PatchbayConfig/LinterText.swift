@@ -110,7 +110,9 @@ extension Linter {
             report(.unknownVariable, range, path, reason, .init("write $${ for the characters \"${\" themselves"))
             return .wrong
         }
-        if name.hasPrefix("env.") { return environmentReference(String(name.dropFirst(4)), range, path) }
+        if name.hasPrefix("env.") {
+            return environmentReference(EnvironmentReference(String(name.dropFirst(4))), range, path)
+        }
         let scope: DocumentVariables?
         switch variables {
         case .document(let variables): scope = variables
@@ -146,16 +148,21 @@ extension Linter {
         return .wrong
     }
 
-    private func environmentReference(_ name: String, _ range: Range<Int>, _ path: DocumentPath) -> Resolution {
+    private func environmentReference(
+        _ reference: EnvironmentReference, _ range: Range<Int>, _ path: DocumentPath
+    ) -> Resolution {
+        let name = reference.name
         guard isVariableName(Substring(name)) else {
             report(.unknownVariable, range, path, "\(quoted(name)) is no name of an environment variable")
             return .wrong
         }
-        if let value = surroundings.value(name) { return .part(.literal(value)) }
+        if let value = surroundings.value(reference) { return .part(.literal(value)) }
         guard checksEnvironment else { return .part(.literal("")) }
         report(
             .missingEnvironment, range, path, "the environment variable \(name) is not set",
-            .init("set that variable, or lint without the environment: patchbay lint --no-environment"))
+            .init(
+                "set that variable, for instance in .env, or give it a default: ${env.\(name):-DEFAULT}; to check the file "
+                    + "alone: patchbay lint --no-environment"))
         return .wrong
     }
 }

@@ -62,6 +62,18 @@ public struct PipelineSet: Sendable {
     }
 
     /// The document of that name. Costs one look-up.
+    /// The folders that its pipelines write recordings to.
+    public var recordingFolders: Set<String> {
+        var folders: Set<String> = []
+        for variant in documents.lazy.flatMap(\.variants) {
+            for stage in (variant.chain.before + variant.chain.after).withBranches {
+                guard let folder = (stage.component as? any TapComponent)?.folder(stage.settings) else { continue }
+                folders.insert(folder)
+            }
+        }
+        return folders
+    }
+
     public func document(named name: String) -> PipelineDocument? { places[name].map { documents[$0] } }
 
     /// The pipeline for a called number: the one that names it, else that of its longest prefix, else that of the star.

@@ -2,6 +2,8 @@
 public struct ServerSettings: Sendable, Equatable {
     /// The paths of each key, never empty; the first is the one that TwiML names.
     public var paths: [PathKey: [String]]
+    /// Which pipeline answers what comes in at a path of ``PathKey/voice``, whatever the called number says; by path.
+    public var pathPipelines: [String: String] = [:]
     /// What callers hear, where their pipeline has no words of its own.
     public var messages = Messages()
     /// How much the server takes on.
@@ -10,6 +12,8 @@ public struct ServerSettings: Sendable, Equatable {
     public var store = Store()
     /// How calls are dialled.
     public var outbound = Outbound()
+    /// How Twilio's webhooks prove themselves, beside the auth token.
+    public var twilio = Twilio()
     /// How ElevenLabs' webhooks prove themselves.
     public var elevenLabs = ElevenLabs()
     /// Who is told of calls.
@@ -63,10 +67,12 @@ extension ServerSettings {
         linter.checkKeys(
             members, allowed: DocumentKeys.server.map(\.name), owner: serverSettingsFile, .root)
         if let node = members["paths"] { result.readPaths(node, linter) }
-        if let settings = linter.section("messages", members, Messages.fields) { result.messages = Messages(settings) }
+        if let node = members["pathPipelines"] { result.readPathPipelines(node, linter) }
+        if let messages = linter.messages(members) { result.messages = messages }
         if let settings = linter.section("limits", members, Limits.fields) { result.limits = Limits(settings) }
         if let settings = linter.section("store", members, Store.fields) { result.store = Store(settings) }
         if let node = members["outbound"], let outbound = Outbound(node, linter) { result.outbound = outbound }
+        if let settings = linter.section("twilio", members, Twilio.fields) { result.twilio = Twilio(settings) }
         if let settings = linter.section("elevenlabs", members, ElevenLabs.fields) {
             result.elevenLabs = ElevenLabs(settings)
         }
@@ -109,6 +115,24 @@ extension ServerSettings {
                 }
             }
             if !sound.isEmpty { paths[key] = sound }
+        }
+    }
+
+    private mutating func readPathPipelines(_ node: JSONNode, _ linter: Linter) {
+        let path = DocumentPath.root.key("pathPipelines")
+        for member in linter.distinct(linter.members(node, path, "pathPipelines") ?? []) {
+            let place = path.key(member.key)
+            guard case .string(let pipeline) = member.value.content else {
+                linter.reportWrongType(member.value, place, member.key, expected: "the name of a pipeline")
+                continue
+            }
+            guard paths(.voice).contains(member.key) else {
+                linter.report(
+                    .notAllowed, member.keyRange, place, "calls do not come in at \(quoted(member.key))",
+                    .among(paths(.voice), for: member.key, label: "the paths of \"voice\""))
+                continue
+            }
+            pathPipelines[member.key] = pipeline
         }
     }
 

@@ -97,6 +97,21 @@ extension PipelineError.Code {
     public static let missingVariable = Self("missing-variable")
 }
 
+/// What follows `env.` in a `${…}`: a variable's name and, behind `:-` as in a shell, what holds where it is not set.
+struct EnvironmentReference {
+    var name: String
+    var fallback: String?
+
+    init(_ text: String) {
+        guard let mark = text.range(of: ":-") else {
+            name = text
+            return
+        }
+        name = String(text[..<mark.lowerBound])
+        fallback = String(text[mark.upperBound...])
+    }
+}
+
 /// One stretch of a text before its references are judged.
 enum TemplatePiece: Equatable {
     case literal(String)

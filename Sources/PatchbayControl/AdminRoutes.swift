@@ -40,7 +40,8 @@ struct AdminRoutes: Sendable {
                 let id = context.parameters.get("id") ?? ""
                 // A call that only rings is the carrier's alone.
                 if switchboard.registry.find(id)?.end != nil || switchboard.registry.find(id) == nil,
-                    let answer = try await OutboundRoutes(switchboard: switchboard).hangUp(id, for: principal)
+                    let answer = try await OutboundRoutes(switchboard: switchboard).hangUp(
+                        id, for: principal, request, context)
                 {
                     return answer
                 }
@@ -115,6 +116,7 @@ struct AdminRoutes: Sendable {
 /// What a server says of itself.
 private struct ServerInformation: Encodable {
     var service = "patchbay"
+    var version = ServerVersion.text
     var status: String
     var activeCalls: Int
     var pipelines: [String]

@@ -32,6 +32,10 @@ extension AdminRoutes {
         guard let number = PhoneNumber(order.to) else {
             throw HTTPError(.unprocessableContent, message: "\"\(order.to.prefix(32))\" is no number (E.164)")
         }
+        guard try await !asking({ try await $0.isBlocked(number.description) }) else {
+            note("call.transfer", record, principal, request, context, outcome: "blocked")
+            throw HTTPError(.forbidden, message: "\(number) must not be dialled: it is on the block list")
+        }
         let isBegun = await record.call.transfer(to: number)
         note("call.transfer", record, principal, request, context, outcome: isBegun ? "ok" : "the call has ended")
         guard isBegun else { throw Self.isOver }

@@ -24,17 +24,22 @@ final class BrowserSocket: WebSocketDelegate {
         var stage = Stage.silent
         var timer: Scheduled<Void>?
         var scratch = ByteBuffer()
+        /// Held while the socket is open.
+        var place: BrowserPlaces.Place?
     }
 
     private let switchboard: Switchboard
-    private let document: PipelineDocument
+    private let caller: BrowserAdmission.Caller
     private let state: NIOLoopBoundBox<State>
 
     /// On the connection's loop.
-    init(_ connection: WebSocketConnection, _ switchboard: Switchboard, _ document: PipelineDocument) {
+    init(
+        _ connection: WebSocketConnection, _ switchboard: Switchboard, _ caller: BrowserAdmission.Caller,
+        _ place: BrowserPlaces.Place
+    ) {
         self.switchboard = switchboard
-        self.document = document
-        state = NIOLoopBoundBox(State(), eventLoop: connection.eventLoop)
+        self.caller = caller
+        state = NIOLoopBoundBox(State(place: place), eventLoop: connection.eventLoop)
         state.value.timer = connection.eventLoop.scheduleTask(in: Self.patience) {
             connection.close(code: 1008, reason: "no start within 5 s")
         }
@@ -67,6 +72,7 @@ final class BrowserSocket: WebSocketDelegate {
         let stage = state.value.stage
         state.value.stage = .closed
         if case .attached(let call) = stage { call.carrierClosed() }
+        state.value.place = nil
     }
 
     private func deliver(_ message: ByteBuffer, _ connection: WebSocketConnection) {
@@ -97,7 +103,7 @@ final class BrowserSocket: WebSocketDelegate {
         } catch {
             return refuse("failed", "\(error)", connection)
         }
-        guard let format = BrowserTransport().socketFormat(document.transportSettings) else {
+        guard let format = BrowserTransport().socketFormat(caller.document.transportSettings) else {
             return refuse("failed", "the pipeline's format has no name in the protocol", connection)
         }
         guard offer.inputs.isEmpty || offer.inputs.contains(format),
@@ -114,21 +120,31 @@ final class BrowserSocket: WebSocketDelegate {
     private func take(_ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection) {
         // Names that a stranger gives are not believed.
         var order = CallOrder(callSid: Self.makeSid(), from: "", to: "")
-        order.pipeline = document.name
-        Task { [order] in
+        order.pipeline = caller.document.name
+        order.tenant = caller.tenant
+        // A caller who does not wait keeps the place until the call that is being made is over.
+        Task { [order, place = state.value.place] in
             do throws(Switchboard.Refusal) {
                 let record = try await switchboard.take(order)
-                connection.eventLoop.execute { self.attach(record, choice, connection) }
+                switchboard.audit.note(
+                    "browser.call", order.callSid, by: caller.principal, peer: caller.peer, tenant: caller.tenant)
+                connection.eventLoop.execute { self.attach(record, choice, connection, place) }
             } catch {
-                connection.eventLoop.execute { self.refuse("failed", error.words, connection) }
+                connection.eventLoop.execute { self.refuse("failed", error.words.text, connection) }
             }
         }
     }
 
-    private func attach(_ record: CallRecord, _ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection) {
+    private func attach(
+        _ record: CallRecord, _ choice: AgentSocketAudioChoice, _ connection: WebSocketConnection,
+        _ place: BrowserPlaces.Place?
+    ) {
         guard case .taking(let waiting, _) = state.value.stage else {
             // The caller did not wait.
-            Task { await record.call.streamLost() }
+            Task {
+                await record.call.streamLost()
+                withExtendedLifetime(place) {}
+            }
             return
         }
         guard connection.eventLoop === record.call.loop, record.call.attach(carrier: connection) else {
@@ -159,6 +175,9 @@ final class BrowserSocket: WebSocketDelegate {
     private func refuse(_ code: String, _ message: String, _ connection: WebSocketConnection) {
         switchboard.logger.warning("browser refused", metadata: ["reason": "\(CallLog.line(message))"])
         StreamMeters.refused.increment()
+        switchboard.audit.note(
+            "browser.refused", caller.document.name, by: caller.principal, peer: caller.peer, outcome: message,
+            tenant: caller.tenant)
         reply(.error(.init(code: code, message: message)), connection)
         connection.close(code: 1008, reason: code)
     }

@@ -1,4 +1,5 @@
 import Logging
+import PatchbayConfig
 import PatchbayCore
 import Synchronization
 
@@ -18,12 +19,24 @@ final class CallLog: CallObserver {
         self.recorder = recorder
     }
 
+    /// Who is going to answer, and what was known of the caller when they were chosen.
+    func planned(_ plan: PipelinePlan, knowing context: [String: VariableValue]) {
+        let now = MediaTime.now()
+        if !context.isEmpty {
+            let values = context.withSecretsWithheld.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            enter("caller known", values.joined(separator: ", "), now)
+        }
+        let agents = plan.backends.map(\.label).joined(separator: ", then ")
+        log(.info, "agent chosen", ["pipeline": "\(plan.pipeline)", "agent": "\(agents)"])
+        enter("agent chosen", "\(agents) of \(plan.pipeline)", now)
+    }
+
     // Frames pass too often to be written down.
     func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {
         guard joint.index == 0 else { return }
         switch frame {
-        case .dtmf(let digit): enter("dtmf", "\(digit)", time)
-        case .text(let text): if text.isFinal { enter("\(text.speaker.rawValue) said", text.text, time) }
+        case .dtmf(let digit): enter("dtmf", recorder.isPaused ? CallRecorder.withheld : "\(digit)", time)
+        case .text(let text) where text.isFinal: enter("\(text.speaker.rawValue) said", shown(text.text), time)
         default: break
         }
     }
@@ -45,9 +58,9 @@ final class CallLog: CallObserver {
             enter("agent audible", "turn \(generation)", time)
         case .interrupted(let cause, let heard):
             log(.info, "interruption", ["cause": "\(cause)", "heardMs": "\(heard.duration.milliseconds)"])
-            enter("interruption", "\(cause); heard \(heard.duration.milliseconds) ms: \(heard.text)", time)
+            enter("interruption", "\(cause); heard \(heard.duration.milliseconds) ms: \(shown(heard.text))", time)
         case .turnHeard(let heard):
-            enter("turn heard", "\(heard.duration.milliseconds) ms: \(heard.text)", time)
+            enter("turn heard", "\(heard.duration.milliseconds) ms: \(shown(heard.text))", time)
         case .playbackPaused(let heard):
             enter("playback paused", "heard \(heard.milliseconds) ms", time)
         case .playbackResumed:
@@ -73,7 +86,7 @@ final class CallLog: CallObserver {
             enter("agent reconnecting", "\(backend): \(cause)", time)
         case .toolCalled(let call):
             log(.info, "tool called", ["tool": "\(call.name)"])
-            enter("tool called", "\(call.name) \(call.arguments)", time)
+            enter("tool called", "\(call.name) \(shown(call.arguments))", time)
         case .toolAnswered(let result, let span):
             log(
                 .info, "tool answered",
@@ -81,7 +94,7 @@ final class CallLog: CallObserver {
                     "tool": "\(result.name)", "ms": "\(span.milliseconds)",
                     "outcome": "\(result.isError ? "error" : "ok")",
                 ])
-            enter("tool answered", "\(result.name) after \(span.milliseconds) ms: \(result.output)", time)
+            enter("tool answered", "\(result.name) after \(span.milliseconds) ms: \(shown(result.output))", time)
         case .transferring(let number):
             log(.notice, "transferring", ["to": "\(number)"])
             enter("transferring", number, time)
@@ -103,6 +116,9 @@ final class CallLog: CallObserver {
             recorder.enter("call ended", reason.description, time, isLast: true)
         }
     }
+
+    /// Words of an event or a text that the recorder has observed just before, unless recordings were paused.
+    private func shown(_ words: String) -> String { recorder.isEventWithheld ? CallRecorder.withheld : words }
 
     private func isNew(_ fault: String) -> Bool {
         let fault = String(fault.prefix(CallRecorder.detailLimit))
@@ -133,4 +149,12 @@ final class CallLog: CallObserver {
     }
 
     private func enter(_ event: String, _ detail: String, _ time: MediaTime) { recorder.enter(event, detail, time) }
+}
+
+extension PipelinePlan.Backend {
+    /// Its type, and which of the vendor's agents or models it is: `elevenlabs agent_0123`.
+    fileprivate var label: String {
+        let which = settings.string("agentId") ?? settings.string("model")
+        return [component.spec.type, which].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: " ")
+    }
 }

@@ -1,5 +1,6 @@
 import PatchbayConfig
 import PatchbayCore
+import PatchbayStore
 
 /// A call that is to be taken: what is known of it before a pipeline has been chosen.
 struct CallOrder: Sendable {
@@ -10,8 +11,12 @@ struct CallOrder: Sendable {
     /// Whether the call goes on after its stream broke: with the pipeline it had, while its version is kept, and without
     /// asking rules again.
     var isResumed = false
+    /// The call in another process, which answered its webhook or had its stream before: its pipeline goes on.
+    var former: StoredCall?
     /// The pipeline that whoever dialled has named; a called number finds its own.
     var pipeline: String?
+    /// The pipeline of the path that the webhook came to, which goes before the number's.
+    var pathPipeline: String?
     /// What whoever dialled has set; these go before a number's variables.
     var variables: [String: VariableValue] = [:]
     /// Whose call it is, where that is not found by the number.

@@ -112,7 +112,7 @@ public struct CallParts: Sendable {
         call.bridge = bridge
         call.transferTo = transferTo
         // While the carrier still speaks, an agent would wait for a caller who cannot hear it.
-        let isWelcomed = carrier is TwilioTransport && Welcome(plan.transport.settings) != nil
+        let isWelcomed = carrier is TwilioTransport && Spoken(welcome: plan.transport.settings) != nil
         call.connectsEarly = plan.agentSettings.string("connect") != "answered" && !isWelcomed
         call.health = health
         // What cannot work for this call may work for the next.

@@ -7,6 +7,8 @@ import Synchronization
 final class CallRegistry: Sendable {
     /// Ended calls that stay listed.
     static let pastLimit = 1000
+    /// How long after the loss of its stream a call may come back: the carrier asks for the next step within a second or two.
+    static let resumption = Duration.seconds(5)
     /// Stream tokens remembered as used. They also expire; the limit only bounds what a flood could occupy.
     static let nonceLimit = 100_000
 
@@ -16,6 +18,10 @@ final class CallRegistry: Sendable {
         var past: [CallRecord] = []
         var usedNonces: [String: Int] = [:]
         var isDraining = false
+        /// No call is taken any more, not even one that goes on.
+        var isClosed = false
+        /// Until when calls may come back whose streams broke while the server drained, by the carrier's names.
+        var resumable: [String: ContinuousClock.Instant] = [:]
         var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
         mutating func enter(_ record: CallRecord, ended reason: EndReason) {
@@ -36,6 +42,9 @@ final class CallRegistry: Sendable {
 
     func startDraining() { state.withLock { $0.isDraining = true } }
 
+    /// From now on no call is taken, not even one that goes on.
+    func close() { state.withLock { $0.isClosed = true } }
+
     enum Admission {
         case admitted
         /// The call runs already.
@@ -52,10 +61,12 @@ final class CallRegistry: Sendable {
     }
 
     /// Enters a call, in one step with every question that decides about it.
+    ///
+    /// One that goes on after its stream broke is a running call, which draining lets finish.
     func admit(_ record: CallRecord, _ limits: Limits) -> Admission {
         state.withLock { state in
             if let id = state.runningBySid[record.info.callSid], let known = state.running[id] { return .exists(known) }
-            if state.isDraining { return .draining }
+            if state.isClosed || state.isDraining && !record.order.isResumed { return .draining }
             if state.running.count >= limits.calls { return .full }
             if let tenant = record.info.tenant,
                 state.running.values.count(where: { $0.info.tenant == tenant }) >= limits.callsOfTenant
@@ -64,6 +75,7 @@ final class CallRegistry: Sendable {
             }
             state.running[record.info.id] = record
             state.runningBySid[record.info.callSid] = record.info.id
+            state.resumable[record.info.callSid] = nil
             return .admitted
         }
     }
@@ -89,7 +101,8 @@ final class CallRegistry: Sendable {
 
     /// Running calls first, then past ones, newest first.
     func all() -> (running: [CallRecord], past: [CallRecord]) {
-        state.withLock { ($0.running.values.sorted { $0.startedAt > $1.startedAt }, $0.past.reversed()) }
+        let (running, past) = state.withLock { ($0.running, $0.past) }
+        return (running.values.sorted { $0.startedAt > $1.startedAt }, past.reversed())
     }
 
     func ended(_ id: String, _ reason: EndReason) {
@@ -97,6 +110,9 @@ final class CallRegistry: Sendable {
             guard let record = state.running.removeValue(forKey: id) else { return [] }
             if state.runningBySid[record.info.callSid] == id { state.runningBySid[record.info.callSid] = nil }
             state.enter(record, ended: reason)
+            if state.isDraining, reason.kind == .streamLost {
+                state.resumable[record.info.callSid] = .now + Self.resumption
+            }
             guard state.running.isEmpty else { return [] }
             defer { state.idleWaiters = [] }
             return state.idleWaiters
@@ -106,14 +122,14 @@ final class CallRegistry: Sendable {
 
     /// Connects the caller of a call that ended in a transfer.
     ///
-    /// - Returns: The number, once; `nil` when there is none or it has been given out.
-    func takeTransfer(callSid: String) -> PhoneNumber? {
+    /// - Returns: Whether that is to be done: once.
+    func takeTransfer(callSid: String) -> Bool {
         state.withLock { state in
             guard let index = state.past.lastIndex(where: { $0.info.callSid == callSid }),
-                let end = state.past[index].end, end.kind == .transferred, !state.past[index].isTransferred
-            else { return nil }
+                state.past[index].end?.kind == .transferred, !state.past[index].isTransferred
+            else { return false }
             state.past[index].isTransferred = true
-            return PhoneNumber(end.detail)
+            return true
         }
     }
 
@@ -140,8 +156,16 @@ final class CallRegistry: Sendable {
         }
     }
 
-    /// Returns when no call runs.
-    func waitUntilIdle() async {
+    /// Returns when no call runs and none may come back; early when its task is cancelled and no call runs.
+    func waitUntilFinished() async {
+        await waitUntilIdle()
+        while !Task.isCancelled, state.withLock({ $0.resumable.values.contains { $0 > .now } }) {
+            try? await Task.sleep(for: .milliseconds(100))
+            await waitUntilIdle()
+        }
+    }
+
+    private func waitUntilIdle() async {
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in
                 if !state.running.isEmpty { state.idleWaiters.append(continuation) }
@@ -151,38 +175,43 @@ final class CallRegistry: Sendable {
         }
     }
 
+    /// Why a token's nonce cannot be used.
+    enum NonceFault: Error, CustomStringConvertible {
+        case used, full
+
+        var description: String {
+            switch self {
+            case .used: "the stream token was used before"
+            case .full: "too many stream tokens are in use: \(CallRegistry.nonceLimit) are remembered until they expire"
+            }
+        }
+    }
+
     /// Uses a token's nonce up.
-    ///
-    /// - Returns: False when it had been used.
-    func use(nonce: String, expires: Int, now: Int) -> Bool {
-        state.withLock { state in
-            guard state.usedNonces[nonce] == nil else { return false }
+    func use(nonce: String, expires: Int, now: Int) throws(NonceFault) {
+        try state.withLock { state throws(NonceFault) in
+            guard state.usedNonces[nonce] == nil else { throw .used }
             if state.usedNonces.count >= Self.nonceLimit {
                 state.usedNonces = state.usedNonces.filter { $0.value >= now }
             }
-            guard state.usedNonces.count < Self.nonceLimit else { return false }
+            guard state.usedNonces.count < Self.nonceLimit else { throw .full }
             state.usedNonces[nonce] = expires
-            return true
         }
     }
 }
 
-/// Words of the carrier's own voice.
-struct Welcome: Sendable {
-    var text: String
-    var voice: String?
-    var language: String?
-
-    init?(_ settings: Settings) {
+extension Spoken {
+    /// What a transport says before the stream begins; `nil` when it says nothing.
+    init?(welcome settings: Settings) {
         guard let text = settings.string("say"), !text.isEmpty else { return nil }
-        self.text = text
-        voice = settings.string("voice")
-        language = settings.string("language")
+        self.init(text, CarrierVoice(settings))
     }
 }
 
 /// One call as the control plane lists it.
 struct CallRecord: Sendable {
+    /// What it was taken by, for when it goes on.
+    var order: CallOrder
     var info: CallInfo
     var call: Call
     var recorder: CallRecorder
@@ -192,11 +221,11 @@ struct CallRecord: Sendable {
     var endedAt: Date?
     var end: EndReason?
     /// What the carrier says before the stream begins.
-    var welcome: Welcome?
+    var welcome: Spoken?
     /// What its stream carries beside the token.
     var parameters = StreamParameters()
-    /// What is said when the call ended by a failure.
-    var failureText: String
+    /// What is said when the call ended by a failure; of a call that a rule answered, the rule's words.
+    var failureWords: Spoken
     /// The rules that were asked about it.
     var rules: [RuleStep] = []
     /// What was looked up about the caller.
@@ -207,4 +236,7 @@ struct CallRecord: Sendable {
     var trace: CallTrace?
     /// The caller has been connected with a person.
     var isTransferred = false
+
+    /// Whether the caller's stream has been here.
+    var hadStream: Bool { recorder.row.streamSid != nil }
 }

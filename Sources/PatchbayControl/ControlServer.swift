@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -31,11 +32,12 @@ public struct ControlServer: Service {
 
     /// Serves until the surrounding service group shuts down; then drains before it closes the port.
     public func run() async throws {
-        if let fault = switchboard.access.fault { throw StartFailure(description: "access: \(fault)") }
-        await switchboard.tenants.loadOnce()
+        try switchboard.checkStart()
         let router = Router(context: ControlContext.self)
         switchboard.addRoutes(to: router)
-        router.add(middleware: UnknownRouteMeter())
+        router.add(
+            middleware: UnknownRoutes(
+                router.routes.map { ($0.path.description, $0.method) }, switchboard.settings))
         let options = switchboard.options
         var server = HTTPServerBuilder.patchbay(switchboard)
         if let tls = options.tls { server = try .tls(server, tlsConfiguration: tls.configuration()) }
@@ -53,12 +55,6 @@ public struct ControlServer: Service {
             },
             eventLoopGroupProvider: .shared(group), logger: logger)
         // The last service of a group is shut down first: calls drain while the port still answers.
-        do {
-            try await switchboard.outbound.resume(at: switchboard.outbound.clock())
-        } catch {
-            // Asked again with the first order.
-            logger.error("the sessions of before cannot be read", metadata: ["error": "\(error)"])
-        }
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -74,6 +70,16 @@ public struct ControlServer: Service {
 public struct StartFailure: Error, Sendable, CustomStringConvertible {
     /// What is wrong, and where.
     public var description: String
+}
+
+extension StartFailure {
+    /// Why a port could not be opened; `nil` for any other error.
+    public init?(_ error: any Error, listeningOn host: String, port: Int) {
+        guard let error = error as? IOError else { return nil }
+        let words = String(cString: strerror(error.errnoCode))
+        self.init(
+            description: "cannot listen on \(host):\(port): \(words); choose another --port, or end what uses it")
+    }
 }
 
 /// Decides which WebSocket handshakes become carriers' streams.
@@ -125,15 +131,15 @@ struct StreamUpgrade: Sendable {
         }
         if isBrowser(path: path) { return BrowserAdmission(switchboard: switchboard).decide(head, fields, origin) }
         // A signature that is present and wrong is refused; without one the token alone decides.
-        if let signature = head.headers.first(name: "X-Twilio-Signature"), !switchboard.options.skipsSignatures {
-            guard let secret = switchboard.options.twilioAuthToken,
-                TwilioSignature(secrets: [secret.reveal()]).verifyHandshake(
-                    signature: signature, url: origin.webSocketURL(head.uri))
-            else {
-                switchboard.logger.warning("stream refused", metadata: ["reason": "X-Twilio-Signature does not fit"])
-                switchboard.audit.note(
-                    "stream.refused", path, by: .stranger, from: origin, outcome: "X-Twilio-Signature does not fit")
-                return .refuse(.forbidden, "X-Twilio-Signature does not fit")
+        if head.headers.contains(name: "X-Twilio-Signature"), !switchboard.options.skipsSignatures {
+            let url = origin.webSocketURL(head.uri)
+            let fault = CarrierProof(switchboard.options, switchboard.settings).fault(of: fields, url: url) {
+                $0.verifyHandshake(signature: $1, url: url)
+            }
+            if let fault {
+                switchboard.logger.warning("stream refused", metadata: ["reason": "\(fault)"])
+                switchboard.audit.note("stream.refused", path, by: .stranger, from: origin, outcome: fault)
+                return .refuse(.forbidden, fault)
             }
         }
         return .accept { connection in StreamSocket(connection, switchboard, peer: origin.client) }

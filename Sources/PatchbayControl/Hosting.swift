@@ -66,7 +66,8 @@ extension Switchboard {
     }
 }
 
-/// Waits for running calls when a group of services shuts down, and keeps their records in order until then.
+/// Takes over what a process before this one has left, keeps the records in order, and waits for running calls when a group
+/// of services shuts down.
 ///
 /// Name it behind the server in the group: services shut down in reverse order, and calls end while the port still answers.
 public struct CallDrain: Service {
@@ -75,13 +76,30 @@ public struct CallDrain: Service {
     public init(_ switchboard: Switchboard) { self.switchboard = switchboard }
 
     /// Waits for the group's shutdown, then for the calls; see ``Switchboard/drain(timeout:)``.
+    ///
+    /// - Throws: ``StartFailure`` when the options or the keys that `access` names cannot be used.
     public func run() async throws {
-        await withTaskGroup(of: Void.self) { group in
+        try switchboard.checkStart()
+        let isOrderly = await withTaskGroup(of: Void.self) { group -> Bool in
             group.addTask { await switchboard.keepRecords() }
-            try? await gracefulShutdown()
-            group.cancelAll()
+            defer { group.cancelAll() }
+            // Cancelled when another service of the group fails: a port that cannot be opened.
+            do {
+                try await gracefulShutdown()
+                return true
+            } catch {
+                return false
+            }
         }
-        await switchboard.drain()
+        await switchboard.drain(wasServing: isOrderly)
+    }
+}
+
+extension Switchboard {
+    /// With such options or keys nothing could be trusted, or nobody could get in.
+    func checkStart() throws(StartFailure) {
+        if let fault = options.fault { throw StartFailure(description: fault) }
+        if let fault = access.fault { throw StartFailure(description: "access: \(fault)") }
     }
 }
 
@@ -151,7 +169,9 @@ final class HostedRoutes<Host: RouterMethods>: RouterMethods where Host.Context:
         let meters = RouteMeters(path, method, settings)
         host.on(path, method: method) { request, context in
             try await meters.measure {
-                try await TracedRequest.respond(request) { try await chain(request, ControlContext(hosting: context)) }
+                try await TracedRequest.respond(request) {
+                    try await ErrorWords.giving { try await chain(request, ControlContext(hosting: context)) }
+                }
             }
         }
         return self

@@ -1,6 +1,7 @@
 public import Logging
 public import NIOCore
 public import PatchbayCore
+import Synchronization
 
 extension Switchboard {
     /// Takes a call that a transport of the host's own brings: finds its pipeline, builds its chain and begins to connect its
@@ -15,10 +16,12 @@ extension Switchboard {
     ///   - to: What was called: a number that a pipeline answers.
     /// - Throws: When nobody answers the number, an agent or stage cannot be made, or there are too many calls.
     public func takeCall(_ callSid: String, from: String, to: String) async throws(CallRefusal) -> Call {
+        let order = CallOrder(callSid: callSid, from: from, to: to)
         do {
-            return try await take(CallOrder(callSid: callSid, from: from, to: to)).call
+            return try await take(order).call
         } catch {
-            throw CallRefusal(code: error.code, words: error.words)
+            note(error, of: order, peer: "")
+            throw CallRefusal(code: error.code, words: error.words.text)
         }
     }
 }
@@ -59,7 +62,7 @@ public final class CarrierHandler: ChannelInboundHandler {
     private enum State {
         case silent
         case taking([ByteBuffer], cost: Int)
-        case attached(Call)
+        case attached(Call, CarrierChannel)
         case closed
     }
 
@@ -96,7 +99,13 @@ public final class CarrierHandler: ChannelInboundHandler {
             state = .closed
             waiting.append(message)
             state = .taking(waiting, cost: cost)
-        case .attached(let call): call.carrierReceived(message)
+        case .attached(let call, let socket):
+            // What NIO reads out of a socket whose write has failed comes from inside that write, which the call has made.
+            if socket.isSending {
+                call.loop.execute { call.carrierReceived(message) }
+            } else {
+                call.carrierReceived(message)
+            }
         case .closed: break
         }
     }
@@ -149,10 +158,9 @@ public final class CarrierHandler: ChannelInboundHandler {
             return refuse("the channel is not on the event loop of the calls, switchboard.mediaLoop.eventLoop", context)
         }
         // Another channel announced the same call first; that one goes on.
-        guard call.attach(carrier: CarrierChannel(context.channel)) else {
-            return refuse("the call has a channel", context)
-        }
-        state = .attached(call)
+        let socket = CarrierChannel(context.channel)
+        guard call.attach(carrier: socket) else { return refuse("the call has a channel", context) }
+        state = .attached(call, socket)
         for message in waiting { call.carrierReceived(message) }
     }
 
@@ -170,18 +178,26 @@ public final class CarrierHandler: ChannelInboundHandler {
         let former = state
         state = .closed
         // Later, because a write of the call's own can find that the peer is gone: the call must not be entered from itself.
-        if case .attached(let call) = former { call.loop.execute { call.carrierClosed() } }
+        if case .attached(let call, _) = former { call.loop.execute { call.carrierClosed() } }
     }
 }
 
 /// A channel of whole messages as a call sees it.
 private final class CarrierChannel: MessageSocket {
     private let channel: any Channel
+    private let sends = Atomic(false)
 
     init(_ channel: any Channel) { self.channel = channel }
 
+    /// Whether the call is inside ``send(_:)`` just now.
+    var isSending: Bool { sends.load(ordering: .relaxed) }
+
     func send(_ batch: inout MessageBatch) -> Bool {
-        defer { batch.clear() }
+        sends.store(true, ordering: .relaxed)
+        defer {
+            batch.clear()
+            sends.store(false, ordering: .relaxed)
+        }
         // Audio is sent at real-time speed: a peer that has let so much pile up does not listen.
         guard channel.isWritable else {
             channel.close(promise: nil)

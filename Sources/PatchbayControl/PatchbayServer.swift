@@ -22,12 +22,15 @@ public struct PatchbayServer: Service {
     ///   - records: What is remembered beyond this process.
     ///   - clock: What time it is, for rules.
     ///   - observers: Makes additional watchers for each call.
+    ///   - tools: What the agents of a call may call beside the tools of its pipeline.
+    ///   - context: Finds out about callers, in place of the pipelines' own `context`.
     ///   - started: Told the address once connections are accepted.
     public init(
         pipelines: PipelineSet, source: PipelineSource? = nil, settings: ServerSettings, options: ServerOptions,
         tls: NIOSSLContext, httpClient: HTTPClient, records: any Store, logger: Logger,
         clock: @escaping @Sendable () -> Date = { Date() },
         observers: @escaping @Sendable (CallInfo) -> [any CallObserver] = { _ in [] },
+        tools: @escaping @Sendable (CallInfo) -> [Tool] = { _ in [] }, context: ContextProvider? = nil,
         started: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
         // One media loop a process: every call is on it, so no frame ever crosses a thread.
@@ -37,7 +40,7 @@ public struct PatchbayServer: Service {
             pipelines: pipelines, source: source, settings: settings, options: options,
             mediaLoop: MediaLoop(group.next()), dialer: WebSocketAgentDialer(tls: tls),
             carrierREST: TwilioREST(httpClient, options), records: records,
-            logger: logger, clock: clock, observers: observers)
+            logger: logger, clock: clock, observers: observers, tools: tools, context: context)
         control = ControlServer(switchboard, group: group, started: started)
     }
 

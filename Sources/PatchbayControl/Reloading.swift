@@ -12,7 +12,7 @@ extension Switchboard {
     /// What comes of it is logged and counted.
     @discardableResult
     public func reload(_ cause: PipelineStore.Cause) async -> PipelineStore.Outcome {
-        let outcome = report(await store.reload(cause), cause)
+        let outcome = await store.reload(cause)
         // What another process has put in meanwhile counts here from now on.
         do {
             try await tenants.load()
@@ -21,12 +21,22 @@ extension Switchboard {
             logger.error(
                 "the tenants of the store cannot be read; those known stay", metadata: ["error": "\(error)"])
         }
-        return outcome
+        return report(outcome.warning(of: tenants.snapshot.collisions(in: outcome.revision.set)), cause)
     }
 
     /// Goes back to the pipelines that were in force before.
     @discardableResult
-    public func rollback() -> PipelineStore.Outcome { report(store.rollback(), .rollback) }
+    public func rollback() -> PipelineStore.Outcome {
+        let outcome = report(store.rollback(), .rollback)
+        complainAboutTenants()
+        return outcome
+    }
+
+    /// Logs where what the store holds of tenants does not go with the pipelines in force and their files of tenants.
+    func complainAboutTenants() {
+        tenants.complain(about: store.current.set)
+        log(tenants.snapshot.collisions(in: store.current.set))
+    }
 
     private func report(_ outcome: PipelineStore.Outcome, _ cause: PipelineStore.Cause) -> PipelineStore.Outcome {
         Counter(label: ServerMetrics.reloads, dimensions: [("outcome", outcome.name)]).increment()
@@ -95,6 +105,16 @@ extension PipelineStore.Outcome {
             .rolledBack(let revision):
             revision
         case .refused(_, let inForce), .impossible(_, let inForce): inForce
+        }
+    }
+
+    /// The same with more that is to be told of what is in force.
+    func warning(of more: [Diagnostic]) -> Self {
+        switch self {
+        case .loaded(let revision, let known): .loaded(revision, known + more)
+        case .unchanged(let revision, let known): .unchanged(revision, known + more)
+        case .heldBack(let revision, let known): .heldBack(revision, known + more)
+        case .refused, .rolledBack, .impossible: self
         }
     }
 

@@ -14,6 +14,8 @@ struct RequestOrigin: Sendable {
     var scheme: String
     /// Host with port, as the caller of the URL wrote it.
     var authority: String
+    /// What stands before the paths of this server in the address that the world asks.
+    private var prefix = ""
     /// Host with port, as this request names it.
     private let host: String
     /// Whether a page of somebody else's had a browser send it.
@@ -27,7 +29,7 @@ struct RequestOrigin: Sendable {
         isCrossSite = Self.isCrossSite(headers, host: authority ?? "")
         scheme = options.tls == nil ? "http" : "https"
         self.authority = authority ?? "localhost"
-        if ServerOptions.isLoopback(self.peer) || options.trustedProxies.contains(self.peer) {
+        if options.believes(self.peer) {
             if let forwarded = Self.first("X-Forwarded-Proto", headers),
                 ["http", "https"].contains(forwarded.lowercased())
             {
@@ -36,10 +38,8 @@ struct RequestOrigin: Sendable {
             if let forwarded = Self.first("X-Forwarded-Host", headers) { self.authority = forwarded }
             client = Self.forwardedClient(headers, options) ?? self.peer
         }
-        if let publicURL = options.publicURL, let separator = publicURL.range(of: "://") {
-            scheme = publicURL[..<separator.lowerBound].lowercased()
-            self.authority = String(publicURL[separator.upperBound...])
-            while self.authority.hasSuffix("/") { self.authority.removeLast() }
+        if let address = options.publicAddress {
+            (scheme, self.authority, prefix) = (address.scheme, address.authority, address.prefix)
         }
     }
 
@@ -75,31 +75,23 @@ struct RequestOrigin: Sendable {
     ].compactMap { HTTPField.Name($0) }
 
     /// The public address of a path, for webhooks.
-    func url(_ path: String) -> String { "\(scheme)://\(authority)\(path)" }
+    func url(_ path: String) -> String { "\(scheme)://\(authority)\(prefix)\(path)" }
 
     /// The public address of a path, for WebSockets.
-    func webSocketURL(_ path: String) -> String { "\(scheme == "https" ? "wss" : "ws")://\(authority)\(path)" }
+    func webSocketURL(_ path: String) -> String {
+        "\(scheme == "https" ? "wss" : "ws")://\(authority)\(prefix)\(path)"
+    }
 
     /// The last address of `X-Forwarded-For` that is no proxy of ours: those before it are what the client itself may have
     /// written. Else what the proxy says in `X-Real-IP`.
     private static func forwardedClient(_ headers: HTTPFields, _ options: ServerOptions) -> String? {
-        func isAddress(_ text: Substring) -> Bool {
-            (2...45).contains(text.utf8.count) && text.utf8.allSatisfy { $0 == 0x2E || $0 == 0x3A || isHexDigit($0) }
-        }
         let hops = HTTPField.Name("X-Forwarded-For").map { headers[values: $0] } ?? []
         for hop in hops.flatMap({ $0.split(separator: ",") }).reversed() {
-            let address = hop.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
-            guard isAddress(address) else { return nil }
-            if !ServerOptions.isLoopback(String(address)), !options.trustedProxies.contains(String(address)) {
-                return String(address)
-            }
+            let text = hop.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+            guard let address = NetworkAddress.hop(text) else { return nil }
+            if !options.believes(address) { return address }
         }
-        guard let real = first("X-Real-IP", headers), isAddress(real[...]) else { return nil }
-        return real
-    }
-
-    private static func isHexDigit(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
+        return first("X-Real-IP", headers).flatMap { NetworkAddress.hop($0[...]) }
     }
 
     private static func first(_ name: String, _ headers: HTTPFields) -> String? {

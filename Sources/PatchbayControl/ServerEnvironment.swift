@@ -2,7 +2,6 @@ public import Configuration
 public import Foundation
 import PatchbayConfig
 import PatchbayCore
-import SystemPackage
 
 /// What the environment and an `.env` file say, the environment first.
 public struct ServerEnvironment: Sendable {
@@ -18,19 +17,40 @@ public struct ServerEnvironment: Sendable {
     ///   - process: The process's environment.
     ///   - file: An `.env` file; `nil` takes `.env` in the working directory if there is one.
     /// - Throws: ``Failure`` when a named file is missing or malformed.
-    public init(process: [String: String] = ProcessInfo.processInfo.environment, file: String? = nil) async throws {
-        let path = file ?? ".env"
-        let fromFile: EnvironmentVariablesProvider
+    public init(process: [String: String] = ProcessInfo.processInfo.environment, file: String? = nil) throws {
+        let fromFile = try Self.variables(inFile: file ?? ".env", mayBeMissing: file == nil)
+        variables = fromFile.merging(process) { $1 }
+        reader = ConfigReader(providers: [
+            EnvironmentVariablesProvider(environmentVariables: process),
+            EnvironmentVariablesProvider(environmentVariables: fromFile),
+        ])
+    }
+
+    private static func variables(inFile path: String, mayBeMissing: Bool) throws(Failure) -> [String: String] {
+        let text: String
         do {
-            fromFile = try await EnvironmentVariablesProvider(
-                environmentFilePath: FilePath(path), allowMissing: file == nil)
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            guard attributes[.type] as? FileAttributeType != .typeDirectory else {
+                throw Failure(description: "\(path) cannot be read: it is a folder; name the file in it")
+            }
+            guard (attributes[.size] as? Int ?? 0) <= EnvironmentFile.maximumBytes else {
+                throw Failure(description: "\(path) is larger than \(EnvironmentFile.maximumBytes) bytes")
+            }
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch let failure as Failure {
+            throw failure
         } catch {
-            throw Failure(description: "\(path) cannot be read: \(error)")
+            let isMissing = !FileManager.default.fileExists(atPath: path)
+            if isMissing, mayBeMissing { return [:] }
+            throw Failure(
+                description: "\(path) cannot be read: "
+                    + (isMissing ? "it does not exist" : "it is no text in UTF-8, or not ours to read"))
         }
-        var variables: [String: String] = [:]
-        for name in Self.names(inFile: path) { variables[name] = try fromFile.environmentValue(forName: name) }
-        self.variables = variables.merging(process) { $1 }
-        reader = ConfigReader(providers: [EnvironmentVariablesProvider(environmentVariables: process), fromFile])
+        do {
+            return try EnvironmentFile(parsing: text).variables
+        } catch {
+            throw Failure(description: "\(path), \(error)")
+        }
     }
 
     /// The first of several settings that is there and not empty. `public.url` asks for `PUBLIC_URL`.
@@ -54,15 +74,5 @@ public struct ServerEnvironment: Sendable {
         options.elevenLabsWebhookSecret = first("elevenlabs.webhook.secret").map(Secret.init)
         options.jwtSecret = first("jwt.secret").map(Secret.init)
         return options
-    }
-
-    /// The variables' names, which the configuration library does not list.
-    private static func names(inFile path: String) -> [String] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
-        return text.split(whereSeparator: \.isNewline).compactMap { line in
-            let line = line.drop { $0.isWhitespace }
-            guard !line.hasPrefix("#"), let equals = line.firstIndex(of: "=") else { return nil }
-            return line[..<equals].split(separator: " ").last.map(String.init)
-        }
     }
 }

@@ -8,9 +8,14 @@ public struct ServerOptions: Sendable {
     /// Port to listen on; 0 lets the system choose.
     public var port = 8080
     /// Where the world reaches this server, for instance `https://voice.example.com`.
-    public var publicURL: String?
-    /// Peers whose `X-Forwarded-*` headers are believed, as addresses. Loopback always is.
-    public var trustedProxies: Set<String> = []
+    public var publicURL: String? { didSet { publicAddress = publicURL.flatMap { try? PublicURL($0) } } }
+    /// The same, read; `nil` also for what cannot be read, with which no server starts: see ``fault``.
+    public private(set) var publicAddress: PublicURL?
+    /// Peers whose `X-Forwarded-*` headers are believed, as addresses or networks (`10.0.0.0/8`). Loopback always is.
+    public var trustedProxies: Set<String> = [] {
+        didSet { proxies = trustedProxies.compactMap(AddressRange.init) }
+    }
+    private var proxies: [AddressRange] = []
     public var twilioAccountSid: String?
     public var twilioAuthToken: Secret?
     /// Origin of Twilio's REST API.
@@ -42,7 +47,29 @@ public struct ServerOptions: Sendable {
 
     public init() {}
 
-    static func isLoopback(_ address: String) -> Bool {
-        address == "::1" || address.hasPrefix("127.") || address == "localhost"
+    /// What is wrong with these options, in words; `nil` when nothing is. A server with such a fault does not start.
+    public var fault: String? {
+        do throws(PublicURL.Fault) {
+            if let publicURL { _ = try PublicURL(publicURL) }
+        } catch {
+            return "PUBLIC_URL (or APP_BASE_URL, API_URL) \(error)"
+        }
+        return trustedProxies.sorted().lazy.compactMap(Self.fault(ofProxy:)).first
+    }
+
+    /// What is wrong with a proxy's address, `nil` when nothing is.
+    public static func fault(ofProxy text: String) -> String? {
+        guard AddressRange(text) == nil else { return nil }
+        return "\"\(text.prefix(64))\" is no address of a proxy; write 192.0.2.1, 2001:db8::1 or a network, 10.0.0.0/8"
+    }
+
+    /// Whether what a peer says in `X-Forwarded-*` is believed.
+    func believes(_ peer: String) -> Bool {
+        guard let address = NetworkAddress(peer) else { return false }
+        return address.isLoopback || proxies.contains { $0.contains(address) }
+    }
+
+    static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || NetworkAddress(host)?.isLoopback == true
     }
 }

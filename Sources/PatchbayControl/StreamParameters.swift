@@ -13,7 +13,7 @@ struct StreamParameters: Sendable {
     init(_ settings: Settings, _ logger: Logger) {
         for (name, value) in settings.variables("parameters").sorted(by: { $0.key < $1.key }) {
             let value = value.description
-            guard name.count + value.count < TwilioTransport.maximumParameterLength else {
+            guard name.unicodeScalars.count + value.unicodeScalars.count < TwilioTransport.maximumParameterLength else {
                 logger.warning("a parameter of the stream is too long and left out", metadata: ["name": "\(name)"])
                 continue
             }

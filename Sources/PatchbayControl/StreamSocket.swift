@@ -11,6 +11,8 @@ final class StreamSocket: WebSocketDelegate {
     static let patience = TimeAmount.seconds(5)
     /// Bytes of messages kept while a call is being made: more than ten seconds of audio.
     static let backlogLimit = 256 * 1024
+    /// What a message counts beside its bytes, so that empty ones are bounded too.
+    private static let messageBytes = 64
 
     private struct State {
         var timer: Scheduled<Void>?
@@ -40,7 +42,7 @@ final class StreamSocket: WebSocketDelegate {
 
     func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
         if state.value.isMaking {
-            state.value.backlogBytes += text.readableBytes
+            state.value.backlogBytes += text.readableBytes + Self.messageBytes
             if state.value.backlogBytes > Self.backlogLimit {
                 connection.close(code: 1013, reason: "the call could not be made in time")
             } else {
@@ -93,29 +95,58 @@ final class StreamSocket: WebSocketDelegate {
             refuse("\(error)", start, connection)
             return
         }
-        guard switchboard.registry.use(nonce: claim.nonce, expires: claim.expires, now: now) else {
-            refuse("the stream token was used before", start, connection)
+        do throws(CallRegistry.NonceFault) {
+            try switchboard.registry.use(nonce: claim.nonce, expires: claim.expires, now: now)
+        } catch {
+            refuse("\(error)", start, connection)
             return
         }
         if let end = switchboard.registry.latest(callSid: start.callSid)?.end, end.isOrderly {
             refuse("the call has ended: \(end)", start, connection)
         } else if let record = switchboard.registry.running(callSid: start.callSid) {
             handOver(connection, to: record.call, message)
+            useUpElsewhere(claim, start, connection)
         } else {
-            make(claim, message, connection)
+            make(claim, start, message, connection)
+        }
+    }
+
+    /// Uses the token up for all processes of the store, beside a call that runs here: its caller does not wait for that.
+    private func useUpElsewhere(
+        _ claim: StreamToken.Claim, _ start: TwilioStart, _ connection: WebSocketConnection
+    ) {
+        Task {
+            guard await switchboard.isFirst("stream", claim.nonce) == false else { return }
+            refuse("\(CallRegistry.NonceFault.used)", start, connection)
         }
     }
 
     /// Another replica answered the webhook, or this one was started since: the token says all that is needed.
-    private func make(_ claim: StreamToken.Claim, _ message: ByteBuffer, _ connection: WebSocketConnection) {
+    ///
+    /// A store that fails lets the caller in: the token is good, and whether it was used elsewhere is not known.
+    private func make(
+        _ claim: StreamToken.Claim, _ start: TwilioStart, _ message: ByteBuffer, _ connection: WebSocketConnection
+    ) {
         state.value.isMaking = true
         Task {
+            let known = switchboard.registry.latest(callSid: claim.callSid)
+            async let isFirst = switchboard.isFirst("stream", claim.nonce)
+            async let entry = switchboard.entry(of: claim.callSid, besides: known)
+            var order = CallOrder(callSid: claim.callSid, from: claim.from, to: claim.to)
+            order.contextKey = claim.nonce
+            order.isResumed = claim.resumes > 0
+            let former = await entry
+            if await isFirst == false { return refuse("\(CallRegistry.NonceFault.used)", start, connection) }
+            if let end = former.flatMap(CallEnding.reason), end.isOrderly {
+                return refuse("the call has ended: \(end)", start, connection)
+            }
+            order = await switchboard.completed(order, former: former)
             do throws(Switchboard.Refusal) {
-                var order = CallOrder(callSid: claim.callSid, from: claim.from, to: claim.to)
-                order.contextKey = claim.nonce
-                let record = try await switchboard.take(await switchboard.outbound.completed(order))
+                let record = try await switchboard.take(order)
                 connection.eventLoop.execute { self.handOver(connection, to: record.call, message) }
+                await switchboard.outbound.began(record.info)
             } catch {
+                switchboard.note(error, of: order, peer: peer)
                 connection.close(code: 1000, reason: error.code)
             }
         }

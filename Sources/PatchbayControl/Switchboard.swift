@@ -35,12 +35,14 @@ public final class Switchboard: Sendable {
     /// Which agents are not worth a try just now.
     public let health: AgentHealth
     private let dialer: any AgentDialer
-    private let carrierREST: TwilioREST?
+    let carrierREST: TwilioREST?
     let clock: @Sendable () -> Date
     private let observers: @Sendable (CallInfo) -> [any CallObserver]
     let tools: @Sendable (CallInfo) -> [Tool]
     let context: CallContext
     let vendorAgents = VendorAgents()
+    /// How many call without a telephone.
+    let browserPlaces = BrowserPlaces()
     /// Who is told of calls; `nil` when nobody is.
     let webhooks: WebhookOutbox?
 
@@ -64,7 +66,8 @@ public final class Switchboard: Sendable {
         self.settings = settings
         self.options = options
         self.records = records
-        journal = CallJournal(records, feed: feed, logger: logger)
+        webhooks = WebhookOutbox(settings.webhooks, records: records, logger: logger, clock: clock)
+        journal = CallJournal(records, feed: feed, webhooks: webhooks, logger: logger)
         traffic = TrafficLimits(settings.limits)
         tenants = TenantDirectory(records, logger: logger, clock: clock)
         audit = AuditTrail(records, logger: logger, clock: clock)
@@ -78,8 +81,6 @@ public final class Switchboard: Sendable {
         self.logger = logger
         self.observers = observers
         self.tools = tools
-        webhooks = WebhookOutbox(
-            settings.webhooks, records: records, registry: registry, logger: logger, clock: clock)
         self.context = CallContext(context, records: records, logger: logger, clock: clock)
         health = AgentHealth { Self.note($0, logger) }
         tokens = StreamToken(secret: options.twilioAuthToken?.reveal())
@@ -88,7 +89,22 @@ public final class Switchboard: Sendable {
     /// Why a call is not taken, with the words for the caller.
     struct Refusal: Error {
         var code: String
-        var words: String
+        var words: Spoken
+        var tenant: String?
+
+        /// A rule's words are an answer; such a call is among the calls.
+        var isAnswer: Bool { code == Self.answeredByRule }
+        fileprivate static let answeredByRule = "answered-by-rule"
+    }
+
+    /// Notes a call that was not taken, which is in no other record.
+    ///
+    /// - Parameter peer: The address that asked for it.
+    func note(_ refusal: Refusal, of order: CallOrder, peer: String) {
+        guard !refusal.isAnswer else { return }
+        audit.note(
+            AuditTrail.refusedCall, "\(order.callSid) from \(order.from) to \(order.to)", by: .carrier, peer: peer,
+            outcome: refusal.code, tenant: refusal.tenant)
     }
 
     /// Takes a call: finds its pipeline, builds its chain and begins to connect its agent while the phone still rings.
@@ -102,11 +118,16 @@ public final class Switchboard: Sendable {
         }
         let id = Self.makeID()
         let logger = logger(forCall: order.callSid, id)
-        await tenants.loadOnce()
+        // Whom the files would have answered may be a stored tenant's caller.
+        do throws(StoreError) {
+            try await tenants.loadOnce()
+        } catch {
+            throw refusal(error.code.description, words[.failure], nil, order.tenant, logger)
+        }
         let assignment = assignment(of: order)
         let tenant = assignment?.tenant ?? order.tenant
         guard let decision = decide(order, assignment) else {
-            throw refusal("unknown-number", words[.unknownNumber], nil, logger)
+            throw refusal("unknown-number", words[.unknownNumber], nil, tenant, logger)
         }
         let route: Route
         switch decision {
@@ -125,28 +146,24 @@ public final class Switchboard: Sendable {
         let recorder = CallRecorder(info, startedAt: startedAt, journal: journal)
         let log = CallLog(logger: logger, recorder: recorder)
         var variables = CallVariables(from: order.from, to: order.to, sid: order.callSid)
-        variables.context = await context(for: order, variables, on: route, tenant: tenant)
+        variables.context = await context(for: order, variables, on: route, tenant: tenant, logger)
         let call = Call(
             info: info, on: mediaLoop, dialer: dialer, logger: logger,
-            farewell: carrierREST.flatMap { rest in
-                // Calls of other carriers are not known there.
-                guard route.document.transportType == TwilioTransport().spec.type else { return nil }
-                return { @Sendable info in await rest.complete(callSid: info.callSid, logger: logger) }
-            }
-        ) { [registry, webhooks] call, reason in
+            farewell: farewell(route, logger)
+        ) { [registry] call, reason in
             // On the call's loop.
             recorder.ended(reason, at: Date(), call.assumeIsolated { $0.status })
             registry.ended(call.info.id, reason)
-            webhooks?.ended(call.info.id)
         }
         var record = CallRecord(
-            info: info, call: call, recorder: recorder, maximumDuration: route.document.limits.maximumDuration,
-            startedAt: startedAt, failureText: words[.failure], rules: decision.steps, context: variables.context)
+            order: order, info: info, call: call, recorder: recorder,
+            maximumDuration: route.document.limits.maximumDuration,
+            startedAt: startedAt, failureWords: words[.failure], rules: decision.steps, context: variables.context)
         // Where it would stand is only known with the plan; a call without one never runs.
         let plan = Result { () throws(PipelineError) in try route.plan(for: variables) }
         if case .success(let plan) = plan {
             if plan.transport.component is TwilioTransport {
-                record.welcome = Welcome(plan.transport.settings)
+                record.welcome = Spoken(welcome: plan.transport.settings)
                 record.parameters = StreamParameters(plan.transport.settings, logger)
             }
             record.agentPlace = AgentPlace(
@@ -163,12 +180,13 @@ public final class Switchboard: Sendable {
         case .exists(let known): return known
         case .tenantIsFull:
             RateLimiter.count("maximumCallsPerTenant")
-            throw refusal("busy", words[.busy], nil, logger)
-        case .full: throw refusal("busy", words[.busy], nil, logger)
-        case .draining: throw refusal("draining", words[.draining], nil, logger)
+            throw refusal("busy", words[.busy], nil, tenant, logger)
+        case .full: throw refusal("busy", words[.busy], nil, tenant, logger)
+        case .draining: throw refusal("draining", words[.draining], nil, tenant, logger)
         }
         trace?.begin()
         recorder.begin()
+        if case .success(let plan) = plan { log.planned(plan, knowing: variables.context) }
         var wire: (any WireObserver)?
         do {
             var plan = try plan.get()
@@ -192,10 +210,9 @@ public final class Switchboard: Sendable {
             trace?.end(EndReason(.failure, error.code.description))
             recorder.ended(EndReason(.failure, "\(error)"), at: Date(), nil)
             registry.ended(info.id, EndReason(.failure, "\(error)"))
-            let text = words[error.code == .agentNotConfigured ? .missingAgent : .notConfigured]
-            throw refusal(error.code.description, text, error, logger)
+            let text = words[error.code == .agentMissing ? .missingAgent : .notConfigured]
+            throw refusal(error.code.description, text, error, tenant, logger)
         }
-        webhooks?.started(record)
         // The agent is being dialled meanwhile.
         await journal.flush()
         return record
@@ -203,20 +220,22 @@ public final class Switchboard: Sendable {
 
     /// What is known of the caller, before the plan is made. A call that goes on keeps what it had.
     private func context(
-        for order: CallOrder, _ call: CallVariables, on route: Route, tenant: String?
+        for order: CallOrder, _ call: CallVariables, on route: Route, tenant: String?, _ logger: Logger
     ) async -> [String: VariableValue] {
         if order.isResumed, let known = registry.latest(callSid: order.callSid) { return known.context }
         // Nobody is looked up for a call that is going to be turned away.
-        guard isAccepting else { return [:] }
-        return await context.values(for: call, on: route, tenant: tenant, key: order.contextKey)
+        guard isAccepting || order.isResumed else { return [:] }
+        return await context.values(for: call, on: route, tenant: tenant, key: order.contextKey, logger)
     }
 
     /// Keeps what is known of a caller for the process that the stream will reach.
     ///
     /// - Parameter nonce: That of the stream's token.
     func keepContext(of record: CallRecord, nonce: String) async {
+        let info = record.info
         await context.keep(
-            record.context, key: nonce, number: record.info.from, for: TimeInterval(streamTokenLifetime.seconds))
+            record.context, key: nonce, number: info.direction == .outbound ? info.to : info.from,
+            for: TimeInterval(streamTokenLifetime.seconds))
     }
 
     /// Whose call it is: the tenant's that whoever dialled has named, else that of our own number.
@@ -231,9 +250,11 @@ public final class Switchboard: Sendable {
 
     private func decide(_ order: CallOrder, _ assignment: NumberAssignment?) -> RouteDecision? {
         let variables = assignment?.variables ?? [:]
-        if order.isResumed, let info = registry.latest(callSid: order.callSid)?.info,
-            let (document, set) = store.document(named: info.pipeline, version: info.version),
-            var route = set.route(order.ownNumber) ?? set.route(order.ownNumber, by: info.pipeline)
+        let known = order.isResumed ? registry.latest(callSid: order.callSid)?.info : nil
+        let former = order.former.map { ($0.pipeline, $0.version) } ?? known.map { ($0.pipeline, $0.version) }
+        if let (pipeline, version) = former,
+            let (document, set) = store.document(named: pipeline, version: version),
+            var route = set.route(order.ownNumber) ?? set.route(order.ownNumber, by: pipeline)
         {
             route.document = document
             return .pipeline(route.setting(variables), by: [])
@@ -242,7 +263,14 @@ public final class Switchboard: Sendable {
             return store.current.set.route(order.ownNumber, by: name).map { .pipeline($0.setting(variables), by: []) }
         }
         let call = CallVariables(from: order.from, to: order.to, sid: order.callSid)
-        return store.current.set.decide(call, assigned: assignment, at: clock())
+        let set = store.current.set
+        var assigned = assignment
+        // A number that nobody has is nobody's at this path either.
+        if let name = order.pathPipeline, set.route(order.to, assigned: assignment) != nil {
+            assigned = assignment ?? NumberAssignment()
+            assigned?.pipeline = name
+        }
+        return set.decide(call, assigned: assigned, at: clock())
     }
 
     /// Enters a call that a rule answered with words: it is over before it began.
@@ -250,6 +278,7 @@ public final class Switchboard: Sendable {
         _ text: String, _ route: Route, _ steps: [RuleStep], _ order: CallOrder, _ tenant: String?, _ id: String,
         _ logger: Logger
     ) -> Refusal {
+        let words = Words(route.document.messages, settings.messages).saying(text)
         let reason = EndReason(.answeredByRule, steps.last.map { "\($0.pipeline) when[\($0.index)]" } ?? "")
         logger.notice("a rule answers", metadata: ["rule": "\(steps.last.map(\.description) ?? "")"])
         // A repeated webhook gets the same answer; it is one call.
@@ -261,12 +290,12 @@ public final class Switchboard: Sendable {
             let recorder = CallRecorder(info, startedAt: Date(), journal: journal)
             registry.enter(
                 CallRecord(
-                    info: info, call: idle, recorder: recorder, maximumDuration: .zero, failureText: "",
-                    rules: steps), ended: reason)
+                    order: order, info: info, call: idle, recorder: recorder, maximumDuration: .zero,
+                    failureWords: words, rules: steps), ended: reason)
             recorder.ended(reason, at: Date(), nil)
             CallMetrics.count(reason, info.direction)
         }
-        return Refusal(code: "answered-by-rule", words: text)
+        return Refusal(code: Refusal.answeredByRule, words: words, tenant: tenant)
     }
 
     /// Changes only: what is avoided for a while fails in many calls.
@@ -305,12 +334,14 @@ public final class Switchboard: Sendable {
         return logger
     }
 
-    private func refusal(_ code: String, _ words: String, _ error: PipelineError?, _ logger: Logger) -> Refusal {
+    private func refusal(
+        _ code: String, _ words: Spoken, _ error: PipelineError?, _ tenant: String?, _ logger: Logger
+    ) -> Refusal {
         var metadata: Logger.Metadata = ["reason": "\(code)"]
         if let error { metadata["error"] = "\(error)" }
         logger.warning("call refused", metadata: metadata)
         Counter(label: ServerMetrics.refusedCalls, dimensions: [("reason", code)]).increment()
-        return Refusal(code: code, words: words)
+        return Refusal(code: code, words: words, tenant: tenant)
     }
 
     /// What callers hear when nothing more specific is known.
@@ -325,7 +356,10 @@ public final class Switchboard: Sendable {
     /// Turns new calls away, waits for running ones and ends what is left at the limit.
     ///
     /// - Parameter timeout: The options' or settings' own when absent.
-    public func drain(timeout: TimeSpan? = nil) async {
+    public func drain(timeout: TimeSpan? = nil) async { await drain(timeout: timeout, wasServing: true) }
+
+    /// - Parameter wasServing: Whether calls could come at all; otherwise nothing is said.
+    func drain(timeout: TimeSpan? = nil, wasServing: Bool) async {
         let timeout = timeout ?? options.drainTimeout ?? .seconds(Int64(settings.limits.drainSeconds))
         registry.startDraining()
         let count = registry.activeCount
@@ -333,7 +367,7 @@ public final class Switchboard: Sendable {
             logger.notice(
                 "draining", metadata: ["calls": "\(count)", "limitSeconds": "\(timeout.milliseconds / 1000)"])
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await self.registry.waitUntilIdle() }
+                group.addTask { await self.registry.waitUntilFinished() }
                 group.addTask { try? await Task.sleep(for: .nanoseconds(timeout.nanoseconds)) }
                 await group.next()
                 // The wait for idleness ends when the calls do, which is now.
@@ -341,28 +375,64 @@ public final class Switchboard: Sendable {
                 group.cancelAll()
             }
         }
-        // What is told of a call is read from its record.
-        await journal.flush()
-        await webhooks?.flush()
+        registry.close()
         await journal.finish()
         feed.finish()
         await audit.flush()
-        logger.notice("drained")
+        if wasServing || count > 0 { logger.notice("drained") }
     }
 
-    /// Keeps the records in order until the task is cancelled: closes calls that a dead process left open, and removes every
-    /// hour what is older than the settings allow. ``CallDrain`` does this for servers of its own.
+    /// Takes over what a process before this one has left, and keeps the records in order until the task is cancelled.
+    ///
+    /// The tenants of the store are read, the carrier is asked about calls that had been dialled, calls that a dead process
+    /// left open are closed, and every hour goes what is older than the settings allow. ``CallDrain`` does this for services
+    /// that have it in their group.
     public func keepRecords() async {
+        await takeOver()
+        async let _ = watchMovedCalls()
         await RecordUpkeep(
-            store: records, retentionDays: settings.store.retentionDays, startedAt: startedAt, clock: clock,
-            logger: logger
+            store: records, recordings: recordings, retentionDays: settings.store.retentionDays, startedAt: startedAt,
+            clock: clock, logger: logger, webhooks: webhooks
         ).run()
     }
 
-    /// Notes in a call's record where a recording of it lies.
+    private func takeOver() async {
+        // One that cannot be read is read with the first call, or the first order.
+        if (try? await tenants.loadOnce()) != nil { complainAboutTenants() }
+        do throws(StoreError) {
+            try await outbound.resume(at: clock())
+        } catch {
+            logger.error("the sessions of before cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Removes the files of recordings whose calls were forgotten: those below the folder of the records, and where the
+    /// pipelines in force write theirs.
+    var recordings: RecordingSweep {
+        RecordingSweep(
+            store: records,
+            folders: { [options, store] in
+                var folders = store.current.set.recordingFolders
+                if let data = options.dataDirectory { folders.insert(RecordingFiles.directory(below: data)) }
+                return folders
+            }, logger: logger)
+    }
+
+    /// Notes in a call's record where a recording of it lies. When the call was erased meanwhile, the file is removed with
+    /// the next round of ``keepRecords()``.
     ///
-    /// - Parameter id: Patchbay's own name of the call. Calls that ended long ago are not known any more.
-    public func recorded(_ path: String, ofCall id: String) { registry.find(id)?.recorder.recorded(path) }
+    /// - Parameters:
+    ///   - path: A relative one starts from the process's folder.
+    ///   - id: Patchbay's own name of the call.
+    public func recorded(_ path: String, ofCall id: String) {
+        // The next process may start elsewhere.
+        let path = URL(fileURLWithPath: path).path
+        if let recorder = registry.find(id)?.recorder {
+            recorder.recorded(path)
+        } else {
+            journal.append(.recording(call: id, path: path), of: nil)
+        }
+    }
 
     /// Returns when everything that has been noted of calls is on disk, or cannot be brought there.
     public func flushRecords() async { await journal.finish() }

@@ -5,6 +5,7 @@ import Logging
 import Metrics
 import PatchbayConfig
 import PatchbayCore
+import PatchbayStore
 import PatchbayWire
 
 /// Twilio's webhooks: what to do with a call, how it went, what comes after its stream.
@@ -42,13 +43,17 @@ struct TwilioRoutes: Sendable {
         }
         switchboard.logger.info(
             "incoming call", metadata: ["callSid": "\(callSid)", "from": "\(from)", "to": "\(to)"])
+        var order = CallOrder(callSid: callSid, from: from, to: to)
         // A repeated webhook is the same call.
         if switchboard.registry.running(callSid: callSid) == nil, !switchboard.traffic.admitCall(from: from, to: to) {
             switchboard.logger.warning("call refused", metadata: ["reason": "rate-limit", "callSid": "\(callSid)"])
             Counter(label: ServerMetrics.refusedCalls, dimensions: [("reason", "rate-limit")]).increment()
-            return try twiml([.say(switchboard.words[.busy]), .hangup])
+            let refusal = Switchboard.Refusal(code: "rate-limit", words: switchboard.words[.busy])
+            switchboard.note(refusal, of: order, peer: origin.client)
+            return try twiml([refusal.words.verb, .hangup])
         }
-        let response = try await connect(CallOrder(callSid: callSid, from: from, to: to), resumes: 0, origin)
+        order.pathPipeline = settings.pathPipelines[request.uri.path]
+        let response = try await connect(order, resumes: 0, origin)
         switchboard.registry.running(callSid: callSid)?.trace?.webhook("voice", from: begin)
         return response
     }
@@ -58,27 +63,39 @@ struct TwilioRoutes: Sendable {
         let (form, origin) = try await verified(request, context)
         let callSid = form["CallSid"] ?? "", from = form["From"] ?? "", to = form["To"] ?? ""
         if let status = form["CallStatus"], Self.finalStates.contains(status) { return try twiml([.hangup]) }
-        if let outcome = form["DialCallStatus"] { return try twiml(dialled(outcome, callSid: callSid)) }
+        if let outcome = form["DialCallStatus"] { return try await twiml(dialled(outcome, callSid: callSid)) }
         let now = Int(Date().timeIntervalSince1970)
         let ticket = request.uri.queryParameters["ticket"].map(String.init) ?? ""
         // Taken over by itself: the claim is checked against the very call that the signed form names.
         let claim = try? switchboard.tokens.verify(ticket, .next, callSid: callSid, from: from, to: to, now: now)
         // Asking for the next step proves that the former stream is over, whatever its socket looks like from here.
-        if let record = switchboard.registry.running(callSid: callSid) { await record.call.streamLost() }
-        if let end = switchboard.registry.latest(callSid: callSid)?.end,
-            ![.callerHungUp, .streamLost].contains(end.kind)
-        {
-            return try twiml(
-                end.kind == .transferred
-                    ? transfer(callSid: callSid, from: from, to: to, origin) : farewell(callSid: callSid, end))
+        let running = switchboard.registry.running(callSid: callSid)
+        if let running, running.hadStream { await running.call.streamLost() }
+        let entry = await entryElsewhere(callSid)
+        if let running, !running.hadStream, await !switchboard.moved(running, to: entry) {
+            await running.call.streamLost()
+        }
+        if let end = switchboard.ending(of: callSid, entry) {
+            guard end.reason.kind == .transferred else { return try twiml(farewell(end)) }
+            return try await twiml(transfer(end, callSid: callSid, from: from, to: to, origin))
         }
         guard let claim, claim.resumes < StreamTicket.maximumResumes else {
-            return try twiml([.say(switchboard.words[.failure]), .hangup])
+            return try twiml([switchboard.words[.failure].verb, .hangup])
         }
         switchboard.logger.notice(
             "resuming a call whose stream broke", metadata: ["callSid": "\(callSid)", "resume": "\(claim.resumes + 1)"])
-        let order = await switchboard.outbound.completed(CallOrder(callSid: callSid, from: from, to: to))
-        return try await connect(order, resumes: claim.resumes + 1, origin)
+        var order = CallOrder(callSid: callSid, from: from, to: to)
+        order.isResumed = true
+        return try await connect(
+            await switchboard.completed(order, former: entry), resumes: claim.resumes + 1, origin)
+    }
+
+    /// The newest entry of another process, unless what is known here decides: a call that had its stream here, and ended in a
+    /// way that nobody resumes, is nowhere else.
+    private func entryElsewhere(_ callSid: String) async -> StoredCall? {
+        let known = switchboard.registry.latest(callSid: callSid)
+        if let known, known.hadStream, CallEnding(known) != nil { return nil }
+        return await switchboard.entry(of: callSid, besides: known)
     }
 
     private func status(_ request: Request, _ context: ControlContext) async throws -> Response {
@@ -89,7 +106,7 @@ struct TwilioRoutes: Sendable {
         {
             // Its end closes the call's span, which this one belongs under.
             record.trace?.webhook("status", from: begin)
-            await record.call.carrierCompleted()
+            await switchboard.carrierCompleted(record)
         }
         return try twiml([])
     }
@@ -97,37 +114,47 @@ struct TwilioRoutes: Sendable {
     /// Twilio could not fetch or understand what we answered.
     private func error(_ request: Request, _ context: ControlContext) async throws -> Response {
         let (form, _) = try await verified(request, context)
+        let callSid = form["CallSid"] ?? "", code = form["ErrorCode"] ?? ""
         switchboard.logger.error(
             "the carrier reports an error",
-            metadata: [
-                "callSid": "\(form["CallSid"] ?? "")", "code": "\(form["ErrorCode"] ?? "")",
-                "url": "\(form["ErrorUrl"] ?? "")",
-            ])
-        return try twiml([.say(switchboard.words[.failure]), .hangup])
+            metadata: ["callSid": "\(callSid)", "code": "\(code)", "url": "\(form["ErrorUrl"] ?? "")"])
+        // It is hung up below: no stream comes any more.
+        if let record = switchboard.registry.running(callSid: callSid) {
+            await record.call.cancel(EndReason(.failure, "the carrier reports error \(code.prefix(16))"))
+        }
+        return try twiml([switchboard.words[.failure].verb, .hangup])
     }
 
     // MARK: Answers
 
     func connect(_ order: CallOrder, resumes: Int, _ origin: RequestOrigin) async throws -> Response {
+        var order = order
+        order.isResumed = resumes > 0
+        let record: CallRecord
+        do throws(Switchboard.Refusal) {
+            record = try await switchboard.take(order)
+        } catch {
+            switchboard.note(error, of: order, peer: origin.client)
+            return try twiml([error.words.verb, .hangup])
+        }
+        await switchboard.outbound.began(record.info)
+        let now = Int(Date().timeIntervalSince1970)
+        let ticket = StreamTicket(switchboard, origin)
+        let nonce = StreamToken.Claim.makeNonce()
+        await switchboard.keepContext(of: record, nonce: nonce)
         do {
-            var order = order
-            order.isResumed = resumes > 0
-            let record = try await switchboard.take(order)
-            await switchboard.outbound.began(record.info)
-            let now = Int(Date().timeIntervalSince1970)
-            let ticket = StreamTicket(switchboard, origin)
-            let nonce = StreamToken.Claim.makeNonce()
-            await switchboard.keepContext(of: record, nonce: nonce)
             return try twiml(ticket.verbs(for: record, resumes: resumes, now: now, nonce: nonce))
-        } catch let refusal as Switchboard.Refusal {
-            return try twiml([.say(refusal.words), .hangup])
+        } catch {
+            // Without the way to a stream nobody comes for the call.
+            record.call.logger.error("the carrier cannot be answered", metadata: ["reason": "\(error)"])
+            await record.call.cancel(EndReason(.failure, "\(error)"))
+            return try twiml([record.failureWords.verb, .hangup])
         }
     }
 
-    private func farewell(callSid: String, _ end: EndReason) -> [TwiML.Verb] {
-        guard end.isFailure || end.kind == .shutdown else { return [.hangup] }
-        let words = switchboard.registry.latest(callSid: callSid)?.failureText ?? switchboard.words[.failure]
-        return [.say(words), .hangup]
+    private func farewell(_ end: CallEnding) -> [TwiML.Verb] {
+        guard end.reason.isFailure || [.shutdown, .answeredByRule].contains(end.reason.kind) else { return [.hangup] }
+        return [end.failureWords.verb, .hangup]
     }
 
     /// Seconds that a person's telephone rings.
@@ -135,33 +162,43 @@ struct TwilioRoutes: Sendable {
     /// What Twilio says of how a dialled call ended (twilio.com/docs/voice/twiml/dial#dialcallstatus).
     private static let dialOutcomes = ["completed", "answered", "busy", "no-answer", "failed", "canceled"]
 
-    /// Connects the caller with a person, once.
-    private func transfer(callSid: String, from: String, to: String, _ origin: RequestOrigin) -> [TwiML.Verb] {
-        guard let number = switchboard.registry.takeTransfer(callSid: callSid) else { return [.hangup] }
+    /// Connects the caller with a person, once, whichever processes are asked.
+    private func transfer(
+        _ end: CallEnding, callSid: String, from: String, to: String, _ origin: RequestOrigin
+    ) async -> [TwiML.Verb] {
+        guard end.isElsewhere || switchboard.registry.takeTransfer(callSid: callSid),
+            let number = PhoneNumber(end.reason.detail), await switchboard.isFirst("transfer", end.id) ?? true
+        else { return [.hangup] }
         Counter(label: CallMetrics.transfers, dimensions: [("outcome", "begun")]).increment()
         let dial = TwiML.Dial(
             .number(number.description),
-            callerId: callerId(callSid: callSid, from: from, to: to),
-            action: origin.url(settings.paths(.next).first ?? "/twilio/next"), method: .post, timeout: Self.ringing)
+            callerId: callerId(end.direction, from: from, to: to),
+            action: origin.url(settings.paths(.next).first ?? "/twilio/next"), method: .post, timeout: Self.ringing,
+            timeLimit: limit(callSid: callSid))
         return [.dial(dial)]
+    }
+
+    /// Seconds that the caller may talk with the person: as many as with an agent, and four hours at the most, which is what
+    /// Twilio allows without a limit (twilio.com/docs/voice/twiml/dial#timelimit).
+    private func limit(callSid: String) -> Int {
+        let longest = switchboard.registry.latest(callSid: callSid)?.maximumDuration ?? CallLimits().maximumDuration
+        return min(max(1, Int(longest.milliseconds / 1000)), OutboundCalls.longestCall)
     }
 
     /// The caller's own number is shown where nothing is said. Where that is no number, Twilio wants one of the account's
     /// (twilio.com/docs/voice/twiml/dial#callerid): the called one, or that which an outbound call came from.
-    private func callerId(callSid: String, from: String, to: String) -> String? {
-        if switchboard.registry.latest(callSid: callSid)?.info.direction == .outbound { return from }
+    private func callerId(_ direction: CallInfo.Direction, from: String, to: String) -> String? {
+        if direction == .outbound { return from }
         return PhoneNumber(from) == nil ? PhoneNumber(to)?.description : nil
     }
 
     /// The person has hung up, or could not be reached.
-    private func dialled(_ outcome: String, callSid: String) -> [TwiML.Verb] {
+    private func dialled(_ outcome: String, callSid: String) async -> [TwiML.Verb] {
         let known = Self.dialOutcomes.contains(outcome) ? outcome : "other"
         Counter(label: CallMetrics.transfers, dimensions: [("outcome", known)]).increment()
         switchboard.logger.info("transfer ended", metadata: ["callSid": "\(callSid)", "outcome": "\(known)"])
         guard !["completed", "answered"].contains(outcome) else { return [.hangup] }
-        return [
-            .say(switchboard.registry.latest(callSid: callSid)?.failureText ?? switchboard.words[.failure]), .hangup,
-        ]
+        return [await switchboard.failureWords(callSid: callSid).verb, .hangup]
     }
 
     func twiml(_ verbs: [TwiML.Verb]) throws -> Response {
@@ -186,19 +223,11 @@ struct TwilioRoutes: Sendable {
             throw HTTPError(.badRequest, message: "the form cannot be read: \(error)")
         }
         guard !options.skipsSignatures else { return (form, origin) }
-        let reason: String
-        if let secret = options.twilioAuthToken {
-            let header = HTTPField.Name("X-Twilio-Signature").flatMap { request.headers[$0] }
-            let url = origin.url(request.target)
-            if let header, TwilioSignature(secrets: [secret.reveal()]).verify(signature: header, url: url, form: form) {
-                return (form, origin)
-            }
-            reason =
-                header == nil
-                ? "X-Twilio-Signature is missing" : "X-Twilio-Signature does not fit \(url.prefix { $0 != "?" })"
-        } else {
-            reason = "TWILIO_AUTH_TOKEN is not set, so no signature can be checked"
+        let url = origin.url(request.target)
+        let fault = CarrierProof(options, settings).fault(of: request.headers, url: url) {
+            $0.verify(signature: $1, url: url, form: form)
         }
+        guard let reason = fault else { return (form, origin) }
         switchboard.logger.warning(
             "webhook refused",
             metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
@@ -247,6 +276,6 @@ struct StreamTicket {
         let connect = [TwiML.Verb.connect(stream, action: action, method: .post), .hangup]
         // Who was welcomed already is only connected again.
         guard resumes == 0, let welcome = record.welcome else { return connect }
-        return [.say(welcome.text, voice: welcome.voice, language: welcome.language)] + connect
+        return [welcome.verb] + connect
     }
 }

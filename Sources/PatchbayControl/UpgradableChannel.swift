@@ -59,7 +59,7 @@ struct UpgradableChannel: ServerChildChannel, HTTPChannelHandler {
     private func count(_ channel: any Channel) throws {
         guard let switchboard else { return }
         let address = RequestOrigin.plain(channel.remoteAddress?.ipAddress ?? "")
-        guard !ServerOptions.isLoopback(address), !switchboard.options.trustedProxies.contains(address) else { return }
+        guard !switchboard.options.believes(address) else { return }
         guard switchboard.traffic.openSocket(address) else {
             channel.close(promise: nil)
             throw ChannelError.ioOnClosedChannel

@@ -79,6 +79,13 @@ public struct AgentTarget: Sendable, CustomStringConvertible {
     public var headers: [(String, String)]
     /// Longest message that is accepted, in bytes. ElevenLabs sends single audio messages above 1 MiB.
     public var maximumMessageBytes: Int
+    /// Who is dialled, as errors name it: `agent elevenlabs`.
+    public var place = "agent"
+    /// What an operator can do about a failure to connect, by its code.
+    public var remedy: @Sendable (PipelineError.Code) -> String? = { _ in nil }
+    /// Whether the address holds a signature that grows old. One that is refused says nothing against the key, and the next
+    /// try has another.
+    public var isSigned = false
 
     public init(url: String, headers: [(String, String)] = [], maximumMessageBytes: Int = 16 << 20) {
         self.url = url

@@ -204,6 +204,6 @@ extension AgentHealth.Policy {
 extension PipelineError.Code {
     /// Whether the next call will fail in the same way.
     var isLasting: Bool {
-        [.agentUnauthorized, .agentUnknown, .agentNotConfigured, .agentQuota].contains(self)
+        [.agentUnauthorized, .agentUnknown, .agentMissing, .agentNotConfigured, .agentQuota].contains(self)
     }
 }

@@ -14,7 +14,7 @@ public actor Call {
     private nonisolated let executor: any SerialExecutor
     private let dialer: any AgentDialer
     private let finished: @Sendable (Call, EndReason) -> Void
-    private let farewell: (@Sendable (CallInfo) async -> Void)?
+    private let farewell: (@Sendable (CallInfo, EndReason) async -> Void)?
     var core: CallCore?
     var output = CallOutput()
     private var carrier: (any MessageSocket)?
@@ -34,12 +34,12 @@ public actor Call {
 
     /// - Parameters:
     ///   - mediaLoop: The event loop that the call lives on; its sockets must live on it too.
-    ///   - farewell: Awaited before the carrier's socket is closed when the call ends in order: the place to complete the
-    ///     call at the carrier, so that it asks for nothing more.
+    ///   - farewell: Awaited before the carrier's socket is closed when the call's end is conclusive: the place to write down
+    ///     what the carrier's next question is answered by, or to complete the call there so that it asks for nothing more.
     ///   - finished: Told once, on the loop, when the call is over.
     public init(
         info: CallInfo, on mediaLoop: MediaLoop, dialer: any AgentDialer, logger: Logger,
-        farewell: (@Sendable (CallInfo) async -> Void)? = nil,
+        farewell: (@Sendable (CallInfo, EndReason) async -> Void)? = nil,
         finished: @escaping @Sendable (Call, EndReason) -> Void
     ) {
         self.info = info
@@ -202,14 +202,17 @@ public actor Call {
     private func closeCarrier(code: UInt16, reason: String, _ state: CallCore.State?) {
         let socket = carrier
         carrier = nil
-        guard let farewell, case .ended(let end)? = state, end.isOrderly else {
+        guard let farewell, case .ended(let end)? = state, end.isConclusive else {
             socket?.close(code: code, reason: reason)
             return
         }
         let info = info, loop = loop
-        Task {
-            await farewell(info)
-            loop.execute { socket?.close(code: code, reason: reason) }
+        // Behind this turn of the loop, in which others still learn of the end.
+        loop.execute {
+            Task {
+                await farewell(info, end)
+                loop.execute { socket?.close(code: code, reason: reason) }
+            }
         }
     }
 

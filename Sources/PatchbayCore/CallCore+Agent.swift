@@ -171,12 +171,8 @@ extension CallCore {
 
     private mutating func receive(_ text: TextFrame, at now: MediaTime, into output: inout CallOutput) {
         if text.isFinal, !text.isCorrection {
-            // Not every vendor says when a turn is over. Words that come when nothing is left to be said begin another.
-            if isTurnOpen, !isUtteranceOpen, agent.queue.isEmpty {
-                isTurnOpen = false
-                isTurnEnding = true
-                transcript.turnCame()
-            }
+            // Words that come when nothing is left to be said begin another turn.
+            endTurnIfSaid()
             switch text.speaker {
             case .agent: transcript.textCame(text.text)
             case .caller:

@@ -120,8 +120,13 @@ extension CallCore {
     mutating func beginDraining(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
         guard case .streaming = state else { return }
         note(.hangingUp(reason), at: now)
-        // What waits for a decision is not said any more.
-        paused = nil
+        if paused != nil {
+            // What waits for a decision is not said any more.
+            counters.heard = heardNow(at: now) ?? counters.heard
+            isTurnOpen = false
+            isTurnEnding = false
+            paused = nil
+        }
         padLastPacket(at: now, into: &output)
         let mark = ledger.placeMark()
         carrier.mark(mark, into: &output.carrier)
@@ -132,6 +137,7 @@ extension CallCore {
 
     mutating func finish(_ reason: EndReason, at now: MediaTime, into output: inout CallOutput) {
         if case .ended = state { return }
+        closeTurn(at: now, into: &output)
         state = .ended(reason)
         abandonAttempt(at: now)
         counters.endedAt = now

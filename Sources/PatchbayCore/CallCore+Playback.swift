@@ -68,6 +68,21 @@ extension CallCore {
         }
     }
 
+    /// The turn is over without its agent's having said so, if nothing of it is left to be said. Not every vendor tells.
+    mutating func endTurnIfSaid() {
+        guard isTurnOpen, !isUtteranceOpen, agent.queue.isEmpty else { return }
+        isTurnOpen = false
+        isTurnEnding = true
+        transcript.turnCame()
+    }
+
+    /// The call ends: a turn whose last word had been played by then was heard whole.
+    mutating func closeTurn(at now: MediaTime, into output: inout CallOutput) {
+        guard paused == nil, ledger.speechEnd <= now else { return }
+        endTurnIfSaid()
+        turnHeard(at: now, into: &output)
+    }
+
     /// A turn that was sent to its end has been played to its end.
     mutating func turnHeard(at now: MediaTime, into output: inout CallOutput) {
         guard isTurnEnding else { return }

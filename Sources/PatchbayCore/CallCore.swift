@@ -69,7 +69,7 @@ public struct CallPlan {
     /// Played first, in the format of the agent's joint, whatever the caller does: for instance that the call is recorded.
     public var announcement: ByteBuffer
     /// Where what is measured once a turn is entered; `nil` measures for the call alone.
-    var meters: CallMeters?
+    package var meters: CallMeters?
 
     public init(
         info: CallInfo, limits: CallLimits = CallLimits(), carrier: any CarrierSerializer, carrierFormat: AudioFormat,

@@ -3,7 +3,7 @@ import Metrics
 /// Where the calls of one event loop enter what they measure.
 ///
 /// Made once: to enter a value looks nothing up and allocates nothing.
-final class CallMeters: Sendable {
+package final class CallMeters: Sendable {
     /// A number of a call that only grows.
     private struct Column: Sendable {
         let counter: Counter

@@ -30,7 +30,7 @@ public enum CallMetrics {
     public static let all: [MetricDescription] = [
         MetricDescription(
             calls, .counter, ["direction", "outcome"],
-            "Calls that are over, by how they ended: callerHungUp, failure, noStream, …"),
+            "Calls that are over, by how they ended: callerHungUp, failure, noStream, …; moved: another server has it."),
         MetricDescription(
             duration, .histogram(MetricDescription.durations), ["direction"],
             "How long calls lasted, from the start of their stream."),

@@ -14,6 +14,8 @@ public struct CallStatus: Sendable {
     public var heard: Heard?
 
     init(_ core: CallCore, at now: MediaTime) {
+        // What had not been played when the call ended never was.
+        let now = core.counters.endedAt.map { min($0, now) } ?? now
         state = core.state
         backend = core.backend
         counters = core.counters

@@ -62,7 +62,8 @@ public struct PlaybackMark: Hashable, Sendable {
 
 /// A socket of whole messages. Used on its call's event loop only.
 public protocol MessageSocket: AnyObject, Sendable {
-    /// Sends the batch and empties it.
+    /// Sends the batch and empties it. The call is not told anything before this returns: what a socket reads or loses meanwhile
+    /// waits for the loop's next turn.
     ///
     /// - Returns: False when the socket takes no more; it then ends, and its owner is told.
     @discardableResult

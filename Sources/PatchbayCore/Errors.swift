@@ -5,7 +5,7 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
         public let description: String
         public init(_ name: String) { self.description = name }
 
-        /// A stage was given audio it cannot take.
+        /// Audio in a format that a stage cannot take, or that an agent has announced and nobody can use.
         public static let unsupportedFormat = Code("unsupported-format")
         /// A stage failed.
         public static let stageFailed = Code("stage-failed")
@@ -21,9 +21,11 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
         public static let agentUnknown = Code("agent-unknown")
         /// The vendor's account has no quota left, or too many conversations at once.
         public static let agentQuota = Code("agent-quota")
-        /// The vendor refused a setting of the conversation: a format, an override.
+        /// The vendor refused a setting of the conversation: an override, an argument, a format that it was asked for.
         public static let agentSettingRefused = Code("agent-setting-refused")
-        /// An agent needs a setting that is missing, such as the agent's id.
+        /// Nothing says which agent it is: there is no id, no address.
+        public static let agentMissing = Code("agent-missing")
+        /// An agent needs a setting that is missing, such as the key of its account.
         public static let agentNotConfigured = Code("agent-not-configured")
         /// A peer broke the rules of its protocol.
         public static let protocolViolation = Code("protocol-violation")
@@ -60,7 +62,7 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
 }
 
 /// How a call came to its end.
-public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
+public struct EndReason: Error, Hashable, Sendable, LosslessStringConvertible {
     public enum Kind: String, Sendable {
         /// The caller hung up, or the carrier ended the stream in order.
         case callerHungUp
@@ -82,6 +84,8 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
         case answeredByRule
         /// No stream ever arrived for the call.
         case noStream
+        /// The caller's stream reached another process, under whose name of the call, the detail, it is told how it went.
+        case moved
         /// Something failed.
         case failure
     }
@@ -101,9 +105,22 @@ public struct EndReason: Error, Hashable, Sendable, CustomStringConvertible {
     public var isOrderly: Bool {
         switch kind {
         case .agentHungUp, .operatorHungUp, .idle, .maximumDuration, .answeredByRule: true
-        case .callerHungUp, .transferred, .streamLost, .shutdown, .noStream, .failure: false
+        case .callerHungUp, .transferred, .streamLost, .shutdown, .noStream, .moved, .failure: false
         }
     }
 
+    /// Whether the caller's next step follows from it, whichever process is asked: a goodbye, a person, words for a failure.
+    /// After any other end a caller who is still there is connected again.
+    public var isConclusive: Bool { isOrderly || kind == .transferred || kind == .failure }
+
     public var description: String { detail.isEmpty ? kind.rawValue : "\(kind.rawValue): \(detail)" }
+
+    /// Reads what ``description`` gives; `nil` for any other text.
+    public init?(_ description: String) {
+        let end = description.firstRange(of: ": ")
+        guard let kind = Kind(rawValue: String(description[..<(end?.lowerBound ?? description.endIndex)])) else {
+            return nil
+        }
+        self.init(kind, end.map { String(description[$0.upperBound...]) } ?? "")
+    }
 }

@@ -10,7 +10,7 @@ public final class MediaLoop: Sendable {
     static let slotCount = 20
 
     public let eventLoop: any EventLoop
-    let meters = CallMeters()
+    package let meters = CallMeters()
     private let state: NIOLoopBoundBox<State>
 
     private struct State: Sendable {

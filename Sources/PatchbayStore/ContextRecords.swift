@@ -5,8 +5,13 @@ public protocol ContextRecords: Sendable {
     /// - Parameters:
     ///   - key: The nonce of the call's stream token.
     ///   - values: A JSON object.
-    ///   - number: The caller's, so that it can be erased.
+    ///   - number: That of the person, whoever dialled, so that it can be erased.
     func keepContext(_ values: String, key: String, number: String, expires: Date) async throws(StoreError)
+    /// Removes what has expired by `date`.
+    ///
+    /// - Returns: How many entries.
+    @discardableResult
+    func removeContexts(expiredBy date: Date) async throws(StoreError) -> Int
     /// - Returns: `nil` when there is none or it has expired.
     func context(key: String, at date: Date) async throws(StoreError) -> String?
 }

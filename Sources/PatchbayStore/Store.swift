@@ -9,13 +9,16 @@ public import Foundation
 public protocol Store: CallRecords, VoiceSessionRecords, DeliveryRecords, OutboxRecords, ContextRecords, TenantRecords,
     AuditRecords
 {
-    /// Removes what ended before `date`, of every kind but tenants.
+    /// Removes what ended before `date`, of every kind but tenants. The recordings of what goes are listed as forgotten.
     ///
     /// - Returns: How many entries went.
     @discardableResult
     func prune(before date: Date) async throws(StoreError) -> Int
 
     /// Removes or blanks everything that is known of a person's number, in every kind of entry: on a person's request.
+    ///
+    /// The names of the calls, conversations and sessions that go are remembered until they are pruned, so that nothing
+    /// that comes later brings them back. Their recordings are listed as forgotten.
     ///
     /// - Returns: How many entries were touched.
     @discardableResult

@@ -9,6 +9,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let unavailable = Code("store-unavailable")
         /// Somebody else has changed the same entry since it was read.
         public static let conflict = Code("store-conflict")
+        /// What is to be entered belongs to somebody else.
+        public static let taken = Code("store-taken")
         /// What was given cannot be kept as it is: too long, or with a name that is none.
         public static let refused = Code("store-refused")
     }

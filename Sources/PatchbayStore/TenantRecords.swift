@@ -25,13 +25,28 @@ public protocol TenantRecords: Sendable {
     func entries(kind: String) async throws(StoreError) -> [StoredTenant]
     /// Writes an entry.
     ///
-    /// - Parameter version: The version that is expected to be current: 0 for none, `nil` for any.
-    /// - Throws: ``StoreError/Code/conflict`` when another is.
+    /// - Parameters:
+    ///   - version: The version that is expected to be current: 0 for none, `nil` for any.
+    ///   - check: Asked in the entry's own transaction, with the current entries of every kind by their kind: what it throws
+    ///     keeps the entry out, and nobody changes anything between its answer and the entry.
+    /// - Throws: ``StoreError/Code/conflict`` when another version is current; what `check` throws.
     /// - Returns: The new version's number.
-    func put(kind: String, id: String, body: String, version: Int?, by: String, at date: Date) async throws(StoreError)
-        -> Int
+    func put(
+        kind: String, id: String, body: String, version: Int?, by: String, at date: Date,
+        check: @escaping @Sendable ([String: [StoredTenant]]) throws(StoreError) -> Void
+    ) async throws(StoreError) -> Int
     /// - Returns: Whether there was one.
     func remove(kind: String, id: String, by: String, at date: Date) async throws(StoreError) -> Bool
     /// All versions of an entry, the newest first; a removal has an empty body.
     func history(kind: String, id: String) async throws(StoreError) -> [StoredTenant]
+}
+
+extension TenantRecords {
+    /// Writes an entry whatever the others are.
+    @discardableResult
+    public func put(
+        kind: String, id: String, body: String, version: Int?, by: String, at date: Date
+    ) async throws(StoreError) -> Int {
+        try await put(kind: kind, id: id, body: body, version: version, by: by, at: date) { _ in }
+    }
 }

@@ -10,6 +10,8 @@ public struct VoiceSession: Sendable, Equatable, Codable {
     public var agentName: String?
     public var customerID: String?
     public var customerPhone: String
+    /// The number that it is dialled from; `nil` where nothing is dialled.
+    public var callingNumber: String?
     public var pipeline: String
     /// What `${name}` means in its call, as a JSON object.
     public var variables: String
@@ -52,10 +54,11 @@ public struct VoiceSession: Sendable, Equatable, Codable {
 
 /// Sessions of outbound calls, how often was dialled, and who must not be.
 public protocol VoiceSessionRecords: Sendable {
-    /// Enters a session.
+    /// Enters a session, unless the tenant's idempotency key was used before.
     ///
-    /// - Returns: The one that is kept: another when the tenant's idempotency key was used before.
-    func insert(_ session: VoiceSession) async throws(StoreError) -> VoiceSession
+    /// - Returns: The session that is kept for the order, and whether it is this one. Of several that enter the same at once,
+    ///   from whatever process, one alone is told that it is new.
+    func insert(_ session: VoiceSession) async throws(StoreError) -> (kept: VoiceSession, isNew: Bool)
     /// Changes a session in one transaction; `body` sees it as it is kept.
     ///
     /// - Returns: The session as it is kept then; `nil` when there is none.

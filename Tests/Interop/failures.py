@@ -117,6 +117,11 @@ def reported(code, message):
     return Fake(messages=({"type": "error", "code": code, "message": message},))
 
 
+def refusing(type, status):
+    """A simulator that answers every handshake with a status."""
+    return Simulated(type, ("--refuse-with", str(status), "--retry-after", "1"))
+
+
 CASES = [
     # ElevenLabs
     Case("elevenlabs", "missing key", "the variable that `apiKey` names is not set", merged(ELEVENLABS, apiKey=key("NO_KEY")),
@@ -149,6 +154,8 @@ CASES = [
     Case("elevenlabs", "vendor unreachable", "nobody listens; with a key", ELEVENLABS, Nobody()),
     Case("elevenlabs", "vendor unreachable", "nobody listens; without a key", merged(ELEVENLABS, apiKey=None), Nobody()),
     Case("elevenlabs", "vendor unreachable", "HTTP 503", ELEVENLABS, Fake(503)),
+    Case("elevenlabs", "vendor unreachable", "HTTP 503 in place of the WebSocket", merged(ELEVENLABS, apiKey=None),
+         refusing("elevenlabs", 503)),
     Case("elevenlabs", "vendor silent", "the socket opens and nothing comes", merged(ELEVENLABS, apiKey=None),
          Simulated("elevenlabs", ("--never-start",))),
     Case("elevenlabs", "vendor lost", "the connection breaks in mid-sentence, each time", merged(ELEVENLABS, apiKey=None),
@@ -163,13 +170,13 @@ CASES = [
     Case("openai-realtime", "unknown model", "`model` names none", merged(OPENAI, model="gpt-nobody"), OPENAI_ACCOUNT),
     Case("openai-realtime", "quota", "used up", OPENAI,
          Simulated("openai-realtime", (*ACCOUNT, "--fail-responses", "insufficient_quota"))),
-    Case("openai-realtime", "quota", "too many requests: HTTP 429", OPENAI, Fake(429)),
+    Case("openai-realtime", "quota", "too many requests: HTTP 429", OPENAI, refusing("openai-realtime", 429)),
     Case("openai-realtime", "refused setting", "`voice` names none", merged(OPENAI, voice="nobody"), OPENAI_ACCOUNT),
     Case("openai-realtime", "expired URL", "", impossible=(
         "not applicable: the address holds no signature, and the key comes with every connection; a session that reaches its "
         "longest duration is replaced by another one")),
     Case("openai-realtime", "vendor unreachable", "nobody listens", OPENAI, Nobody()),
-    Case("openai-realtime", "vendor unreachable", "HTTP 503", OPENAI, Fake(503)),
+    Case("openai-realtime", "vendor unreachable", "HTTP 503", OPENAI, refusing("openai-realtime", 503)),
     Case("openai-realtime", "vendor silent", "the socket opens and nothing comes", OPENAI,
          Simulated("openai-realtime", ("--never-start",))),
     Case("openai-realtime", "vendor lost", "the connection breaks in mid-sentence, each time", OPENAI,
@@ -183,13 +190,14 @@ CASES = [
     Case("gemini-live", "wrong key", "the vendor does not know it", merged(GEMINI, apiKey=key("WRONG_KEY")), GEMINI_ACCOUNT),
     Case("gemini-live", "unknown model", "`model` names none", merged(GEMINI, model="gemini-nobody"), GEMINI_ACCOUNT),
     Case("gemini-live", "quota", "used up", GEMINI, Simulated("gemini-live", (*ACCOUNT, "--no-quota"))),
+    Case("gemini-live", "quota", "too many requests: HTTP 429", GEMINI, refusing("gemini-live", 429)),
     Case("gemini-live", "refused setting", "an argument that this model does not take", merged(GEMINI, thinkingBudget=0),
          Fake(close=(1007, "Request contains an invalid argument."))),
     Case("gemini-live", "expired URL", "", impossible=(
         "not applicable: the address holds no signature, and the key comes with every connection; handles for resuming that "
         "are not taken any more only make the conversation begin anew")),
     Case("gemini-live", "vendor unreachable", "nobody listens", GEMINI, Nobody()),
-    Case("gemini-live", "vendor unreachable", "HTTP 503", GEMINI, Fake(503)),
+    Case("gemini-live", "vendor unreachable", "HTTP 503", GEMINI, refusing("gemini-live", 503)),
     Case("gemini-live", "vendor silent", "the socket opens and nothing comes", GEMINI,
          Simulated("gemini-live", ("--never-start",))),
     Case("gemini-live", "vendor lost", "the connection breaks in mid-sentence, each time", GEMINI,
@@ -202,7 +210,7 @@ CASES = [
     Case("websocket", "unknown agent", "no `url`", merged(WEBSOCKET, url=None), place=LINT),
     Case("websocket", "unknown agent", "HTTP 404", WEBSOCKET, Fake(404)),
     Case("websocket", "unknown agent", "the agent says so", WEBSOCKET, reported("unknownAgent", "nobody is called desk")),
-    Case("websocket", "quota", "HTTP 429", WEBSOCKET, Fake(429)),
+    Case("websocket", "quota", "HTTP 429", WEBSOCKET, refusing("websocket", 429)),
     Case("websocket", "quota", "the agent says so", WEBSOCKET, reported("quota", "ten calls are the limit")),
     Case("websocket", "refused setting", "the agent says so", WEBSOCKET,
          reported("settingRefused", "the variable salon is missing")),
@@ -213,7 +221,7 @@ CASES = [
     Case("websocket", "expired URL", "", impossible=(
         "not applicable: `url` is dialled as it stands; a token that has expired is a wrong key")),
     Case("websocket", "vendor unreachable", "nobody listens", WEBSOCKET, Nobody()),
-    Case("websocket", "vendor unreachable", "HTTP 503", WEBSOCKET, Fake(503)),
+    Case("websocket", "vendor unreachable", "HTTP 503", WEBSOCKET, refusing("websocket", 503)),
     Case("websocket", "vendor silent", "the socket opens and nothing comes", merged(WEBSOCKET, token=None),
          Simulated("websocket", ("--never-start",))),
     Case("websocket", "vendor lost", "the connection breaks in mid-sentence, each time", merged(WEBSOCKET, token=None),

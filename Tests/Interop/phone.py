@@ -37,14 +37,14 @@ def words(twiml):
 
 async def call(
     server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, started=None, sent=None, playout=None, at=None,
-    said=None, path="/twilio/voice", caller=CALLER, tls=None,
+    said=None, path="/twilio/voice", caller=CALLER, tls=None, steps=None,
 ):
     """Sends the packets in real time and gives every byte that was heard, and the messages as they came.
 
     `started` is filled with the time at which the stream began, `sent` with that at which each packet went out, `playout` with
     that at which each packet that was heard began to be played. `at` maps a packet's number to something that is done just
     before it goes out. With `said`, a list, the next step is asked for when the server has ended the stream, and what the
-    carrier's own voice says is noted.
+    carrier's own voice says is noted; `steps`, a list, gets the step itself.
     """
     twiml = await asyncio.to_thread(webhook, server, number, sid, path, caller, tls=tls)
     if said is not None:
@@ -130,6 +130,8 @@ async def call(
                 raise outcome
     if said is not None and outcomes[0] is not None:
         action = html.unescape(re.search(r'action="([^"]+)"', twiml).group(1))
-        said.extend(words(await asyncio.to_thread(
-            webhook, server, number, sid, caller=caller, url=action, CallStatus="in-progress")))
+        step = await asyncio.to_thread(webhook, server, number, sid, caller=caller, url=action, CallStatus="in-progress")
+        said.extend(words(step))
+        if steps is not None:
+            steps.append(step)
     return bytes(heard), messages

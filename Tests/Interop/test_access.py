@@ -106,6 +106,8 @@ def test_public_keys(serve, tmp_path):
     ({"jwt": {}}, "JWT_SECRET is not set"),
     ({"tokens": [{"name": "a", "token": "in-clear-text"}]}, "clear text"),
     ({"tokens": [{"name": "a", "token": {"env": "NO_SUCH_VARIABLE"}}]}, "NO_SUCH_VARIABLE is not set"),
+    ({"tokens": [{"name": "admin", "token": {"env": "HOME"}}]}, "is what the audit trail calls somebody else"),
+    ({"tokens": [{"name": "jwt:x", "token": {"env": "HOME"}}]}, "is what the audit trail calls somebody else"),
     ({"tokens": [{"name": "a", "token": {"env": "HOME"}, "rights": ["reed"]}]}, "did you mean \"read\""),
     ({"token": []}, "did you mean \"tokens\""),
 ])
@@ -151,6 +153,33 @@ def test_the_servers_own_token(serve, tmp_path):
     wary = serve(arguments=["--store", str(store)])
     assert any("can be read by others" in line for line in wary.lines)
     assert ask(wary, "/calls", token)[0] == 401 and ask(wary, "/calls")[0] == 403
+
+
+def test_a_stale_token_of_this_machine_does_not_lock_its_commands_out(serve, tmp_path):
+    folder = tmp_path / "state" / "patchbay"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "token").write_text("of-another-server\n")
+    (folder / "token").chmod(0o600)
+    server = serve(ECHO, environment={"PATCHBAY_ADMIN_TOKEN": "the-servers-own"})
+
+    def run(*arguments):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PATCHBAY_")}
+        return subprocess.run(
+            [BINARY, *arguments, "--server", server.url], capture_output=True, text=True, timeout=30,
+            env={**clean, "XDG_STATE_HOME": str(tmp_path / "state")})
+
+    assert run("calls").stdout == "no calls\n"
+    reloaded = run("reload")
+    assert reloaded.returncode == 0 and "nothing changed" in reloaded.stdout, reloaded
+    missing = run("show", "CAnobody")
+    assert missing.returncode == 1 and 'there is no call "CAnobody"' in missing.stderr and "patchbay calls" in missing.stderr
+    # What costs money is not done without one, and what is said is what is wrong.
+    dialled = run("dial", "+15550100002")
+    assert dialled.returncode == 1 and "does not take the token" in dialled.stderr, dialled
+    # A token that somebody names is never left out.
+    named = run("calls", "--token", "of-another-server")
+    assert named.returncode == 1 and "does not take the token" in named.stderr, named
+    assert run("calls", "--token", "the-servers-own").returncode == 0
 
 
 def test_servers_that_start_at_once_have_one_token(tmp_path):

@@ -5,7 +5,10 @@ import base64
 import json
 import math
 import struct
+import time
+import urllib.request
 
+import jwt
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -130,3 +133,95 @@ def test_strangers_need_a_token(serve):
     heard, _, socket = asyncio.run(
         converse(server, start(), [TONE] * 20, 1, subprotocols=["patchbay", "bearer.open-sesame"], **foreign))
     assert heard and socket.subprotocol == "patchbay"
+
+
+SECRET = "a secret that is long enough for HMAC with SHA-256"
+STRANGER = {"additional_headers": {"X-Forwarded-For": "203.0.113.9"}}
+
+
+def page(name):
+    return json.dumps({"name": name, "transport": "browser", "stages": ["echo"]})
+
+
+def refusal(server, path="/ws", **options):
+    """The status and the words of a handshake that is refused."""
+    with pytest.raises(InvalidStatus) as failure:
+        asyncio.run(converse(server, start(), [], 1, path=path, **options))
+    return failure.value.response.status_code, failure.value.response.body.decode()
+
+
+def trail(server, token):
+    request = urllib.request.Request(server.url + "/audit", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.loads(response.read())["entries"]
+
+
+def test_a_page_calls_with_a_short_lived_token_of_its_tenant(serve, tmp_path):
+    (tmp_path / "server.json").write_text(json.dumps({"access": {"jwt": {
+        "secret": {"env": "JWT_SECRET"}, "tenantClaim": "tenant_id", "rights": ["talk"], "requireExpiry": True}}}))
+    (tmp_path / "tenants.json").write_text(json.dumps({"tenants": [
+        {"id": name, "name": name, "pipeline": f"page-{name}"} for name in ("north", "south")]}))
+    server = serve(
+        page("page-north"), page("page-south"), environment={"JWT_SECRET": SECRET, "PATCHBAY_ADMIN_TOKEN": "admin-of-all"})
+
+    def offer(tenant="north", seconds=60, **claims):
+        claims = {"sub": "visitor", "tenant_id": tenant, "exp": int(time.time()) + seconds, **claims}
+        token = jwt.encode({name: value for name, value in claims.items() if value is not None}, SECRET, algorithm="HS256")
+        return {"subprotocols": ["patchbay", f"bearer.{token}"], **STRANGER}
+
+    heard, messages, socket = asyncio.run(converse(server, start(), [TONE] * 25, 1, **offer()))
+    assert TONE * 15 in heard and socket.subprotocol == "patchbay"
+    call = json.loads(server.get(f"/calls/{messages[0]['conversation']}"))
+    assert (call["tenant"], call["pipeline"], call["state"]) == ("north", "page-north", "ended")
+    _, messages, _ = asyncio.run(converse(server, start(), [TONE], 0.2, path="/ws?pipeline=page-south", **offer("south")))
+    assert json.loads(server.get(f"/calls/{messages[0]['conversation']}"))["tenant"] == "south"
+
+    for path, options, status in [
+        ("/ws?pipeline=page-south", offer(), 403), ("/ws?tenant=south", offer(), 404), ("/ws", offer(seconds=-90), 401),
+        ("/ws", offer(exp=None), 401), ("/ws", offer(tenant_id=None), 401), ("/ws", STRANGER, 401),
+    ]:
+        assert refusal(server, path, **options)[0] == status, (path, options)
+    entries = trail(server, "admin-of-all")
+    assert [(entry["actor"], entry["tenant"]) for entry in entries if entry["action"] == "browser.call"] == [
+        ("jwt:visitor", "south"), ("jwt:visitor", "north")]
+    assert [entry["action"] for entry in entries if entry["outcome"] != "ok"].count("browser.refused") == 2
+    assert [entry["action"] for entry in entries if entry["outcome"] != "ok"].count("request.refused") == 4
+    assert 'patchbay_refused_total{action="browser.refused"} 2' in server.get("/metrics")
+
+
+def test_places_are_counted_from_the_handshake(serve, tmp_path):
+    (tmp_path / "server.json").write_text(json.dumps({"browser": {"open": True, "maximumCalls": 3}}))
+    server = serve(ECHO)
+    url = f"ws://127.0.0.1:{server.port}/ws"
+
+    async def attempt():
+        try:
+            return await connect(url, compression=None)
+        except InvalidStatus as refused:
+            assert refused.response.status_code == 503
+            return None
+
+    async def crowd():
+        sockets = [socket for socket in await asyncio.gather(*(attempt() for _ in range(12))) if socket]
+        assert len(sockets) <= 3
+        if len(sockets) == 3:
+            return sockets
+        # Of those who were there before, one is still being seen off.
+        await asyncio.gather(*(socket.close() for socket in sockets))
+        return None
+
+    async def run():
+        for turn in range(3):
+            # Of twelve at once, before any has said a word, three have a place.
+            sockets = await crowd()
+            assert sockets or turn > 0
+            for _ in range(200):
+                sockets = sockets or await crowd()
+            # One leaves without a word, one while its call is made, one in its call.
+            await sockets[1].send(start())
+            await sockets[2].send(start())
+            assert json.loads(await sockets[2].recv())["type"] == "ready"
+            await asyncio.gather(*(socket.close() for socket in sockets))
+        return len(json.loads(server.get("/calls"))["calls"])
+
+    assert asyncio.run(run()) >= 3

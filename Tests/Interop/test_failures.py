@@ -27,7 +27,7 @@ UNSET = ["ELEVENLABS_AGENT_ID", "OPENAI_API_KEY", "GEMINI_API_KEY", "ELEVENLABS_
 LONG = 3
 NO_SERVER = "nothing: the server does not start"
 #: Failures that no other call would fare better with: the agent is avoided at once.
-LASTING = {"agent-unauthorized", "agent-unknown", "agent-not-configured", "agent-quota"}
+LASTING = {"agent-unauthorized", "agent-unknown", "agent-missing", "agent-not-configured", "agent-quota"}
 
 
 def code(text):

@@ -16,6 +16,17 @@ def lint(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
 
 
+def test_folders_within_a_folder_are_named(tmp_path):
+    write(tmp_path, salon__json=PIPELINE % '"echo"')
+    for name, file in [("clinic", "a.json"), ("audio", "a.wav")]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{")
+    result = lint(tmp_path, ".")
+    assert result.returncode == 0 and "not looked into: clinic; name a folder to check it" in result.stderr
+    both = lint(tmp_path, ".", "clinic")
+    assert both.returncode == 78 and "not looked into" not in both.stderr
+
+
 def write(folder, **files):
     for name, text in files.items():
         (folder / name.replace("__", ".")).write_text(text)

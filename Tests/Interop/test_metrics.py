@@ -183,6 +183,16 @@ def test_failures_of_agents_are_counted_by_their_cause(serve):
     assert "planted-key" not in server.get("/metrics")
 
 
+def test_what_waits_to_be_sent_is_counted(serve, tmp_path):
+    (tmp_path / "server.json").write_text(json.dumps({"webhooks": [{
+        "name": "crm", "url": "http://127.0.0.1:9/", "events": ["call.started", "call.ended"],
+        "secret": {"env": "HOOK_SECRET"}}]}))
+    server = serve(ECHO, environment={"HOOK_SECRET": "planted-hook-secret"})
+    assert value(server, "patchbay_webhooks_waiting") == 0
+    asyncio.run(call(server, NUMBER, [SILENCE] * 20, tail=0))
+    wait_for(server, 2, "patchbay_webhooks_waiting")
+
+
 def test_the_documentation_has_every_metric_with_its_type_and_labels(counted):
     page = open("Sources/Patchbay/Patchbay.docc/Operations.md").read()
     rows = {}

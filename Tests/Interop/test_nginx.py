@@ -1,6 +1,8 @@
 """Calls through the real nginx with the shipped configuration, and through TLS of our own."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -116,6 +118,38 @@ def test_a_call_through_nginx(serve, nginx, certificate):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=10, context=tls)
         assert refused.value.code == code
+
+
+@pytest.mark.parametrize("path", ["/elevenlabs/post-call", "/voice/post_call", "/api/ai/webhook/elevenlabs"])
+def test_a_long_transcript_passes(serve, tmp_path, nginx, certificate, path):
+    """Longer than what anybody else may send, and so is a recording; what is not the vendor's stays out."""
+    (tmp_path / "server.json").write_text(json.dumps({"paths": {"postCall": [path]}}))
+    server = serve(ECHO, environment={"ELEVENLABS_WEBHOOK_SECRET": "wsec_test"})
+    front, tls = nginx(server), certificate[2]
+
+    def post(path, body, secret="wsec_test"):
+        stamp = int(time.time())
+        seal = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        request = urllib.request.Request(
+            front.url + path, body,
+            {"ElevenLabs-Signature": f"t={stamp},v0={seal}", "Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=tls) as response:
+                return response.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    turn = {"role": "agent", "message": "x" * 1000, "time_in_call_secs": 1}
+    data = {"agent_id": "a", "conversation_id": "conv_1", "status": "done", "transcript": [turn] * 200}
+    transcript = json.dumps({"type": "post_call_transcription", "event_timestamp": 1, "data": data}).encode()
+    recording = json.dumps(
+        {"type": "post_call_audio", "event_timestamp": 1,
+         "data": {"agent_id": "a", "conversation_id": "conv_1", "full_audio": "A" * 3_000_000}}).encode()
+    assert len(transcript) > 200_000
+    assert post(path, transcript) == 200
+    assert post(path, recording) == 200
+    assert post(path, transcript, secret="another") in (401, 403)
+    assert post("/twilio/voice", transcript) == 413
 
 
 def test_a_call_through_tls_of_our_own(serve, certificate):

@@ -1,5 +1,8 @@
 """Calls that the server has dialled: over real sockets, with a simulated carrier, and with Twilio's own client."""
 
+import asyncio
+import base64
+import html
 import json
 import re
 import subprocess
@@ -11,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import AUTH_TOKEN, BINARY, Process
+from phone import SILENCE
 from spoken import espeak
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from websockets.asyncio.client import connect
 
 ACCOUNT = "AC" + "5" * 32
 TOKEN = "an-admin-token"
@@ -149,6 +154,69 @@ def test_the_command_dials_and_tells_how_it_goes(serve_with, carrier):
     assert dial("0301234").returncode == 64
 
 
+async def stream(twiml, call, packet, until, breaks):
+    """Streams a packet again and again until the answer satisfies, then breaks the line or ends it in order."""
+    url = html.unescape(re.search(r'<Stream url="([^"]+)"', twiml).group(1))
+    parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
+    name, heard = "MZ" + "3" * 32, bytearray()
+    async with connect(url, compression=None) as socket:
+        async def send(event, **fields):
+            await socket.send(json.dumps({"event": event, "streamSid": name, **fields}))
+
+        await send("connected", protocol="Call", version="1.0.0")
+        await send("start", start={
+            "accountSid": ACCOUNT, "callSid": call, "streamSid": name, "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": parameters})
+        for index in range(500):
+            await send("media", media={
+                "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20),
+                "payload": base64.b64encode(packet).decode()})
+            try:
+                message = json.loads(await asyncio.wait_for(socket.recv(), 0.02))
+            except TimeoutError:
+                continue
+            if message["event"] == "media":
+                heard.extend(base64.b64decode(message["media"]["payload"]))
+            if until(heard):
+                break
+        if breaks:
+            socket.transport.abort()
+        else:
+            await send("stop", stop={"accountSid": ACCOUNT, "callSid": call})
+    return bytes(heard)
+
+
+def test_a_dialled_call_whose_stream_breaks_goes_on_under_its_session(serve, carrier):
+    # It rings for ever at the simulated carrier; who answers is played here.
+    server = serve(
+        ECHO, '{"name": "other", "numbers": ["+15550109999"], "transport": "twilio", "stages": ["echo"]}',
+        environment=environment(carrier("--answer-after", "60000")))
+    answer = ask(server, "/calls", {"to": TO, "pipeline": "other", "variables": {"customer": "Ada"}})[1]
+    id, sid = answer["sessionId"], answer["callSid"]
+    form = {"CallSid": sid, "From": FROM, "To": TO, "CallStatus": "in-progress"}
+    status, twiml = report(server, f"/twilio/connect/{id}", form)
+    assert status == 200 and "<Stream" in twiml, twiml
+    spoken = bytes(range(1, 161))
+    assert spoken in asyncio.run(stream(twiml, sid, spoken, lambda heard: spoken in heard, breaks=True))
+    first = session(server, id)
+    assert first["status"] == "answered" and first["callId"]
+    # The carrier finds the stream gone, and asks what is next.
+    action = html.unescape(re.search(r'<Connect action="([^"]+)"', twiml).group(1))
+    status, twiml = report(server, action.removeprefix(server.url), form)
+    assert status == 200 and "<Stream" in twiml, twiml
+    again = bytes(range(161, 1, -1))
+    assert again in asyncio.run(stream(twiml, sid, again, lambda heard: again in heard, breaks=False))
+    until(server, id, lambda s: s["callId"] != first["callId"])
+    assert report(server, f"/twilio/status/{id}", {**form, "CallStatus": "completed"})[0] == 200
+    done = ended(server, id)
+    assert (done["status"], done["callSid"], done["pipeline"]) == ("completed", sid, "other")
+    assert "failure" not in done, done
+    assert [s["id"] for s in ask(server, "/sessions")[1]["sessions"]] == [id]
+    calls = [call for call in ask(server, "/calls")[1]["calls"] if call["callSid"] == sid]
+    assert len(calls) == 2 and all((c["direction"], c["pipeline"]) == ("outbound", "other") for c in calls), calls
+
+
 # How calls end
 
 def test_every_end_of_a_call_is_told_apart(serve_with, carrier):
@@ -186,6 +254,17 @@ def test_a_call_that_only_rings_can_be_ended(serve, carrier):
     status, refusal, _ = ask(server, f"/calls/{answer['sessionId']}/hangup", {})
     assert status == 409 and "ended already" in words(refusal)
     assert ask(server, "/calls/nothing/hangup", {})[0] == 404
+
+
+def test_a_command_ends_a_call_that_only_rings(serve, carrier):
+    server = serve(ECHO, environment=environment(carrier("--answer-after", "60000")))
+    answer = ask(server, "/calls", {"to": TO})[1]
+    until(server, answer["sessionId"], lambda s: s["status"] == "ringing")
+    command = [BINARY, "hangup", answer["sessionId"], "--server", server.url, "--token", TOKEN]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"hanging up: {answer['sessionId']} to {TO}\n"
+    assert ended(server, answer["sessionId"])["status"] == "completed"
 
 
 def test_bridged_to_the_vendors_number(serve_with, carrier):
@@ -314,6 +393,67 @@ def test_the_carriers_refusals_are_told_in_words(serve, carrier):
         server.stop()
 
 
+# Whose
+
+def test_a_token_of_one_tenant_sees_and_touches_nothing_of_anothers(serve, carrier, tmp_path):
+    simulator = carrier("--answer-after", "60000")
+    (tmp_path / "tenants.json").write_text(json.dumps({"tenants": [
+        {"id": id, "name": id, "pipeline": "echo", "numbers": [number]}
+        for id, number in (("north", "+15550100011"), ("south", "+15550100012"))]}))
+    (tmp_path / "server.json").write_text(json.dumps({
+        "outbound": {"maximumPerSecond": 100},
+        "access": {"tokens": [
+            {"name": id, "token": {"env": id.upper()}, "tenant": id, "rights": ["read", "calls", "dial"]}
+            for id in ("north", "south")]}}))
+    server = serve(
+        ECHO.replace('"+15550100001"', ""), environment=environment(simulator, NORTH="north-token", SOUTH="south-token"))
+
+    def north(*arguments, **more):
+        status, answer, _ = ask(server, *arguments, token="north-token", **more)
+        assert "south" not in json.dumps(answer), answer
+        return status, answer
+
+    order = {"to": TO, "from": "+15550100012"}
+    status, theirs, _ = ask(server, "/calls", order, token="south-token", headers={"Idempotency-Key": "k"})
+    assert status == 201 and session(server, theirs["sessionId"])["tenant"] == "south", theirs
+    until(server, theirs["sessionId"], lambda s: s["status"] == "ringing")
+    # Neither in another's name, nor from another's number, nor by another's key.
+    assert north("/calls", {**order, "tenant": "south"})[0] == 403
+    assert north("/calls", order)[0] == 403
+    status, ours = north("/calls", {**order, "from": "+15550100011"}, headers={"Idempotency-Key": "k"})
+    assert status == 201 and ours["sessionId"] != theirs["sessionId"]
+    assert [s["id"] for s in north("/sessions")[1]["sessions"]] == [ours["sessionId"]]
+    for name in (theirs["sessionId"], theirs["callSid"]):
+        status, nothing = north(f"/sessions/{name}")
+        assert status == 404 and "status" not in nothing
+        assert north(f"/calls/{name}/hangup", {})[0] == 404
+        assert north(f"/calls/{name}")[0] == 404
+    assert session(server, theirs["sessionId"])["status"] == "ringing", "nobody has ended it"
+    # What belongs to all is not one tenant's, and does not tell whose a number is.
+    for path, body, method in [
+        ("/blocked", None, "GET"), (f"/blocked/{TO}", {}, "PUT"), (f"/blocked/{TO}", None, "DELETE"),
+        ("/tenants/north", {"name": "N", "numbers": ["+15550100012"]}, "PUT"),
+        ("/numbers/+15550100012", {"tenant": "north"}, "PUT"), ("/numbers/+15550100012", None, "DELETE"),
+    ]:
+        assert north(path, body, method)[0] == 403, (method, path)
+    assert north("/numbers/+15550100012")[0] == 404
+    assert north(f"/calls/{ours['sessionId']}/hangup", {})[0] == 200
+    assert ended(server, ours["sessionId"])["status"] == "completed"
+    # Who did what is in the trail, and a number only where it is what was done something to.
+    assert ask(server, f"/blocked/{TO}", {"reason": "asked"}, "PUT")[0] == 200
+    assert ask(server, "/calls", {"to": TO})[0] == 403
+    assert ask(server, f"/blocked/{TO}", method="DELETE")[0] == 204
+    trail = ask(server, "/audit")[1]["entries"]
+    done = [(e["actor"], e["action"], e["subject"]) for e in reversed(trail) if e["outcome"] == "ok"]
+    assert done == [
+        ("south", "call.dial", theirs["sessionId"]), ("north", "call.dial", ours["sessionId"]),
+        ("north", "call.hangup", ours["sessionId"]), ("admin", "number.block", TO), ("admin", "number.unblock", TO)]
+    refused = [(e["actor"], e["subject"]) for e in reversed(trail) if e["action"] == "call.dial" and e["outcome"] != "ok"]
+    assert refused == [("north", "/calls"), ("north", "/calls"), ("admin", "/calls")]
+    assert all(TO not in e["outcome"] + e["subject"] for e in trail if e["action"] not in ("number.block", "number.unblock")
+               and e["action"] != "request.refused")
+
+
 # Never twice
 
 def test_too_many_requests_are_tried_again(serve, carrier):
@@ -345,6 +485,30 @@ def test_an_order_that_is_lost_stays_open_in_words(serve, carrier):
     assert status == 202 and answer["status"] == "unknown" and "not dialled again" in answer["message"]
     status, again, _ = ask(server, "/calls", {"to": TO}, headers={"Idempotency-Key": "k"})
     assert status == 200 and again["sessionId"] == answer["sessionId"] and dialled(simulator) == []
+
+
+def test_an_order_that_a_kill_interrupted_is_taken_up_by_the_next_process(serve, carrier, tmp_path):
+    simulator = carrier("--slow", "30", "--answer-after", "60000")
+    store = ["--store", str(tmp_path / "store")]
+    server = serve(ECHO, environment=environment(simulator), arguments=store)
+    key = {"Idempotency-Key": "k"}
+    with ThreadPoolExecutor(1) as pool:
+        order = pool.submit(ask, server, "/calls", {"to": TO}, headers=key)
+        end = time.monotonic() + 10
+        while not dialled(simulator):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises(OSError):
+            order.result()
+    server = serve(ECHO, environment=environment(simulator), arguments=store)
+    only = ask(server, "/sessions")[1]["sessions"][0]
+    found = until(server, only["id"], lambda s: s.get("callSid"))
+    status, again, _ = ask(server, "/calls", {"to": TO}, headers=key)
+    assert status == 200 and again["callSid"] == found["callSid"]
+    assert ask(server, f"/calls/{only['id']}/hangup", {})[0] == 200
+    assert len(dialled(simulator)) == 1
 
 
 def test_a_carrier_that_is_away_is_told(serve, carrier):

@@ -1,6 +1,7 @@
 """What is remembered of calls when the server is killed in the middle, and when its disk gives out."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -17,8 +18,10 @@ import urllib.request
 import pytest
 from conftest import BINARY, Process
 from phone import call, webhook
+from test_webhooks import SECRET, Service, signed
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage
+from websockets.sync.server import serve as agent_server
 
 DESK = '{"name": "desk", "numbers": ["*"], "transport": "twilio", "stages": ["echo"]}'
 NUMBER = "+15550100002"
@@ -223,3 +226,188 @@ def test_the_commands_for_calls(start, tmp_path):
     with urllib.request.urlopen(request, timeout=10) as response:
         assert json.load(response)["erased"] == 2
     assert json.loads(server.get("/calls"))["calls"] == []
+
+
+class Parrot:
+    """An agent that says a word for every key that the caller presses, and claims that the caller has said it too."""
+
+    def __init__(self, words):
+        self.words = words
+        self.said = []
+        self.server = agent_server(self.converse, "127.0.0.1", 0, compression=None)
+        self.port = self.server.socket.getsockname()[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def converse(self, socket):
+        try:
+            for text in socket:
+                if isinstance(text, bytes):
+                    continue
+                message = json.loads(text)
+                if message["type"] == "start":
+                    socket.send(json.dumps({
+                        "type": "ready", "audio": {"form": "binary", "input": "mulaw_8000", "output": "mulaw_8000"}}))
+                elif message["type"] == "dtmf":
+                    word = self.words[message["digits"]]
+                    for speaker in ("caller", "agent"):
+                        socket.send(json.dumps({"type": "text", "speaker": speaker, "text": f"{word} {speaker}"}))
+                    socket.send(b"\x7f" * 800)
+                    socket.send(json.dumps({"type": "turnEnded"}))
+                    self.said.append(word)
+        except ConnectionClosed:
+            pass
+
+
+def ask(server, path, body=None, method=None, headers=None):
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(server.url + path, data, headers or {}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.loads(response.read() or b"null")
+
+
+async def typed(server, sid, twiml, steps):
+    """A caller who stays on the line while `steps` press keys."""
+    url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
+    parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
+    stream = "MZ" + sid[2:]
+    async with connect(url, compression=None) as socket:
+        await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        await socket.send(json.dumps({
+            "event": "start", "sequenceNumber": "1", "streamSid": stream, "start": {
+                "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
+                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                "customParameters": parameters}}))
+
+        async def talk():
+            for index in range(3000):
+                await socket.send(json.dumps({
+                    "event": "media", "streamSid": stream, "sequenceNumber": str(index + 2), "media": {
+                        "track": "inbound", "chunk": str(index + 1), "timestamp": str(index * 20), "payload": "/" * 212 + "w=="}}))
+                await asyncio.sleep(0.02)
+
+        async def listen():
+            async for _ in socket:
+                pass
+
+        async def press(digit):
+            await socket.send(json.dumps({
+                "event": "dtmf", "streamSid": stream, "sequenceNumber": "9", "dtmf": {"track": "inbound_track", "digit": digit}}))
+
+        tasks = [asyncio.create_task(talk()), asyncio.create_task(listen())]
+        await steps(press)
+        for task in tasks:
+            task.cancel()
+
+
+def test_what_is_typed_and_said_in_a_pause_is_nowhere(start, tmp_path, monkeypatch):
+    words = {"1": "plain-before", "4": "hidden-in-the-pause", "9": "plain-after"}
+    parrot = Parrot(words)
+    with Service(lambda method, path, body, count: (200, {})) as service:
+        folder = tmp_path / "pipelines"
+        (folder / "desk.json").write_text(json.dumps({
+            "name": "desk", "numbers": ["*"], "transport": "twilio", "stages": [
+                {"type": "recorder", "path": "recordings/${call.sid}.wav", "directory": str(tmp_path)},
+                {"type": "websocket", "url": f"ws://127.0.0.1:{parrot.port}/"}]}))
+        (folder / "server.json").write_text(json.dumps({"webhooks": [{
+            "name": "crm", "url": service.url + "/hook", "events": ["call.ended", "transcript.ready"], "secret": {"env": "HOOK"}}]}))
+        monkeypatch.setenv("HOOK", "hook-secret")
+        server = start()
+        told = []
+
+        def follow():
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(server.url + "/events", timeout=30) as response:
+                    told.extend(iter(response.readline, b""))
+
+        follower = threading.Thread(target=follow, daemon=True)
+        follower.start()
+        sid = "CA" + "4" * 32
+        shown = []
+
+        async def steps(press):
+            async def pressed(digit):
+                await press(digit)
+                await asyncio.to_thread(wait, f"key {digit}", lambda: words[digit] in parrot.said)
+                await asyncio.sleep(0.3)
+                shown.append(server.get(f"/calls/{sid}"))
+
+            # A key that comes before the agent does is not told to it.
+            await asyncio.to_thread(wait, "the agent", lambda: "connected to agent" in server.get(f"/calls/{sid}"))
+            await pressed("1")
+            await asyncio.to_thread(ask, server, f"/calls/{sid}/recording", {"command": "pause"})
+            await pressed("4")
+            await asyncio.to_thread(ask, server, f"/calls/{sid}/recording", {"command": "resume"})
+            # Whatever the caller said in the pause may be recognised so much later.
+            await asyncio.sleep(3.1)
+            await pressed("9")
+
+        asyncio.run(typed(server, sid, webhook(server, NUMBER, sid), steps))
+        wait("the webhooks", lambda: len(service.requests) >= 2)
+        report, transcript = server.get(f"/calls/{sid}"), server.get(f"/calls/{sid}/transcript")
+        events = json.loads(report)["events"]
+        keys_told = [event["detail"] for event in events if event["event"] == "dtmf"]
+        assert keys_told == ["1", "[withheld]", "9"]
+        turns = [(turn["speaker"], turn["text"]) for turn in json.loads(transcript)["turns"]]
+        assert turns == [
+            ("caller", "plain-before caller"), ("agent", "plain-before agent"), ("caller", "[withheld]"),
+            ("agent", "[withheld]"), ("caller", "plain-after caller"), ("agent", "plain-after agent")], turns
+        server.stop()
+        follower.join(10)
+    said_out = {
+        "report": report, "reports in the call": "".join(shown), "transcript": transcript, "log": "".join(server.lines),
+        "/events": b"".join(told).decode(), "webhooks": b"".join(body for *_, body in service.requests).decode(),
+        "store": b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir()).decode(errors="replace")}
+    for place, content in said_out.items():
+        assert "hidden" not in content, place
+    for place in ("report", "transcript", "/events", "webhooks", "store"):
+        assert "plain-before" in said_out[place] and "plain-after" in said_out[place], place
+
+
+def test_nothing_of_a_forgotten_caller_is_left(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELEVENLABS_WEBHOOK_SECRET", SECRET)
+    folder, caller = tmp_path / "pipelines", "+15550107733"
+    (folder / "desk.json").write_text(json.dumps({
+        "name": "desk", "numbers": ["*"], "transport": "twilio", "stages": [
+            {"type": "recorder", "path": "recordings/${call.from}.wav", "directory": str(tmp_path)}, "echo"]}))
+    server = start()
+    packets = [bytes([0x20 + index % 64]) * 160 for index in range(25)]
+    asyncio.run(call(server, NUMBER, packets, sid="CAmine", caller=caller))
+    asyncio.run(call(server, NUMBER, packets, sid="CAother", caller="+15550107734"))
+
+    def tell(event, conversation="conv_mine", **data):
+        body = json.dumps({"type": event, "event_timestamp": 1, "data": {
+            "agent_id": "a", "conversation_id": conversation, **data}}).encode()
+        return ask(server, "/elevenlabs/post-call", body, headers={"ElevenLabs-Signature": signed(body)})
+
+    phone = {"metadata": {"start_time_unix_secs": int(time.time()), "phone_call": {
+        "direction": "inbound", "agent_number": NUMBER, "external_number": caller, "call_sid": "CAnative"}}}
+    tell("post_call_audio", full_audio="SUQzBAAA")
+    words = [{"role": "user", "message": "words of the forgotten", "time_in_call_secs": 1}]
+    assert tell("post_call_transcription", status="done", transcript=words, **phone)["data"]["call"] == "elevenlabs-conv_mine"
+    recordings = lambda: sorted(path.name for path in tmp_path.rglob("recordings/*"))
+    wait("the recordings", lambda: recordings() == ["+15550107733.wav", "+15550107734.wav", "conv_mine.mp3"])
+    wait("their records", lambda: ask(server, "/calls/CAother")["state"] == "ended" and all(
+        row for row in rows(tmp_path, "SELECT recordings <> '[]' FROM calls")))
+
+    erased = ask(server, "/records?number=" + urllib.parse.quote(caller), method="DELETE")
+    assert erased["erased"] >= 2 and (erased["recordings"], erased["recordingsLeft"]) == (2, 0), erased
+    assert recordings() == ["+15550107734.wav"]
+    # The vendor tells it all once more, as something new.
+    assert tell("post_call_transcription", status="done", transcript=words, note="again", **phone)["data"]["call"] is None
+    assert tell("post_call_audio", full_audio="SUQzBAAAAAAA")["data"]["call"] is None
+    assert recordings() == ["+15550107734.wav"]
+    assert [entry["callSid"] for entry in ask(server, "/calls")["calls"]] == ["CAother"]
+    trail = [entry for entry in ask(server, "/audit")["entries"] if entry["action"] == "records.erase"]
+    assert len(trail) == 1 and trail[0]["subject"].startswith("…733: ") and trail[0]["actor"] == "local"
+    assert any("erased=true" in line for line in server.lines if "webhook taken" in line)
+    for running in (True, False):
+        for path in (path for path in (tmp_path / "store").rglob("*") if path.is_file()):
+            content = path.read_bytes()
+            assert caller.encode() not in content and b"words of the forgotten" not in content, (path, running)
+        if running:
+            server.stop()
+
+
+def rows(tmp_path, sql):
+    with sqlite3.connect(f"file:{tmp_path}/store/patchbay.sqlite?mode=ro", uri=True) as database:
+        return [row[0] for row in database.execute(sql)]

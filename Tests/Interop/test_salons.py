@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import hmac
+import html
 import json
 import re
+import signal
 import time
 import urllib.error
 import urllib.parse
@@ -158,12 +160,19 @@ def test_what_the_caller_hears_when_something_is_wrong(tmp_path):
         server = desk.process
         assert words(webhook(server, "+15550100099", sid("5"), VOICE)) == ["This number is not in service."]
         assert words(webhook(server, SOUTH, sid("6"), VOICE)) == ["Our AI assistant is not properly configured."]
-        # Both paths lead to the same: the tenant says whether an agent answers.
-        for letter, path in (("7", VOICE), ("8", PLAIN)):
-            assert words(webhook(server, WEST, sid(letter), path)) == [
-                "Thank you for calling Test Salon West. We're open Monday and Tuesday from 11:00 to 19:00. "
-                "Please call Test Salon West again then."]
-        assert "<Stream" in webhook(server, NORTH, sid("9"), PLAIN)
+        # A salon without an agent, at either path; and one with an agent, at the path for calls without.
+        for letter, path, number, name, hours in (
+            ("7", VOICE, WEST, "West", "Monday and Tuesday from 11:00 to 19:00"),
+            ("8", PLAIN, WEST, "West", "Monday and Tuesday from 11:00 to 19:00"),
+            ("9", PLAIN, NORTH, "North", "Monday through Friday from 09:00 to 17:00"),
+        ):
+            answer = webhook(server, number, sid(letter), path)
+            assert words(answer) == [
+                f"Thank you for calling Test Salon {name}. We're open {hours}. "
+                "Nobody can take your call on this line just now. Please call again."]
+            assert "<Hangup/>" in answer and "<Stream" not in answer
+            assert report(server, sid(letter))["end"]["kind"] == "answeredByRule"
+        assert words(webhook(server, "+15550100099", sid("e"), PLAIN)) == ["This number is not in service."]
 
 
 def test_a_vendor_that_is_down_is_told_in_words(tmp_path):
@@ -172,6 +181,140 @@ def test_a_vendor_that_is_down_is_told_in_words(tmp_path):
         asyncio.run(call(desk.process, NORTH, [SILENCE] * 300, sid=sid("b"), said=spoken, path=VOICE))
         assert spoken == ["We encountered an error. Please try again later."]
         assert report(desk.process, sid("b"))["state"] == "failed"
+
+
+@pytest.mark.parametrize("change", [
+    # The one moment at which the server knows it beforehand: an agent that cannot be set up, whoever has the number.
+    lambda salons: salons.update(stages=[{"type": "openai-realtime"}]),
+    lambda salons: salons.update(tools=[
+        {"name": "get_services", "description": "x", "method": "GET", "url": "http://127.0.0.1:9/services"}]),
+], ids=["no key of its account", "a tool that the service has too"])
+def test_an_agent_that_cannot_be_set_up_is_told_in_words(tmp_path, change):
+    with vendor() as agent, salons(
+        tmp_path, agent.port, copy(tmp_path / "salons", salons=change), OPENAI_API_KEY="") as desk:
+        for number, letter in ((NORTH, "1"), (SOUTH, "2")):
+            spoken = []
+            heard, _ = asyncio.run(call(desk.process, number, [], sid=sid(letter), said=spoken, path=VOICE))
+            assert spoken == ["Our AI assistant is temporarily unavailable."] and not heard
+        # Nothing stays behind of such calls, and a salon without an agent is not concerned.
+        assert json.loads(desk.process.get("/calls"))["active"] == 0
+        assert words(webhook(desk.process, WEST, sid("3"), VOICE))[0].startswith("Thank you for calling")
+
+
+PERSON = "+15550100077"
+
+
+def test_callers_of_a_salon_without_an_agent_are_connected_with_a_person(tmp_path):
+    def answer(reception):
+        del reception["when"]
+        reception["transport"] = {"type": "twilio", "say": "Thank you for calling ${businessName}."}
+
+    def lines(reception):
+        # It waits for somebody to take the call.
+        answer(reception)
+        reception["stages"] = [{"type": "script", "say": "", "silenceSeconds": 60}]
+
+    def by_itself(reception):
+        # Nobody is there to speak: the salon's own telephone rings.
+        answer(reception)
+        reception["stages"] = [{
+            "type": "agent", "backends": [{"type": "websocket", "url": "ws://127.0.0.1:9/"}], "transferTo": "${reception}"}]
+        reception["variables"]["reception"] = PERSON
+
+    def take(desk, letter):
+        status, answer = desk.ask(
+            "POST", f"/calls/{sid(letter)}/transfer", {"to": PERSON}, {"Authorization": f"Bearer {ADMIN}"})
+        assert status == 200, answer
+
+    for letter, change in (("1", lines), ("2", by_itself)):
+        with salons(tmp_path, 9, copy(tmp_path / f"salons{letter}", reception=change)) as desk:
+            spoken, steps = [], []
+            asyncio.run(call(
+                desk.process, WEST, [SILENCE] * 400, sid=sid(letter), said=spoken, steps=steps, path=VOICE,
+                at={25: lambda: take(desk, letter)} if change is lines else None))
+            assert spoken[0].startswith("Thank you for calling Test Salon West.") and len(spoken) == 1, spoken
+            [step] = steps
+            assert re.search(rf"<Dial [^>]*>{re.escape(PERSON)}</Dial>", step), step
+            action = html.unescape(re.search(r'action="([^"]+)"', step).group(1))
+            ended = webhook(desk.process, WEST, sid(letter), url=action, DialCallStatus="completed")
+            assert "<Hangup" in ended and not words(ended)
+            record = report(desk.process, sid(letter))
+            assert record["endReason"] == f"transferred: {PERSON}" and record["tenant"] == "salon-west"
+
+
+def test_a_salons_own_token_sees_its_calls_only(tmp_path):
+    tokens = {"access": {"tokens": [
+        {"name": f"{name}-desk", "token": {"env": f"{name.upper()}_DESK"}, "tenant": f"salon-{name}", "rights": ["read", "calls"]}
+        for name in ("north", "south")]}}
+    own = {"north": "token-of-the-north-desk", "south": "token-of-the-south-desk"}
+    with vendor(get_services={}) as agent, salons(
+        tmp_path, agent.port, copy(tmp_path / "salons", server=lambda settings: settings.update(tokens)),
+        **{f"{name.upper()}_DESK": token for name, token in own.items()},
+    ) as desk:
+        def ask(name, path, method="GET"):
+            return desk.ask(method, path, headers={"Authorization": f"Bearer {own[name]}"})
+
+        records = {}
+        for name, number, letter in (("north", NORTH, "1"), ("south", SOUTH, "2")):
+            _, records[name] = converse(desk, number, letter, question())
+        for name, other in (("north", "south"), ("south", "north")):
+            mine, theirs = records[name], records[other]
+            assert {entry["id"] for entry in ask(name, "/calls")[1]["calls"]} == {mine["id"]}
+            assert ask(name, f"/calls?tenant=salon-{other}")[1]["calls"] == []
+            status, transcript = ask(name, f"/calls/{mine['id']}/transcript")
+            assert status == 200 and transcript["turns"] and transcript["toolCalls"][0]["name"] == "get_services"
+            for path in ("", "/transcript", "/events"):
+                for called in (theirs["id"], theirs["callSid"]):
+                    assert ask(name, f"/calls/{called}{path}")[0] == 404, path
+            assert ask(name, f"/calls/{theirs['id']}/hangup", "POST")[0] == 404
+            events = urllib.request.Request(
+                desk.url + f"/calls/{mine['id']}/events", headers={"Authorization": f"Bearer {own[name]}"})
+            with urllib.request.urlopen(events, timeout=10) as answer:
+                told = [json.loads(line[6:]) for line in answer.read().decode().splitlines() if line.startswith("data: ")]
+            assert told[-1]["event"] == "call ended" and {event["callId"] for event in told} == {mine["id"]}
+
+        # What happens to all, as it happens: a desk is told of its own salon's calls.
+        feed = urllib.request.Request(desk.url + "/events", headers={"Authorization": f"Bearer {own['north']}"})
+        with urllib.request.urlopen(feed, timeout=20) as answer:
+            for number, letter in ((SOUTH, "3"), (NORTH, "4")):
+                webhook(desk.process, number, sid(letter), VOICE)
+                webhook(desk.process, number, sid(letter), STATUS, CallStatus="completed")
+            told = []
+            while not told or told[-1]["event"] != "call ended":
+                line = answer.readline().decode()
+                if line.startswith("data: "):
+                    told.append(json.loads(line[6:]))
+        assert {event["callId"] for event in told} == {report(desk.process, sid("4"))["id"]}
+
+
+def test_the_service_reads_its_pipelines_again_at_sighup(tmp_path):
+    folder = copy(tmp_path / "salons")
+    with salons(tmp_path, 9, folder) as desk:
+        def greeting(letter):
+            return words(webhook(desk.process, WEST, sid(letter), VOICE))[0]
+
+        def change(text):
+            tenants = json.loads((folder / "tenants.json").read_text())
+            tenants["tenants"][2]["greeting"] = text
+            (folder / "tenants.json").write_text(json.dumps(tenants))
+            desk.process.process.send_signal(signal.SIGHUP)
+
+        assert greeting("1").startswith("Thank you for calling")
+        change("Welcome back.")
+        calls = iter("23456789abcdef")
+        wait("the new greeting", lambda: greeting(next(calls)).startswith("Welcome back."))
+        # A mistake changes nothing, and is said.
+        (folder / "salons.json").write_text("{")
+        desk.process.process.send_signal(signal.SIGHUP)
+        wait("the finding", lambda: any("salons.json" in line for line in desk.process.lines))
+        assert greeting("0").startswith("Welcome back.")
+
+
+def wait(what, condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
 
 
 def post(desk, path, body, headers=None, key=None):

@@ -5,6 +5,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from conftest import AUTH_TOKEN, BINARY
 from phone import call, webhook
 
@@ -60,12 +62,17 @@ def test_a_port_that_is_taken_is_told_in_words(serve):
     result = patchbay("serve", "--port", str(server.port))
     assert result.returncode == 1
     assert f"cannot listen on 127.0.0.1:{server.port}" in result.stderr and "--port" in result.stderr
+    assert "drained" not in result.stderr
 
 
 def test_bad_flags_and_files_have_their_exit_codes(tmp_path):
     assert patchbay("serve", "--prot", "1").returncode == 64
     assert patchbay("serve", "--port", "70000").returncode == 64
-    assert patchbay("serve", "--public-url", "voice.example.com").returncode == 64
+    for url in ("voice.example.com", "http://voice.example.com", "wss://voice.example.com", "https://x:99999", "https://u@x"):
+        result = patchbay("serve", "--public-url", url)
+        assert result.returncode == 64 and f'--public-url is "{url}"; ' in result.stderr, result.stderr
+    result = patchbay("serve", "--trusted-proxy", "10.0.0.0/64")
+    assert result.returncode == 64 and "10.0.0.0/64" in result.stderr
     assert patchbay("serve", str(tmp_path / "nowhere")).returncode == 78
     assert patchbay("serve", "--env-file", str(tmp_path / "nowhere")).returncode == 64
     (tmp_path / "bad.json").write_text('{"name": "bad", }')
@@ -73,6 +80,29 @@ def test_bad_flags_and_files_have_their_exit_codes(tmp_path):
     assert result.returncode == 78 and "bad.json:1:15: error[syntax]" in result.stderr
     assert patchbay("route", "+19999999999").returncode == 1
     assert patchbay("describe", "nothing").returncode == 64
+
+
+@pytest.mark.parametrize("name, url", [
+    ("PUBLIC_URL", "voice.example.com"), ("PUBLIC_URL", "http://voice.example.com"), ("APP_BASE_URL", "https://"),
+    ("API_URL", "https://voice.example.com/?x=1"),
+])
+def test_a_public_address_that_is_none_is_told_at_the_start(tmp_path, name, url):
+    (tmp_path / "echo.json").write_text(ECHO)
+    settings = tmp_path / "settings.env"
+    settings.write_text(f"{name}={url}\n")
+    result = patchbay("serve", str(tmp_path), "--port", "0", "--env-file", str(settings))
+    assert result.returncode == 78 and name in result.stderr and f'"{url}"' in result.stderr, result.stderr
+
+
+def test_the_banner_tells_the_public_address(serve):
+    server = serve(ECHO, environment={"PUBLIC_URL": "https://voice.example.com/"})
+    server.stop()
+    assert "voice webhook: https://voice.example.com/twilio/voice\n" in server.lines
+    # A flag goes before the environment, whatever stands there.
+    server = serve(
+        ECHO, environment={"PUBLIC_URL": "nonsense"}, arguments=["--public-url", "http://127.0.0.1:8080"])
+    server.stop()
+    assert "voice webhook: http://127.0.0.1:8080/twilio/voice\n" in server.lines
 
 
 def test_settings_come_from_an_env_file_and_secrets_are_never_printed(serve, tmp_path):

@@ -141,6 +141,33 @@ def test_the_trace_is_carried_to_the_tool(traced):
     assert request["kind"] == 3 and attributes(request)["url.path"] == "/times"
 
 
+def test_the_trace_is_carried_into_the_handshake_of_an_agent(tmp_path):
+    from websockets.sync.server import serve as websockets
+    shaken = []
+
+    def refuse(connection, request):
+        shaken.append(dict(request.headers.raw_items()))
+        return connection.respond(401, "")
+
+    with websockets(lambda connection: None, "127.0.0.1", 0, process_request=refuse) as agent:
+        threading.Thread(target=agent.serve_forever, daemon=True).start()
+        (tmp_path / "desk.json").write_text(json.dumps({
+            "name": "desk", "numbers": [NUMBER], "transport": "twilio", "stages": [
+                {"type": "websocket", "url": f"ws://127.0.0.1:{agent.socket.getsockname()[1]}/"}]}))
+        file = tmp_path / "spans.jsonl"
+        server = Process(["serve", str(tmp_path), "--port", "0", "--drain-timeout", "1", "--traces", str(file)])
+        asyncio.run(call(server, NUMBER, [SILENCE] * 50, tail=0))
+        assert server.stop() == 0
+        agent.shutdown()
+    written = spans(file.read_text())
+    [whole] = [span for span in written if span["name"] == "call"]
+    connects = {span["spanId"]: span for span in written if span["name"] == "agent connect"}
+    assert shaken
+    for headers in shaken:
+        version, trace, parent, flags = headers["traceparent"].split("-")
+        assert (version, trace, flags) == ("00", whole["traceId"], "01") and parent in connects
+
+
 def test_a_turn_lasts_from_the_callers_last_word_to_the_answer(traced):
     turns = [span for span in spans(traced) if span["name"] == "turn"]
     for turn in turns:

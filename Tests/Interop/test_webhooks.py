@@ -8,6 +8,7 @@ import hmac
 import http.server
 import json
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -166,6 +167,114 @@ def test_a_recording_comes_in_pieces(serve, tmp_path):
     assert len(files) == 1 and files[0].read_bytes() == audio and files[0].stat().st_mode & 0o777 == 0o600
 
 
+def head(server, signature, length, source="127.0.0.1"):
+    """A connection that has sent the head of a webhook."""
+    sent = socket.create_connection(("127.0.0.1", server.port), 10, (source, 0))
+    sent.sendall((
+        f"POST /elevenlabs/post-call HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        f"ElevenLabs-Signature: {signature}\r\n\r\n").encode())
+    return sent
+
+
+def test_who_cannot_be_the_vendor_is_not_listened_to(serve):
+    server = serve(echo(), environment={"ELEVENLABS_WEBHOOK_SECRET": SECRET})
+    for signature, words in [
+        ("x", b"not of the form"), ("t=1,v0=" + "0" * 64, b"older than"), ("v0=" + "0" * 64, b"not of the form"),
+        (f"t={int(time.time()) + 3600},v0=" + "0" * 64, b"ahead of"), (f"t={int(time.time())},v0=00", b"not of the form"),
+    ]:
+        # Nothing of the body is sent.
+        with head(server, signature, 50_000_000) as sent:
+            answer = sent.recv(65536)
+            while words not in answer:
+                more = sent.recv(65536)
+                assert more, answer
+                answer += more
+            assert answer.startswith(b"HTTP/1.1 403"), answer
+    assert 'outcome="refused",source="elevenlabs",type="other"} 5' in server.get("/metrics")
+    trail = request(server, "/audit")[1]["entries"]
+    assert [entry["action"] for entry in trail] == ["webhook.refused"] * 5
+
+
+def test_a_stranger_keeps_no_recording_out(serve, tmp_path):
+    server = serve(
+        echo(), environment={"ELEVENLABS_WEBHOOK_SECRET": SECRET}, arguments=["--store", str(tmp_path / "data")])
+    forged = f"t={int(time.time())},v0=" + "0" * 64
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stranger = stack.enter_context(head(server, forged, 50_000_000, "127.0.0.2"))
+            stranger.sendall(b"x" * 1_200_000)
+        bodies = [json.dumps({"type": "post_call_audio", "event_timestamp": 1, "data": {
+            "agent_id": "a", "conversation_id": f"conv_{index}",
+            "full_audio": base64.b64encode(bytes(1_500_000)).decode()}}).encode() for index in range(3)]
+        begin = time.monotonic()
+        statuses = []
+
+        def post(body):
+            statuses.append(httpx.post(
+                server.url + "/elevenlabs/post-call", content=body, headers={"ElevenLabs-Signature": signed(body)},
+                timeout=30).status_code)
+
+        # They come at once, and from one address.
+        threads = [threading.Thread(target=post, args=[body]) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 3 and time.monotonic() - begin < 20
+    assert len(list((tmp_path / "data" / "recordings").iterdir())) == 3
+
+
+def test_a_tool_is_never_said_to_be_done_when_nobody_knows(serve, tmp_path):
+    bookings, release = [], threading.Event()
+
+    def answer(method, path, body, count):
+        bookings.append(body)
+        release.wait(20)
+        return 200, {"booked": True}
+
+    event = json.dumps({
+        "event": "tool_call", "agentId": "agent_1", "sessionId": "s-1",
+        "data": {"tool_name": "book_appointment", "tool_call_id": "t-1", "parameters": {"day": "Monday"}}}).encode()
+    answers = []
+
+    def ask(server):
+        with contextlib.suppress(Exception):
+            answers.append(request(server, "/elevenlabs/post-call", event, {"ElevenLabs-Signature": signed(event)}))
+
+    with Service(answer) as service:
+        document = json.dumps({
+            "name": "salon", "numbers": {"+15550100001": {"tenantId": "t1"}}, "transport": "twilio",
+            "stages": [{"type": "elevenlabs", "agentId": "agent_1"}],
+            "tools": [{
+                "name": "book_appointment", "description": "x", "url": service.url + "/book",
+                "parameters": {"type": "object", "properties": {"day": {"type": "string"}}}}]})
+        arguments, environment = ["--store", str(tmp_path / "data")], {"ELEVENLABS_WEBHOOK_SECRET": SECRET}
+        server = serve(document, environment=environment, arguments=arguments)
+        first = threading.Thread(target=ask, args=[server])
+        first.start()
+        wait("the booking", lambda: bookings)
+        server.process.kill()
+        server.process.wait()
+        release.set()
+        first.join()
+        assert answers == []
+        server = serve(document, environment=environment, arguments=arguments)
+        for _ in range(2):
+            ask(server)
+            status, said = answers.pop()
+            assert (status, said["success"], said["code"]) == (409, False, "OUTCOME_UNKNOWN"), said
+        assert len(bookings) == 1
+        # Another booking, asked for three times at once, is made once, and everybody hears of it.
+        event = event.replace(b"t-1", b"t-2")
+        threads = [threading.Thread(target=ask, args=[server]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [(200, {"success": True, "data": {"booked": True}})] * 3, answers
+        assert len(bookings) == 2
+
+
 def test_questions_and_tools_prove_themselves_by_a_header(serve, tmp_path):
     with Service(lambda method, path, body, count: (200, {"path": path, "body": body.decode()})) as service:
         (tmp_path / "server.json").write_text(json.dumps({
@@ -187,6 +296,59 @@ def test_questions_and_tools_prove_themselves_by_a_header(serve, tmp_path):
         assert status == 200 and answer["dynamic_variables"]["tenantId"] == "t1"
         assert answer["conversation_config_override"]["agent"] == {"first_message": "Hi"}
         assert TOOL_SECRET not in "".join(server.lines)
+
+
+def test_what_the_vendor_carries_belongs_to_a_tenant_and_is_in_the_trail(serve, tmp_path):
+    (tmp_path / "tenants.json").write_text(json.dumps({"tenants": [
+        {"id": name, "name": name, "pipeline": "salon", "numbers": [number], "agentId": f"agent_{name}"}
+        for name, number in (("north", "+15550100012"), ("south", "+15550100013"))]}))
+    (tmp_path / "server.json").write_text(json.dumps({
+        "elevenlabs": {"secretHeader": {"name": "X-Tool-Secret", "value": {"env": "TOOL_SECRET"}}},
+        "access": {"tokens": [
+            {"name": "desk", "token": {"env": "DESK"}, "tenant": "north", "rights": ["read"]},
+            {"name": "owner", "token": {"env": "OWNER"}, "rights": ["read", "admin"]}]}}))
+    with Service(lambda method, path, body, count: (200, {"open": "nine"})) as service:
+        server = serve(
+            json.dumps({
+                "name": "salon", "transport": "twilio", "stages": ["echo"],
+                "tools": [{"name": "get_hours", "description": "x", "method": "GET", "url": service.url}]}),
+            environment={
+                "ELEVENLABS_WEBHOOK_SECRET": SECRET, "TOOL_SECRET": TOOL_SECRET, "DESK": "token-of-the-desk",
+                "OWNER": "token-of-the-owner"},
+            arguments=["--store", str(tmp_path / "data")])
+
+        def tell(event, conversation, agent, **data):
+            body = json.dumps({"type": event, "event_timestamp": 1, "data": {
+                "agent_id": agent, "conversation_id": conversation, **data}}).encode()
+            status, answer = request(server, "/elevenlabs/post-call", body, {"ElevenLabs-Signature": signed(body)})
+            assert status == 200, answer
+
+        def ask(path, token="token-of-the-desk"):
+            return request(server, path, headers={"Authorization": f"Bearer {token}"})[1]
+
+        phone = {"metadata": {"start_time_unix_secs": int(time.time()), "call_duration_secs": 30, "phone_call": {
+            "direction": "inbound", "agent_number": "+15550100012", "external_number": CALLER, "call_sid": "CAvendor"}}}
+        tell("post_call_audio", "conv_1", "agent_north", full_audio="SUQzBAAA")
+        assert [entry["callSid"] for entry in ask("/calls")["calls"]] == ["conv_1"], "the agent says whose it is"
+        tell("post_call_transcription", "conv_1", "agent_south", status="done", **phone)
+        tell("post_call_transcription", "conv_2", "agent_south", status="done", metadata={"phone_call": {
+            **phone["metadata"]["phone_call"], "agent_number": "+15550100098", "call_sid": "CAsouth"}})
+        listed = ask("/calls")["calls"]
+        assert [(entry["callSid"], entry["tenant"], entry["pipeline"]) for entry in listed] == [("CAvendor", "north", "salon")]
+        assert [(day["tenant"], day["calls"], round(day["seconds"])) for day in ask("/usage")["usage"]] == [("north", 1, 30)]
+
+        voice(server, "CAours", number="+15550100012")
+        tool = {"X-Tool-Secret": TOOL_SECRET, "X-Call-Sid": "CAours"}
+        assert request(server, "/elevenlabs/tools/get_hours", {}, tool)[0] == 200
+        wait("the tool", lambda: [
+            (call["name"], json.loads(call["output"])) for call in ask("/calls/CAours/transcript")["toolCalls"]] == [
+                ("get_hours", {"open": "nine"})])
+        tell("call_initiation_failure", "conv_3", "agent_north", failure_reason="busy")
+        trail = [(entry["action"], entry["subject"], entry["outcome"], entry["tenant"])
+                 for entry in ask("/audit", "token-of-the-owner")["entries"] if entry["actor"] == "vendor"]
+        assert trail == [
+            ("webhook.taken", "call_initiation_failure: conv_3", "busy", "north"),
+            ("tool.call", "get_hours: CAours", "ok", "north")]
 
 
 # Out
@@ -268,6 +430,57 @@ def test_a_receiver_that_was_down_is_told_by_the_next_server(serve, tmp_path):
         wait("the message", lambda: received)
         late.shutdown()
     assert [message["type"] for message in received] == ["call.started"]
+
+
+def test_a_call_that_dies_with_its_server_is_told_to_have_ended(serve, tmp_path):
+    with Service(lambda method, path, body, count: (200, {})) as service:
+        (tmp_path / "server.json").write_text(json.dumps({"webhooks": [endpoint(service)]}))
+        environment = {"HOOK_SECRET": "hook-s3cr3t"}
+        arguments = ["--store", str(tmp_path / "data")]
+        server = serve(echo(), environment=environment, arguments=arguments)
+        sid = "CA" + "5" * 32
+        twiml = voice(server, sid)
+        parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
+
+        async def stream():
+            async with connect(f"ws://127.0.0.1:{server.port}/twilio/stream") as socket:
+                await socket.send(json.dumps({
+                    "event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
+                        "accountSid": "AC1", "callSid": sid, "streamSid": "MZ1", "tracks": ["inbound"],
+                        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                        "customParameters": parameters}}))
+                await asyncio.to_thread(
+                    wait, "the stream", lambda: request(server, f"/calls/{sid}")[1].get("state") == "streaming")
+                await asyncio.to_thread(wait, "the beginning", lambda: service.events() == ["call.started"])
+                server.process.kill()
+                server.process.wait()
+
+        asyncio.run(stream())
+        for _ in range(2):
+            server = serve(echo(), environment=environment, arguments=arguments)
+            wait("the end", lambda: len(service.requests) == 2)
+            server.stop()
+        assert service.events() == ["call.started", "call.ended"]
+        call = json.loads(service.requests[1][3])["data"]["call"]
+        assert (call["callSid"], call["state"]) == (sid, "failed") and "stopped in mid-call" in call["endReason"]
+        assert call["endedAt"] and call["from"] == CALLER
+
+
+def test_a_receiver_that_swallows_connections_delays_no_other(serve, tmp_path):
+    with Service(lambda method, path, body, count: (200, {})) as service, socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        dead.listen(128)
+        (tmp_path / "server.json").write_text(json.dumps({"webhooks": [
+            endpoint(service, name="dead", url=f"http://127.0.0.1:{dead.getsockname()[1]}/", events=["call.started"]),
+            endpoint(service, events=["call.started"])]}))
+        server = serve(echo(), environment={"HOOK_SECRET": "hook-s3cr3t"})
+        begin = time.monotonic()
+        for index in range(20):
+            voice(server, f"CA{index:032}")
+        wait("all of them", lambda: len(service.requests) == 20, seconds=8)
+        assert time.monotonic() - begin < 8, "no time-out of the other was waited for"
+        wait("the time-out", lambda: 'endpoint="dead",outcome="failed"' in server.get("/metrics"), seconds=20)
+        wait("the line", lambda: any("left alone" in line for line in server.lines))
 
 
 @pytest.mark.parametrize("change, words", [

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import Patchbay
 import PatchbayStore
+import PatchbayWire
 import Testing
 
 @testable import PatchbayControl
@@ -53,7 +54,7 @@ import Testing
                 return try json(["name": "Ann", "kind": "debtor"])
             case "+491702": return Response(status: .internalServerError)
             case "+491703":
-                try? await Task.sleep(for: .seconds(60))
+                await waitUntilCancelled()
                 return Response(status: .ok)
             case "+491704": return Response(status: .ok, body: .init(byteBuffer: .init(string: "<html>")))
             case "+491705": return Response(status: .found, headers: [.location: "/customers?phone=+491701"])
@@ -146,7 +147,7 @@ import Testing
             case "+491701": return ["kind": "debtor", "pipeline": .string(request.pipeline)]
             case "+491702": throw CancellationError()
             case "+491703":
-                try await Task.sleep(for: .seconds(60))
+                await waitUntilCancelled()
                 return [:]
             default: return nil
             }
@@ -155,6 +156,16 @@ import Testing
         #expect(try await context(of: switchboard) == ["kind": "debtor", "pipeline": "debts"])
         for number in ["+491702", "+491703", "+491704"] {
             #expect(try await context(of: switchboard, from: number).isEmpty)
+        }
+    }
+
+    @Test func aWholeServerMayBeGivenItsOwnWayOfFindingOut() async throws {
+        let provider: ContextProvider = { ["kind": "debtor", "caller": .string($0.call.from)] }
+        try await TestServer.run(document(""), context: provider) { (server: TestServer) async throws in
+            let form = FormFields(["CallSid": "CA1", "From": "+491701", "To": Self.number, "CallStatus": "ringing"])
+            #expect(try await server.webhook("/twilio/voice", form).status == 200)
+            #expect(
+                server.switchboard.registry.running(callSid: "CA1")?.context == ["kind": "debtor", "caller": "+491701"])
         }
     }
 
@@ -171,5 +182,20 @@ import Testing
         #expect(try await records.context(key: "n1", at: Date().addingTimeInterval(3601)) == nil)
         #expect(try await records.erase(number: "+491701") >= 1)
         #expect(try await context(of: second, key: "n1") == ["name": "Valued Customer"])
+    }
+
+    @Test func whatIsKeptOfADialledPersonIsErasedWithThem() async throws {
+        let records = try SQLiteStore()
+        let text = #""context": {"url": "http://127.0.0.1:1/", "default": {"name": "Valued Customer"}},"#
+        let switchboard = try switchboard(text, records: records, provider: { _ in ["name": "Ann"] })
+        var order = CallOrder(callSid: "CA1", from: Self.number, to: "+491701")
+        order.direction = .outbound
+        order.pipeline = "debts"
+        let record = try await switchboard.take(order)
+        await switchboard.keepContext(of: record, nonce: "n1")
+        await record.call.cancel(EndReason(.operatorHungUp))
+        #expect(try await records.context(key: "n1", at: Date()) != nil)
+        try await records.erase(number: "+491701")
+        #expect(try await records.context(key: "n1", at: Date()) == nil)
     }
 }

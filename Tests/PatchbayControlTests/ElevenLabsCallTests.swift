@@ -188,7 +188,7 @@ import Testing
         },
         Refusal(name: "a private agent without a key", code: "agent-unauthorized") { agent, _ in agent.isPrivate = true
         },
-        Refusal(name: "a signed URL that is too old", code: "agent-unauthorized", key: "secret-key") {
+        Refusal(name: "a signed URL that is too old", code: "agent-unreachable", key: "secret-key") {
             agent, configuration in
             agent.isPrivate = true
             configuration.signedURLLifetime = .zero

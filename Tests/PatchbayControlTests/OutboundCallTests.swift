@@ -5,6 +5,7 @@ import NIOCore
 import Patchbay
 import PatchbaySimulators
 import PatchbayStore
+import PatchbayTesting
 import Synchronization
 import Testing
 
@@ -29,7 +30,7 @@ import Testing
     /// Runs `body` with outbound calls of a server that is not there: reports of the carrier find nobody.
     private func run(
         _ faults: TwilioSimulatorFaults = .init(), settings: String = "{}", times: Times = Times(),
-        _ body: (OutboundCalls, TwilioSimulator, any Store) async throws -> Void
+        records: (any Store)? = nil, _ body: (OutboundCalls, TwilioSimulator, any Store) async throws -> Void
     ) async throws {
         var options = TwilioSimulatorOptions(accountSid: Self.account, authToken: TestServer.secret)
         (options.port, options.answerAfter, options.faults) = (0, 60_000, faults)
@@ -44,7 +45,7 @@ import Testing
         rest.pause = { duration in times.pauses.withLock { $0.append(duration) } }
         var server = ServerOptions()
         server.twilioPhoneNumber = "+15550100001"
-        let store = try SQLiteStore()
+        let store = try records ?? SQLiteStore()
         let calls = OutboundCalls(
             settings: ServerSettings.load(SourceText(file: "server.json", settings)).settings, options: server,
             pipelines: PipelineStore(try #require(set), source: nil, clock: { Date() }),
@@ -78,11 +79,16 @@ import Testing
         }
     }
 
+    private func order(_ key: String?) -> DialOrder {
+        var order = DialOrder(to: Self.to)
+        order.idempotencyKey = key
+        return order
+    }
+
     private func place(_ calls: OutboundCalls, key: String? = nil, tenant: String? = nil) async throws(DialRefusal)
         -> OutboundCalls.Outcome
     {
-        var order = DialOrder(to: Self.to)
-        order.idempotencyKey = key
+        let order = order(key)
         // Nobody listens there: what the carrier tells is lost.
         return try await calls.place(order, by: Principal(name: "test", tenant: tenant)) { "http://127.0.0.1:1\($0)" }
     }
@@ -201,16 +207,187 @@ import Testing
         try await run(settings: #"{"outbound": {"maximumInFlight": 1}}"#) { calls, simulator, store in
             let sid = try #require(try await place(calls).session.callSid)
             await simulator.hangUpAll()
-            let later = OutboundCalls(
-                settings: calls.settings, options: calls.options, pipelines: calls.pipelines,
-                tenants: calls.tenants, records: store,
-                rest: calls.rest, logger: calls.logger, clock: calls.clock)
-            try await later.resume(at: calls.clock())
-            let deadline = ContinuousClock.now + .seconds(10)
-            while try await store.session(callSid: sid)?.status != "completed", ContinuousClock.now < deadline {
-                await Task.yield()
-            }
-            #expect(try await store.session(callSid: sid)?.status == "completed")
+            try await another(calls, store).resume(at: calls.clock())
+            try await eventually { try await store.session(callSid: sid)?.status == "completed" }
         }
+    }
+
+    /// Those of another process, or of the next one.
+    private func another(_ calls: OutboundCalls, _ store: any Store) -> OutboundCalls {
+        OutboundCalls(
+            settings: calls.settings, options: calls.options, pipelines: calls.pipelines, tenants: calls.tenants,
+            records: store, rest: calls.rest, logger: calls.logger, clock: calls.clock)
+    }
+
+    private func eventually(_ condition: () async throws -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while try await !condition(), ContinuousClock.now < deadline { await Task.yield() }
+        #expect(try await condition())
+    }
+
+    @Test func twoProcessesOnOneStoreDialAnOrderOnce() async throws {
+        let folder = NSTemporaryDirectory() + "outbound-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let gate = Gate(2)
+        let store = Gated(base: try SQLiteStore(directory: folder), gate: gate)
+        try await run(records: store) { calls, simulator, _ in
+            let other = another(calls, Gated(base: try SQLiteStore(directory: folder), gate: gate))
+            async let first = place(calls, key: "k")
+            async let second = place(other, key: "k")
+            let outcomes = try await [first, second]
+            #expect(outcomes.count { $0.isRepeated } == 1)
+            #expect(Set(outcomes.map(\.session.id)).count == 1)
+            #expect(await simulator.dialled == 1)
+            let inFlight = [calls, other].map { $0.state.withLock { $0.limits.inFlight } }
+            #expect(inFlight.sorted() == [0, 1], "who does not dial has no call in flight")
+        }
+    }
+
+    /// A session as a process leaves it that is killed between its order and the answer.
+    private func cutOff(_ calls: OutboundCalls, _ store: any Store, key: String) async throws -> VoiceSession {
+        var session = VoiceSession(
+            id: try calls.plan(order(key), by: Principal(name: "test")).id, status: "dialing", customerPhone: Self.to,
+            pipeline: "echo", createdAt: calls.clock(), idempotencyKey: key)
+        session.callingNumber = "+15550100001"
+        return try await store.insert(session).kept
+    }
+
+    @Test func anInterruptedOrderThatReachedTheCarrierIsTakenUp() async throws {
+        let times = Times()
+        times.now.withLock { $0 = Date() }
+        try await run(times: times) { calls, simulator, store in
+            let session = try await cutOff(calls, store, key: "k")
+            let nowhere = "http://127.0.0.1:1/"
+            let rest = try #require(calls.rest)
+            let call = try await rest.create(
+                TwilioCallOrder(
+                    to: Self.to, from: "+15550100001", url: nowhere, fallbackURL: nowhere, statusCallback: nowhere))
+            let later = another(calls, store)
+            try await later.resume(at: calls.clock())
+            try await eventually { try await store.session(session.id)?.callSid == call.sid }
+            let again = try await place(later, key: "k")
+            #expect(again.isRepeated && again.session.callSid == call.sid)
+            try await later.hangUp(again.session)
+            #expect(await simulator.dialled == 1)
+        }
+    }
+
+    @Test func anInterruptedOrderThatNeverReachedTheCarrierIsToldAndBlocksNobody() async throws {
+        let times = Times()
+        try await run(settings: #"{"outbound": {"maximumInFlight": 1}}"#, times: times) { calls, simulator, store in
+            let session = try await cutOff(calls, store, key: "k")
+            let later = another(calls, store)
+            try await later.resume(at: calls.clock())
+            try await eventually { try await store.session(session.id)?.status == "failed" }
+            #expect(times.pauses.withLock { $0.contains(.seconds(OutboundCalls.orderWindow)) }, "it may be on its way")
+            let again = try await place(later, key: "k")
+            #expect(again.isRepeated && again.message.contains("nothing was dialled"))
+            let refusal = await #expect(throws: DialRefusal.self) { try await later.hangUp(again.session) }
+            #expect(refusal?.status.code == 409 && refusal?.words.contains("nothing was dialled") == true)
+            #expect(await simulator.dialled == 0)
+            _ = try await place(later)
+            #expect(await simulator.dialled == 1)
+        }
+    }
+
+    @Test func anInterruptedOrderStaysUnknownWhileTheCarrierCannotBeAsked() async throws {
+        try await run { calls, simulator, store in
+            let session = try await cutOff(calls, store, key: "k")
+            await simulator.stop()
+            let later = another(calls, store)
+            try await later.resume(at: calls.clock())
+            try await eventually { try await store.session(session.id)?.status == "unknown" }
+            let again = try await place(later, key: "k")
+            #expect(again.isRepeated && again.message.contains("may have been dialled"))
+            let refusal = await #expect(throws: DialRefusal.self) { try await later.hangUp(again.session) }
+            #expect(refusal?.words.contains("may have been dialled") == true)
+        }
+    }
+
+    @Test func whatIsSaidAfterAStreamBrokeStandsBehindWhatWasSaidBefore() async throws {
+        let store = try SQLiteStore()
+        func said() async throws -> [String] {
+            let json = Data((try await store.session("s")?.transcript ?? "[]").utf8)
+            let turns = try #require(try JSONSerialization.jsonObject(with: json) as? [[String: Any]])
+            return turns.compactMap { ($0["text"] ?? $0["message"]) as? String }
+        }
+        func listen(_ words: String, _ end: EndReason) {
+            let watch = SessionWatch("s", records: store, logger: Self.quiet, clock: { Date() })
+            watch.observe(.text(TextFrame(words, speaker: .caller)), at: Joint(.toAgent, 0), time: .now())
+            watch.observe(.ended(end), time: .now())
+        }
+        _ = try await store.insert(
+            VoiceSession(id: "s", customerPhone: Self.to, pipeline: "echo", createdAt: Date()))
+        listen("Hello?", EndReason(.streamLost))
+        try await eventually { try await said() == ["Hello?"] }
+        listen("I am back.", EndReason(.failure, "no agent"))
+        try await eventually { try await said() == ["Hello?", "I am back."] }
+        // The vendor's own stays as it is.
+        _ = try await store.updateSession("s") {
+            $0.transcript = #"[{"role": "user", "message": "Hello?", "atMs": 0}]"#
+            $0.failure = nil
+        }
+        listen("Not this.", EndReason(.failure, "over"))
+        try await eventually { try await store.session("s")?.failure == "failure: over" }
+        #expect(try await said() == ["Hello?"])
+    }
+
+    @Test func aCallThatTheStoreDidNotTakeIsEnteredLater() async throws {
+        let store = Forgetful(base: try SQLiteStore())
+        try await run(records: store) { calls, _, _ in
+            let outcome = try await place(calls)
+            #expect(outcome.session.callSid != nil)
+            try await eventually { try await store.session(outcome.session.id)?.callSid == outcome.session.callSid }
+        }
+    }
+}
+
+/// Lets nobody through before all are there.
+private actor Gate {
+    private var missing: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(_ count: Int) { missing = count }
+
+    func pass() async {
+        missing -= 1
+        guard missing > 0 else {
+            for continuation in waiting { continuation.resume() }
+            waiting = []
+            return
+        }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+}
+
+/// Orders have all been looked up when the first is entered.
+private struct Gated: ForwardingStore {
+    let base: any Store
+    let gate: Gate
+
+    func isBlocked(_ number: String) async throws(StoreError) -> Bool {
+        await gate.pass()
+        return try await base.isBlocked(number)
+    }
+}
+
+/// Does not take the first two changes of a session.
+private struct Forgetful: ForwardingStore {
+    private final class Count: Sendable { let left = Mutex(2) }
+
+    let base: any Store
+    private let count = Count()
+
+    init(base: any Store) { self.base = base }
+
+    func updateSession(
+        _ id: String, _ body: @escaping @Sendable (inout VoiceSession) -> Void
+    ) async throws(StoreError) -> VoiceSession? {
+        let fails = count.left.withLock { left in
+            left -= 1
+            return left >= 0
+        }
+        if fails { throw StoreError(.unavailable, "disk full") }
+        return try await base.updateSession(id, body)
     }
 }

@@ -25,7 +25,8 @@ struct TestServer: Sendable {
     static func run<Result: Sendable>(
         _ documents: String..., options: @Sendable (inout ServerOptions) -> Void = { _ in },
         environment: [String: String] = [:], settings: String? = nil, source: PipelineSource? = nil,
-        records: (any Store)? = nil, clock: @escaping @Sendable () -> Date = { Date() },
+        records: (any Store)? = nil, context: ContextProvider? = nil,
+        clock: @escaping @Sendable () -> Date = { Date() },
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         let sources = documents.enumerated().map { SourceText(file: "Pipelines/\($0.offset).json", $0.element) }
@@ -47,7 +48,7 @@ struct TestServer: Sendable {
                 ?? ServerSettings(),
             options: server, tls: try WebSocketTLS.makeContext(), httpClient: .shared,
             records: try records ?? SQLiteStore(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock, context: context,
             started: { address in
                 portSource.yield(address.port ?? 0)
                 portSource.finish()
@@ -88,6 +89,8 @@ struct TestServer: Sendable {
     struct Answer {
         var status: Int
         var body: String
+        /// Why a request was refused.
+        var words: String { (json["error"] as? [String: Any])?["message"] as? String ?? "" }
         var json: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]) ?? [:] }
     }
 
@@ -137,6 +140,13 @@ struct TestServer: Sendable {
             await Task.yield()
         }
     }
+}
+
+/// Waits as a service does that never answers, until nobody waits for it any more.
+func waitUntilCancelled() async {
+    let (never, end) = AsyncStream<Void>.makeStream()
+    for await _ in never {}
+    end.finish()
 }
 
 let echoDocument = #"{"name": "echo", "numbers": ["+15550100001"], "transport": "twilio", "stages": ["echo"]}"#

@@ -96,15 +96,15 @@ import Testing
             "parameters": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}}]}
         """
 
-    /// A service of three paths; `slow` answers never, and tells when it was given up.
-    private func serve(_ gone: @escaping @Sendable () -> Void, _ body: (Int) async throws -> Void) async throws {
+    /// A service of two paths; `slow` answers never.
+    private func serve(_ body: (Int) async throws -> Void) async throws {
         let router = Router()
         router.get("api/patients/:id") { request, context in
             "patient \(context.parameters.get("id") ?? "") by \(request.uri.queryParameters.get("by") ?? "") "
                 + (request.headers[.init("X-Key") ?? .accept] ?? "")
         }
         router.get("slow") { _, _ -> String in
-            do { try await Task.sleep(for: .seconds(60)) } catch { gone() }
+            await waitUntilCancelled()
             return ""
         }
         let (ports, source) = AsyncStream<Int>.makeStream()
@@ -124,7 +124,7 @@ import Testing
 
     @Test func aCallUsesToolsOfItsFileAndOfTheHost() async throws {
         let answers = Answers()
-        try await serve({}) { port in
+        try await serve { port in
             let registry = try ComponentRegistry.standard().adding(
                 transports: [KeyTransport()], agents: [KeyAgent(answers: answers)])
             let (set, findings) = PipelineSet.load(

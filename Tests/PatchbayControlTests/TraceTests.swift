@@ -30,7 +30,9 @@ import Tracing
         func forceFlush() {}
         func inject<Carrier, Inject: Injector>(
             _ context: InstrumentationContext, into carrier: inout Carrier, using injector: Inject
-        ) where Inject.Carrier == Carrier {}
+        ) where Inject.Carrier == Carrier {
+            if let trace = context.trace { injector.inject(trace.text, forKey: TraceContext.header, into: &carrier) }
+        }
         func extract<Carrier, Extract: Extractor>(
             _ carrier: Carrier, into context: inout InstrumentationContext, using extractor: Extract
         ) where Extract.Carrier == Carrier {}
@@ -85,6 +87,20 @@ import Tracing
         #expect(ended["webhook voice"].count == 1 && ended["webhook status"].isEmpty)
         let said = ended.all.map(OTLPText.line).joined()
         #expect(!said.contains("+1555"), "no numbers of people's")
+    }
+
+    @Test func theHandshakeOfAnAgentCarriesTheTrace() {
+        let trace = CallTrace(Self.info, Keeper(ended: Ended()))
+        trace.begin(at: at(0))
+        trace.observe(.agentConnecting(backend: "first"), time: at(20))
+        var target = AgentTarget(url: "wss://agent.example.com/", headers: [("Authorization", "Bearer x")])
+        trace.inject(into: &target)
+        #expect(target.headers.map(\.0) == ["Authorization", "traceparent"])
+        #expect(target.headers.last?.1 == trace.context.trace?.text)
+        // What is there already stands.
+        var own = AgentTarget(url: "wss://agent.example.com/", headers: [("TraceParent", "mine")])
+        trace.inject(into: &own)
+        #expect(own.headers.map(\.1) == ["mine"])
     }
 
     @Test(arguments: [

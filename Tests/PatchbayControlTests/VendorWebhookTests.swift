@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import Patchbay
 import PatchbayStore
+import PatchbayTesting
 import PatchbayWire
 import Synchronization
 import Testing
@@ -10,8 +11,8 @@ import Testing
 
 /// ElevenLabs' webhooks, its question before a conversation, and its calls of tools, over a real server.
 @Suite struct VendorWebhookTests {
-    private static let secret = "wsec_test"
-    private static let settings = """
+    static let secret = "wsec_test"
+    static let settings = """
         {"elevenlabs": {"legacySignatures": true, "legacyFormats": true, "maximumBodyBytes": 65536,
           "secretHeader": {"name": "X-Tool-Secret", "value": {"env": "TOOL_SECRET"}}}}
         """
@@ -23,7 +24,7 @@ import Testing
          "variables": {"business": "Salon", "apiToken": "${env.SECRET_TOKEN}"},
          "context": {"url": "http://127.0.0.1:1/", "timeoutMs": 50, "default": {"name": "Valued Customer"}},
          "stages": [{"type": "elevenlabs", "agentId": "${agent}", "firstMessage": "Hello ${context.name}", "language": "de",
-           "dynamicVariables": {"tenant": "${tenantId}", "visits": 3}}],
+           "dynamicVariables": {"tenant": "${tenantId}", "visits": 3, "conversation_id": "${call.sid}"}}],
          "tools": [
           {"name": "get_services", "aliases": ["list_services"], "description": "x", "method": "GET",
            "url": "http://127.0.0.1:\(port)/pipelines", "query": {"tenant": "${tenantId}"},
@@ -33,8 +34,9 @@ import Testing
         """
     }
 
-    private func serve(
-        settings: String? = Self.settings, options: @escaping @Sendable (inout ServerOptions) -> Void = { _ in },
+    func serve(
+        settings: String? = Self.settings, records: (any Store)? = nil,
+        options: @escaping @Sendable (inout ServerOptions) -> Void = { _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         // The tools' service is the operators' side of another server.
@@ -45,11 +47,11 @@ import Testing
                     $0.elevenLabsWebhookSecret = Secret(Self.secret)
                     options(&$0)
                 }, environment: ["TOOL_SECRET": "tool-s3cr3t", "SECRET_TOKEN": "sk_9f8e7d6c5b4a3f2e1d0c9b8a"],
-                settings: settings, body)
+                settings: settings, records: records, body)
         }
     }
 
-    private func post(
+    func post(
         _ server: TestServer, _ body: String, path: String = "/elevenlabs/post-call", secret: String = Self.secret,
         time: Int = Int(Date().timeIntervalSince1970)
     ) async throws -> TestServer.Answer {
@@ -57,7 +59,7 @@ import Testing
         return try await server.post(path, headers: [(ElevenLabsSignature.header, header)], body: body)
     }
 
-    private func report(_ conversation: String, _ more: String = "") -> String {
+    func report(_ conversation: String, _ more: String = "") -> String {
         """
         {"type": "post_call_transcription", "event_timestamp": 1, "data": {"agent_id": "agent_1",
          "conversation_id": "\(conversation)", "status": "done", "transcript": [
@@ -81,7 +83,10 @@ import Testing
             #expect((answer.json["data"] as? [String: Any])?["session"] as? String == "s1")
             let kept = try #require(try await records.session("s1"))
             #expect(kept.status == "completed" && kept.conversationID == "conv_1" && kept.extractedIntent == "booking")
-            #expect(kept.transcript?.contains("A cut, please.") == true)
+            #expect(
+                kept.transcript
+                    == #"[{ "atMs": 0, "speaker": "agent", "text": "Hello" }, { "atMs": 2000, "speaker": "caller", "text": "A cut, please." }]"#
+            )
             #expect(JSONValue(parsing: kept.extractedData ?? "")?["transcript_summary"] == "Wants a cut.")
             _ = try await records.updateSession("s1") { $0.status = "canceled" }
             let again = try await post(server, body)
@@ -161,7 +166,7 @@ import Testing
         }
     }
 
-    private let header = [("X-Tool-Secret", "tool-s3cr3t")]
+    let header = [("X-Tool-Secret", "tool-s3cr3t")]
 
     @Test func theQuestionBeforeAConversation() async throws {
         try await serve { server in
@@ -174,7 +179,12 @@ import Testing
             let variables = try #require(vendors.json["dynamic_variables"] as? [String: Any])
             #expect(variables["tenant"] as? String == "t1" && variables["business"] as? String == "Salon")
             #expect(variables["visits"] as? Int == 3 && variables["caller_number"] as? String == "+491")
+            #expect(variables["conversation_id"] as? String == "CA1")
             #expect(!vendors.body.contains("sk_9f8e"))
+            let named = try await server.post(
+                "/elevenlabs/initiation", headers: header,
+                body: #"{"conversation_id": "conv_9", "called_number": "+15550100001", "call_sid": "CA1"}"#)
+            #expect((named.json["dynamic_variables"] as? [String: Any])?["conversation_id"] as? String == "conv_9")
             let overrides = try #require(vendors.json["conversation_config_override"] as? [String: [String: Any]])
             #expect(overrides["agent"]?["first_message"] as? String == "Hello Valued Customer")
             #expect(overrides["agent"]?["language"] as? String == "de")
@@ -218,6 +228,23 @@ import Testing
             #expect(try await server.post(path + "nothing?tenantId=t1", headers: header, body: "{}").status == 404)
             #expect(try await server.post(path + "book?tenantId=t9", headers: header, body: "{}").status == 404)
             #expect(try await server.post(path + "book?tenantId=t1", body: "{}").status == 403)
+            let form = header + [("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")]
+            let filled = try await server.post(path + "list_services", headers: form, body: "limit=2&tenant_id=t1")
+            #expect(filled.status == 200 && filled.json["pipelines"] != nil, "\(filled.body)")
+            let lacking = try await server.post(path + "book", headers: form, body: "tenant_id=t1&x=%20")
+            #expect(lacking.status == 400 && lacking.body.contains("day"), "\(lacking.body)")
+            // A GET has no body; what is signed is its query.
+            let query = "limit=2&tenantId=t2", signature = ElevenLabsSignature(secrets: [Self.secret])
+            let time = Int(Date().timeIntervalSince1970)
+            for (name, value, status) in [
+                (ElevenLabsSignature.header, signature.sign(ByteBuffer(string: query), at: time), 200),
+                (ElevenLabsSignature.header, signature.sign(ByteBuffer(), at: time), 403),
+                (ElevenLabsSignature.legacyHeader, signature.legacySign(ByteBuffer(string: query)), 200),
+                (ElevenLabsSignature.legacyHeader, signature.legacySign(ByteBuffer()), 403),
+            ] {
+                let answer = try await server.get(path + "get_services?" + query, headers: [(name, value ?? "")])
+                #expect(answer.status == status, "\(name) \(answer.body)")
+            }
         }
     }
 
@@ -237,6 +264,58 @@ import Testing
             let first = try await post(server, book, time: time)
             let second = try await post(server, book, time: time)
             #expect(first.body == second.body && first.status == second.status, "\(first.body) \(second.body)")
+            // With a name of its own a call is known again, whenever it is signed.
+            let named =
+                #"{"event": "tool_call", "agentId": "agent_1", "sessionId": "s", "data": {"tool_name": "book", "tool_call_id": "t-1", "parameters": {"day": "y"}}}"#
+            let one = try await post(server, named, time: time)
+            let two = try await post(server, named + " ", time: time - 60)
+            #expect(one.body == two.body && one.status == two.status)
+        }
+    }
+
+    /// A store that knows of every delivery already.
+    private struct Claimed: ForwardingStore {
+        let base: any Store
+        let answer: DeliveryClaim
+        func claim(source: String, key: String, at date: Date) async throws(StoreError) -> DeliveryClaim { answer }
+    }
+
+    @Test(arguments: [
+        (DeliveryClaim.abandoned, 409, "OUTCOME_UNKNOWN"), (.inProgress, 503, "IN_PROGRESS"),
+        (.settled(answer: "not ours"), 409, "OUTCOME_UNKNOWN"),
+        (.settled(answer: #"{"tool": "book", "output": "taken", "isError": true}"#), 502, "TOOL_ERROR"),
+    ])
+    func aToolIsNotSaidToBeDoneWithoutKnowing(claim: DeliveryClaim, status: Int, code: String) async throws {
+        try await serve(records: Claimed(base: try SQLiteStore(), answer: claim)) { server in
+            let book =
+                #"{"event": "tool_call", "agentId": "agent_1", "sessionId": "s", "data": {"tool_name": "book", "parameters": {"day": "x"}}}"#
+            let answer = try await post(server, book)
+            #expect(answer.status == status && answer.json["success"] as? Bool == false, "\(answer.body)")
+            #expect(answer.json["code"] as? String == code)
+        }
+    }
+
+    @Test func whatIsRefusedIsNotedAndCounted() async throws {
+        PrometheusMetrics.bootstrap()
+        try await serve { server in
+            _ = try await post(server, "{}", secret: "another")
+            _ = try await server.post("/elevenlabs/tools/book", headers: [("X-Tool-Secret", "x")], body: "{}")
+            _ = try await server.post("/elevenlabs/initiation", body: "{}")
+            let trail = try await server.get("/audit").json["entries"] as? [[String: Any]] ?? []
+            let refused = trail.filter { $0["action"] as? String == "webhook.refused" }
+            #expect(
+                refused.compactMap { $0["subject"] as? String } == [
+                    "/elevenlabs/initiation", "/elevenlabs/tools/book", "/elevenlabs/post-call",
+                ])
+            #expect(refused.last?["outcome"] as? String == "the signature does not fit the body")
+            let message = OutboxMessage(
+                id: "m1", event: "call.ended", endpoint: "crm", body: "{}", createdAt: Date(timeIntervalSince1970: 0))
+            try await server.switchboard.records.enqueue([message])
+            try await server.switchboard.records.failed(message: "m1", error: "gone", next: nil)
+            #expect(try await server.post("/webhooks/dead/m1/retry").status == 200)
+            let last = (try await server.get("/audit").json["entries"] as? [[String: Any]])?.first
+            #expect(last?["action"] as? String == "webhook.retry" && last?["subject"] as? String == "m1")
+            #expect(last?["outcome"] as? String == "ok" && last?["actor"] as? String == "local")
         }
     }
 }

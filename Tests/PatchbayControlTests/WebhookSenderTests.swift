@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Patchbay
 import PatchbayStore
+import PatchbayTesting
 import Synchronization
 import Testing
 
@@ -25,8 +26,11 @@ import Testing
         var count: Int { posts.withLock { $0.count } }
     }
 
-    private static let endpoint = WebhookEndpoint(
-        name: "crm", url: "http://127.0.0.1:1/", events: [.callEnded], secret: Secret("s3"))
+    private static let endpoint = endpoint("crm")
+
+    private static func endpoint(_ name: String) -> WebhookEndpoint {
+        WebhookEndpoint(name: name, url: "http://127.0.0.1:1/", events: [.callEnded], secret: Secret("s3"))
+    }
 
     private func sender(_ desk: Desk, _ records: any Store) -> WebhookSender {
         WebhookSender(
@@ -107,8 +111,96 @@ import Testing
             })
         try await records.enqueue((0..<60).map { message("m\($0)", desk) })
         try await sender.sendDue()
-        #expect(running.withLock { $0.most } <= WebhookSender.maximumRequests)
+        #expect(running.withLock { $0.most } <= WebhookLane.maximumRequests)
         #expect(try await records.nextMessageDate() == nil)
+    }
+
+    /// A receiver that says nothing until it is let.
+    private final class Silence: Sendable {
+        private let state = Mutex((isOver: false, now: 0, most: 0, waiting: [CheckedContinuation<Void, Never>]()))
+        var most: Int { state.withLock { $0.most } }
+
+        func wait() async {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    state.now += 1
+                    state.most = max(state.most, state.now)
+                    if !state.isOver { state.waiting.append(continuation) }
+                    return state.isOver
+                }
+                if isOver { continuation.resume() }
+            }
+            state.withLock { $0.now -= 1 }
+        }
+
+        func end() {
+            let waiting = state.withLock { state in
+                defer { (state.isOver, state.waiting) = (true, []) }
+                return state.waiting
+            }
+            for continuation in waiting { continuation.resume() }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func oneDeadReceiverKeepsNobodyWaiting() async throws {
+        let desk = Desk([.taken]), silence = Silence()
+        let records = try SQLiteStore()
+        let (good, goodSource) = AsyncStream<String>.makeStream()
+        let sender = WebhookSender(
+            [Self.endpoint("crm"), Self.endpoint("dead")], records: records,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: { desk.date }, random: { 0.5 },
+            post: { message, endpoint, _ in
+                guard endpoint.name == "crm" else {
+                    await silence.wait()
+                    return .unanswered("no answer in time")
+                }
+                goodSource.yield(message.id)
+                return .taken
+            })
+        // The dead one's are older.
+        try await records.enqueue((0..<20).map { message("d\($0)", desk, endpoint: "dead") })
+        desk.advance(1)
+        try await records.enqueue((0..<20).map { message("g\($0)", desk) })
+        let task = Task { await sender.run() }
+        var taken: Set<String> = []
+        for await id in good where taken.insert(id).inserted && taken.count == 20 { break }
+        #expect(silence.most <= WebhookLane.maximumRequests)
+        let waiting = try await records.dueMessages(for: "dead", at: desk.date, limit: 99)
+        #expect(waiting.count == 20 && waiting.allSatisfy { $0.attempts == 0 }, "none has had an answer yet")
+        task.cancel()
+        silence.end()
+        await task.value
+    }
+
+    @Test func aReceiverThatSaysNothingRestsAsAWhole() async throws {
+        let desk = Desk([.unanswered("no answer in time")])
+        let records = try SQLiteStore()
+        let sender = sender(desk, records)
+        try await records.enqueue((0..<20).map { message("m\($0)", desk) })
+        #expect((1...WebhookLane.maximumRequests).contains(try await sender.sendDue()))
+        let tried = desk.count
+        #expect(try await sender.sendDue() == 0, "it rests")
+        var rests: [Int] = []
+        for _ in 0..<6 {
+            var rest = 0
+            while try await sender.sendDue() == 0 {
+                desk.advance(1)
+                rest += 1
+            }
+            rests.append(rest)
+        }
+        #expect(rests == [1, 4, 16, 64, 256, 300])
+        #expect(desk.count == tried + 6, "after a rest one message goes ahead")
+        desk.outcomes.withLock { $0 = [.taken] }
+        desk.advance(300)
+        #expect(try await sender.sendDue() == 1)
+        #expect(try await sender.sendDue() > 1, "it is back, and all are sent")
+        // An answer that is a refusal is the message's matter alone.
+        desk.outcomes.withLock { $0 = [.failed("the receiver answered 500", retryAfter: nil), .taken] }
+        try await records.enqueue((0..<3).map { message("n\($0)", desk) })
+        desk.advance(7200)
+        try await sender.sendDue()
+        #expect(try await records.dueMessages(at: desk.date + 7200, limit: 99).count == 1)
     }
 
     @Test func theSignatureIsThatOfTimeAndBody() {
@@ -134,8 +226,10 @@ import Testing
         order.tenant = "t1"
         let record = try await server.take(order)
         await record.call.cancel(EndReason(.operatorHungUp))
-        let call = await WebhookMessage.CallData(server.registry.find(record.info.id) ?? record)
+        await server.flushRecords()
+        let row = try #require(try await records.call(record.info.id))
         let all = [Self.endpoint, other, started]
+        let call = WebhookMessage.CallData(row)
         let ended = try WebhookMessage.messages(.callEnded, call, to: all, at: Date(timeIntervalSince1970: 0))
         #expect(ended.map(\.endpoint) == ["crm"] && ended.first?.tenant == "t1")
         let body = try #require(
@@ -144,5 +238,96 @@ import Testing
         #expect(body["at"] as? String == "1970-01-01T00:00:00Z")
         let data = try #require((body["data"] as? [String: Any])?["call"] as? [String: Any])
         #expect(data["callSid"] as? String == "CA1" && data["state"] as? String == "ended")
+        let again = try WebhookMessage.messages(.callEnded, call, to: all, at: Date(timeIntervalSince1970: 9))
+        #expect(again.map(\.id) == ended.map(\.id), "the same event has the same id")
+        let began = try WebhookMessage.messages(.callStarted, call, to: all, at: Date(timeIntervalSince1970: 0))
+        #expect(began.map(\.endpoint) == ["started"] && began.first?.id != ended.first?.id)
+    }
+
+    private func makeOutbox(_ records: any Store) -> WebhookOutbox? {
+        var endpoint = Self.endpoint
+        endpoint.events = [.callStarted, .callEnded, .transcriptReady]
+        return WebhookOutbox(
+            [endpoint], records: records, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            clock: { Date(timeIntervalSince1970: 1_800_000_000) })
+    }
+
+    private func call(_ id: String) -> StoredCall {
+        StoredCall(
+            id: id, callSid: "CA\(id)", direction: "inbound", from: "+15550100001", to: "+15550100002",
+            pipeline: "desk", version: "v1", createdAt: Date(timeIntervalSince1970: 1_800_000_000))
+    }
+
+    @Test func theNextProcessTellsOfCallsThatDiedWithTheirs() async throws {
+        let records = try SQLiteStore()
+        let turn = StoredTurn(
+            call: "one", sequence: 0, atMs: 0, speaker: "caller", text: "hello", heard: "hello", isInterrupted: false)
+        try await records.write([.call(call("one")), .turn(turn), .call(call("two"))])
+        let outbox = try #require(makeOutbox(records))
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        for _ in 0..<2 {
+            await RecordUpkeep(
+                store: records, recordings: RecordingSweep(store: records, folders: { [] }, logger: logger),
+                retentionDays: nil, startedAt: Date(timeIntervalSince1970: 1_800_000_060),
+                clock: { Date() }, logger: logger, webhooks: outbox
+            ).run { throw CancellationError() }
+        }
+        // Nobody listens, so they are there still, whether tried or not.
+        let later = Date(timeIntervalSince1970: 1_800_100_000)
+        let messages = try await records.dueMessages(at: later, limit: 99)
+        #expect(
+            messages.map { "\($0.call ?? "") \($0.event)" }.sorted() == [
+                "one call.ended", "one transcript.ready", "two call.ended",
+            ])
+        let ended = JSONValue(parsing: messages.first { $0.event == "call.ended" }?.body ?? "")?["data"]?["call"]
+        #expect(ended?["state"] == "failed" && ended?["endReason"] == "the server stopped in mid-call")
+    }
+
+    /// A store whose writes fail as long as it is told so.
+    private struct Fickle: ForwardingStore {
+        let base: any Store
+        let isFailing: @Sendable () -> Bool
+        func write(
+            _ changes: [CallChange], telling messages: @escaping @Sendable (CallNews) -> [OutboxMessage]
+        ) async throws(StoreError) -> Set<String> {
+            if isFailing() { throw StoreError(.unavailable, "disk full") }
+            return try await base.write(changes, telling: messages)
+        }
+    }
+
+    private final class Switch: Sendable {
+        let isOn = Mutex(false)
+    }
+
+    @Test func endsAreToldWhenTheStoreIsWellAgain() async throws {
+        let records = try SQLiteStore(), failing = Switch()
+        let store = Fickle(base: records) { failing.isOn.withLock { $0 } }
+        let journal = CallJournal(
+            store, feed: EventFeed(), webhooks: makeOutbox(records), retryInterval: .milliseconds(2),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        func recorder(_ index: Int) -> CallRecorder {
+            CallRecorder(
+                CallInfo(
+                    id: "c\(index)", callSid: "CA\(index)", from: "+15550100001", to: "+15550100002", pipeline: "p",
+                    version: "v"), startedAt: Date(timeIntervalSince1970: 1_800_000_000), journal: journal)
+        }
+        let first = recorder(0)
+        first.begin()
+        #expect(await journal.flush())
+        failing.isOn.withLock { $0 = true }
+        first.ended(EndReason(.callerHungUp), at: Date(), nil)
+        // More than the registry remembers.
+        for index in 1...1500 {
+            let recorder = recorder(index)
+            recorder.begin()
+            recorder.ended(EndReason(.callerHungUp), at: Date(), nil)
+        }
+        #expect(await !journal.flush())
+        failing.isOn.withLock { $0 = false }
+        await journal.finish()
+        let messages = try await records.dueMessages(at: Date(timeIntervalSince1970: 1_900_000_000), limit: 9999)
+        #expect(messages.count { $0.event == "call.ended" } == 1501, "none is lost")
+        #expect(
+            messages.count { $0.event == "call.started" } == 1, "one that was over before it was on record only ends")
     }
 }

@@ -1,8 +1,13 @@
+import AsyncHTTPClient
 import Foundation
+import NIOCore
+import NIOHTTP1
 import Patchbay
 import PatchbaySimulators
 import PatchbayWire
 import Testing
+
+@testable import PatchbayControl
 
 @Suite struct WebhookTests {
     private func form(_ to: String = "+15550100001", sid: String = "CA00000000000000000000000000000001") -> FormFields {
@@ -95,16 +100,47 @@ import Testing
             let busy = try await server.webhook("/twilio/voice", form(sid: "CA3"))
             #expect(busy.body.contains("<Say>All our lines are busy. Please call again in a few minutes.</Say>"))
             #expect(try await server.get("/ready").status == 503)
+            // A call with a record of its own is told there, too.
+            await server.switchboard.audit.flush()
+            let trail = try await server.switchboard.records.auditTrail(tenant: nil, limit: 10)
+            let refused = trail.filter { $0.action == AuditTrail.refusedCall }
+            #expect(refused.map(\.outcome) == ["busy", "agent-missing", "unknown-number"])
+            #expect(refused.first?.subject == "CA3 from +15550100099 to +15550100001")
+            #expect(refused.allSatisfy { $0.actor == "carrier" && $0.peer == "127.0.0.1" })
         }
     }
 
     @Test func bodiesBeyondTheLimitAndStrangeOnesAreRefused() async throws {
         try await TestServer.run(echoDocument) { (server: TestServer) async throws in
             let huge = FormFields(["CallSid": String(repeating: "x", count: 100_000), "To": "+1"])
-            #expect(try await server.webhook("/twilio/voice", huge).status == 413)
+            let tooLong = try await server.webhook("/twilio/voice", huge)
+            #expect(tooLong.status == 413 && tooLong.words.hasPrefix("the body is too long; at most"))
             let empty = try await server.webhook("/twilio/voice", FormFields())
             #expect(empty.status == 400 && empty.body.contains("CallSid"))
-            #expect(try await server.get("/nowhere").status == 404)
+            let nowhere = try await server.get("/nowhere")
+            #expect(nowhere.status == 404 && nowhere.words.hasPrefix("there is nothing at /nowhere; GET /openapi.json"))
+        }
+    }
+
+    @Test func aPathThatIsAskedInTheWrongWaySaysWhichIsRight() async throws {
+        try await TestServer.run(echoDocument) { (server: TestServer) async throws in
+            let table: [(HTTPMethod, String, UInt, String?, String)] = [
+                (.GET, "/twilio/voice", 405, "POST", "/twilio/voice takes POST, not GET"),
+                (.DELETE, "/calls", 405, "GET, POST", "/calls takes GET, POST, not DELETE"),
+                (.PUT, "/calls/CA1/hangup", 405, "POST", "takes POST, not PUT"),
+                (.GET, "/calls/CA1/nothing", 404, nil, "there is nothing at /calls/CA1/nothing"),
+                (.GET, "/ws", 426, nil, "/ws is a WebSocket"), (.GET, "/twilio/stream", 426, nil, "is a WebSocket"),
+            ]
+            for (method, path, status, allow, words) in table {
+                var request = HTTPClientRequest(url: server.origin + path)
+                request.method = method
+                let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
+                let body = String(buffer: try await response.body.collect(upTo: 1 << 16))
+                #expect(response.status.code == status && response.headers.first(name: "Allow") == allow, "\(path)")
+                #expect(TestServer.Answer(status: Int(status), body: body).words.contains(words), "\(body)")
+            }
+            #expect(try await server.execute(.HEAD, "/nowhere", headers: [], body: nil).status == 404)
+            #expect(try await server.get("/").json["version"] as? String == ServerVersion.text)
         }
     }
 

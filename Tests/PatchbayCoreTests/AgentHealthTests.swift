@@ -24,7 +24,7 @@ struct AgentHealthTests {
     }
 
     @Test(arguments: [
-        PipelineError.Code.agentUnauthorized, .agentUnknown, .agentNotConfigured, .agentQuota,
+        PipelineError.Code.agentUnauthorized, .agentUnknown, .agentMissing, .agentNotConfigured, .agentQuota,
     ]) func whatNoOtherTryCanMendIsEnoughOnce(_ code: PipelineError.Code) {
         let health = AgentHealth()
         health.failed(identity, PipelineError(code, "no"), isConnecting: code != .agentQuota, at: at(0))

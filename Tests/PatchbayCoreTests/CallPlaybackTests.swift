@@ -1,9 +1,10 @@
 import NIOCore
 import PatchbayAudio
-import PatchbayCore
 import PatchbayTesting
 import Synchronization
 import Testing
+
+@testable import PatchbayCore
 
 @Suite struct CallPlaybackTests {
     @Test func audioIsSentAtMostOneLeadAhead() throws {
@@ -99,6 +100,39 @@ import Testing
         call.advance(20)
         let heard = log.events.compactMap { if case .turnHeard(let heard) = $0 { heard.text } else { nil } }
         #expect(heard == ["Guten Tag, hier ist der Assistent der Praxis."], "2.8 s for 45 characters")
+    }
+
+    /// Most calls end so: the agent has said its last words, and the caller puts the receiver down.
+    @Test func whatWasPlayedBeforeTheCallerHungUpWasHeardWhole() throws {
+        let log = EventLog()
+        var call = try makeHarness(observers: [log])
+        call.begin()
+        call.agent("says Your appointment is on Tuesday at nine.")
+        call.agent("audio 41 16000")
+        call.advance(4000)
+        call.carrier("stop")
+        let heard = log.events.compactMap { if case .turnHeard(let heard) = $0 { heard } else { nil } }
+        #expect(heard.map(\.text) == ["Your appointment is on Tuesday at nine."])
+        #expect(heard.map(\.isComplete) == [true])
+        #expect(call.call.counters.heard?.isComplete == true)
+    }
+
+    @Test func whatTheCallerDidNotWaitForIsNotHeardLaterEither() throws {
+        let log = EventLog()
+        var call = try makeHarness(observers: [log])
+        call.begin()
+        call.agent("says Your appointment is on Tuesday at nine.")
+        call.agent("audio 41 16000")
+        call.advance(1000)
+        call.carrier("stop")
+        #expect(log.events.allSatisfy { if case .turnHeard = $0 { false } else { true } })
+        let end = CallStatus(call.call, at: call.now)
+        #expect(end.heard?.isComplete == false)
+        #expect(end.heard?.duration == .seconds(1))
+        call.advance(4000)
+        let later = CallStatus(call.call, at: call.now)
+        #expect(later.heard == end.heard, "a call that is over plays nothing more")
+        #expect(later.played == end.played)
     }
 
     @Test func heardIsWhatWasPlayedNotWhatWasSent() throws {

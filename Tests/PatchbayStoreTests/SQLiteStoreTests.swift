@@ -61,4 +61,23 @@ import Testing
             .write(to: URL(fileURLWithPath: folder + "/" + SQLiteStore.fileName))
         #expect(throws: StoreError.self) { try SQLiteStore(directory: folder) }
     }
+
+    @Test func anErasedNumberIsInNoFileAnyMore() async throws {
+        let folder = NSTemporaryDirectory() + "store-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let store = try SQLiteStore(directory: folder)
+        func files(with text: String) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: folder).filter {
+                try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\($0)")).range(of: Data(text.utf8)) != nil
+            }
+        }
+        var ended = call("call-1")
+        ended.from = "+15550177777"
+        ended.endedAt = date + 9
+        try await store.write([.call(ended), .call(call("call-2"))])
+        #expect(try !files(with: "+15550177777").isEmpty)
+        #expect(try await store.erase(number: "+15550177777") >= 1)
+        #expect(try files(with: "+15550177777").isEmpty)
+        #expect(try !files(with: "+15550100002").isEmpty, "the others are there")
+    }
 }

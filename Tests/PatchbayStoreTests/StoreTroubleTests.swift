@@ -133,6 +133,24 @@ final class Folder: Sendable {
         #expect(locks.count == 1, "a dead process leaves no mark")
     }
 
+    @Test func nobodyKnowsWhetherADeadProcessDidItsWork() async throws {
+        let one = try SQLiteStore(directory: folder.path)
+        var two: SQLiteStore? = try SQLiteStore(directory: folder.path)
+        for key in ["open", "done"] { #expect(try await two?.claim(source: "v", key: key, at: date) == .new) }
+        #expect(try await one.claim(source: "v", key: "open", at: date) == .inProgress)
+        try await two?.settle(source: "v", key: "done", answer: "booked for +15550100001")
+        two = nil
+        #expect(try await one.claim(source: "v", key: "open", at: date) == .abandoned)
+        #expect(try await one.claim(source: "v", key: "open", at: date) == .abandoned, "it is never new again")
+        #expect(
+            try await one.claim(source: "v", key: "done", at: date) == .settled(answer: "booked for +15550100001"))
+        // Deliveries of former releases say nothing of their work.
+        #expect(try await one.deliver(source: "v", key: "former", at: date, DeliveryEffect()))
+        #expect(try await one.claim(source: "v", key: "former", at: date) == .abandoned)
+        #expect(try await one.erase(number: "+15550100001") == 1)
+        #expect(try await one.claim(source: "v", key: "done", at: date) == .settled(answer: "booked for erased"))
+    }
+
     @Test func theFilesAreTheOwnersAlone() async throws {
         let store = try SQLiteStore(directory: folder.path)
         try await store.write([.call(call("c"))])

@@ -138,6 +138,7 @@ import Testing
            3.720  agent    can be heard, turn 2
            3.900  agent    has been sent
            3.900  call     hangs up: agentHungUp
+           5.100  agent    has been heard, 200 ms: "Goodbye."
            5.100  call     ended: agentHungUp
         """
 

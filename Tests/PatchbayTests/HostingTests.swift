@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Foundation
 import Hummingbird
 import HummingbirdCore
 import NIOCore
@@ -37,6 +38,22 @@ import Testing
             #expect(try await hotel.get("/calls").body.contains(#""pipeline":"desk""#))
             #expect(try await hotel.get("/calls/nobody").status == 404)
             #expect(try await hotel.get("/elsewhere").status == 404)
+        }
+    }
+
+    @Test func aHostTakesOverWhatWasBeforeWithoutKnowing() async throws {
+        let records = try SQLiteStore()
+        try await records.put(
+            kind: "tenant", id: "a", body: #"{"name": "A", "pipeline": "desk", "numbers": ["+15550100002"]}"#,
+            version: nil, by: "test", at: Date())
+        var session = VoiceSession(id: "s1", customerPhone: "+15550200001", pipeline: "desk", createdAt: Date())
+        session.status = "ringing"
+        _ = try await records.insert(session)
+        try await Hotel.run(try echoDesk(), records: records) { (hotel: Hotel) async throws in
+            try await eventually("the tenants of the store") { !hotel.switchboard.tenants.snapshot.tenants.isEmpty }
+            try await eventually("the calls of before") {
+                hotel.switchboard.outbound.state.withLock { $0.limits.inFlight } == 1
+            }
         }
     }
 

@@ -59,14 +59,14 @@ struct Hotel: Sendable {
 
     static func run<Result: Sendable>(
         _ pipelines: PipelineDocument..., options: ServerOptions = ServerOptions(), group: (any EventLoopGroup)? = nil,
-        server: (Switchboard) -> HTTPServerBuilder = { .patchbay($0) },
+        records: (any Store)? = nil, server: (Switchboard) -> HTTPServerBuilder = { .patchbay($0) },
         _ body: @Sendable (Hotel) async throws -> Result
     ) async throws -> Result {
         var options = options
         options.twilioAuthToken = Secret(secret)
         options.drainTimeout = options.drainTimeout ?? .milliseconds(200)
         let switchboard = try Switchboard(
-            PipelineSet(documents: pipelines), options: options, logger: quiet)
+            PipelineSet(documents: pipelines), options: options, records: records, logger: quiet)
         let (ports, source) = AsyncStream<Int>.makeStream()
         let services = makeHotel(
             switchboard, server: server(switchboard), group: group ?? switchboard.mediaLoop.eventLoop, logger: quiet

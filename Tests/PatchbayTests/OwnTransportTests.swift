@@ -81,6 +81,33 @@ import Testing
         try await server.close()
     }
 
+    /// NIO reads a socket out when a write to it fails, inside that write, which the call has made.
+    @Test func whatAFailingWriteBringsComesAfterIt() async throws {
+        let switchboard = try makeSwitchboard()
+        let server = try await ServerBootstrap(group: switchboard.mediaLoop.eventLoop)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try addIntercom(to: channel, switchboard)
+                    try channel.pipeline.syncOperations.addHandler(FailingWrite(), position: .first)
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let client = try await connect(server)
+        // What is still under way when the server closes may be answered by a reset.
+        try? await client.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: "s1"))
+            for index in 0..<20 {
+                // The channel is closed as soon as the call says something.
+                try? await outbound.write(packet(index, ArraySlice(repeating: 1000, count: 320)))
+            }
+            for try await _ in inbound {}
+        }
+        try await eventually("the call's end") {
+            switchboard.registry.latest(callSid: "door-1")?.end?.kind == .callerHungUp
+        }
+        try await server.close()
+    }
+
     @Test(arguments: ["s1 to nobody", "x", "e"])
     func whatIsNoCallIsClosed(first: String) async throws {
         // Nobody answers this number, so the first message decides nothing.
@@ -137,6 +164,17 @@ import Testing
             _ = try await switchboard.takeCall("lost", from: "", to: "+4930")
         }
         #expect(refusal?.code == "unknown-number" && refusal?.words == "This number is not in service.")
+    }
+}
+
+/// Does what NIO does when a write fails: reads out what the peer has sent, here its goodbye, and closes the channel.
+private final class FailingWrite: ChannelOutboundHandler, Sendable {
+    typealias OutboundIn = ByteBuffer
+
+    func flush(context: ChannelHandlerContext) {
+        context.fireChannelRead(NIOAny(ByteBuffer(bytes: [0, 1, UInt8(ascii: "e")])))
+        context.fireChannelReadComplete()
+        context.close(promise: nil)
     }
 }
 

@@ -13,23 +13,24 @@ struct CallsCommand: AsyncParsableCommand {
               patchbay calls --number +15550100001 --limit 5 --format json
               patchbay calls --server https://voice.example.com --token "$PATCHBAY_ADMIN_TOKEN"
 
-            The token comes from --token, PATCHBAY_ADMIN_TOKEN or the .env file; on the server's own machine none is needed.
+            The token comes from --token, PATCHBAY_ADMIN_TOKEN, the .env file, or a local server's own file;
+            on the server's own machine none is needed.
             """)
 
     @Flag(help: "Only calls that run.") var active = false
     @Option(help: "Only calls from or to this number.") var number: String?
     @Option(help: "At most so many, 1 to 1000.") var limit = 20
     @Option(help: "text or json") var format = OutputFormat.text
-    @OptionGroup var access: ServerAccess
+    @OptionGroup var access: CallsConnection
 
     func validate() throws {
         guard (1...1000).contains(limit) else { throw ValidationError("--limit is \(limit); allowed are 1 to 1000") }
     }
 
     func run() async throws {
-        try await access.withServer { server in
+        try await access.connection.withServer { server in
             let path =
-                "\(server.path)?limit=\(limit)" + (active ? "&active=true" : "")
+                "\(access.path)?limit=\(limit)" + (active ? "&active=true" : "")
                 + (number.map { "&number=\($0.pathPart)" } ?? "")
             let text = try await server.ask(path)
             if format == .json {
@@ -90,17 +91,28 @@ struct HangupCommand: AsyncParsableCommand {
               patchbay hangup call-1f6hr8yo0zq3a
               patchbay hangup CA00000000000000000000000000000001 --server https://voice.example.com
 
-            The token comes from --token, PATCHBAY_ADMIN_TOKEN or the .env file; on the server's own machine none is needed.
+            The token comes from --token, PATCHBAY_ADMIN_TOKEN, the .env file, or a local server's own file;
+            on the server's own machine none is needed.
             """)
 
     @Argument(help: "The call: Patchbay's name of it, or the carrier's.") var call: String
-    @OptionGroup var access: ServerAccess
+    @OptionGroup var access: CallsConnection
 
     func run() async throws {
-        try await access.withServer { server in
-            let ended = try await server.ask(
-                "\(server.path)/\(call.pathPart)/hangup", method: .POST, as: ToldCall.self)
-            Terminal.result("hanging up: \(ended.id) from \(ended.from) to \(ended.to)".plainLine)
+        try await access.connection.withServer { server in
+            let ended = try await server.ask("\(access.path(of: call))/hangup", method: .POST, as: Ended.self)
+            Terminal.result("hanging up: \(ended.words)".plainLine)
+        }
+    }
+
+    /// A call, or the session of one that only rings.
+    private struct Ended: Decodable {
+        var id: String
+        var from, to, customerPhone: String?
+
+        var words: String {
+            [id, from.map { "from \($0)" }, (to ?? customerPhone).map { "to \($0)" }].compactMap { $0 }
+                .joined(separator: " ")
         }
     }
 }

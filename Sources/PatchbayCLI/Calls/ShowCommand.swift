@@ -20,7 +20,7 @@ struct ShowCommand: AsyncParsableCommand {
     @Argument(help: "The call: Patchbay's name of it, or the carrier's.") var call: String
     @Option(help: "Columns to draw in, 60 to 300. (default: the terminal's)") var width: Int?
     @Option(help: "text or json") var format = OutputFormat.text
-    @OptionGroup var access: ServerAccess
+    @OptionGroup var access: CallsConnection
 
     func validate() throws {
         if let width, !(60...300).contains(width) {
@@ -29,8 +29,8 @@ struct ShowCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await access.withServer { server in
-            let path = "\(server.path)/\(call.pathPart)"
+        try await access.connection.withServer { server in
+            let path = access.path(of: call)
             let told = try await server.ask(path)
             let said = try await server.ask("\(path)/transcript")
             guard format == .text else {

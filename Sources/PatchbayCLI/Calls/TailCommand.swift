@@ -19,7 +19,7 @@ struct TailCommand: AsyncParsableCommand {
     @Argument(help: "The call: Patchbay's name of it, or the carrier's. (default: all calls)") var call: String?
     @Option(help: "Path of the server's events of all calls.") var eventsPath = "/events"
     @Option(help: "text or json, one object a line") var format = OutputFormat.text
-    @OptionGroup var access: ServerAccess
+    @OptionGroup var access: CallsConnection
 
     /// Times that a line which breaks is taken up again without anything having come.
     private static let attempts = 5
@@ -31,8 +31,8 @@ struct TailCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await access.withServer { server in
-            let path = call.map { "\(server.path)/\($0.pathPart)/events" } ?? eventsPath
+        try await access.connection.withServer { server in
+            let path = call.map { "\(access.path(of: $0))/events" } ?? eventsPath
             var last: String?
             var isOver = false
             var attempt = 0

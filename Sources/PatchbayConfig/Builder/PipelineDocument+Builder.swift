@@ -32,7 +32,8 @@ extension PipelineDocument {
     public init(
         _ name: String, description: String? = nil, numbers: [NumberClaim] = [],
         variables: [String: VariableValue] = [:], rules: [SettingValue] = [], tools: [Tool] = [],
-        transport: some TransportComponent, messages: Messages = Messages(), limits: CallLimits = CallLimits(), latencyBudgetMs: Int? = nil,
+        transport: some TransportComponent, messages: Messages = Messages(), limits: CallLimits = CallLimits(),
+        latencyBudgetMs: Int? = nil,
         registry: ComponentRegistry, environment: [String: String] = [:], directory: String = ".",
         file: String = #fileID, @PipelineBuilder stages: () throws -> [PipelineStage]
     ) throws {
@@ -192,8 +193,11 @@ extension ComponentRegistry {
 extension Messages {
     /// As a document has them; `nil` when none is set.
     fileprivate var settingValue: SettingValue? {
-        let members = Key.allCases.compactMap { key in
+        var members = Key.allCases.compactMap { key in
             self[key].map { (key: key.rawValue, value: SettingValue.string($0)) }
+        }
+        for (name, text) in [("language", voice.language), ("voice", voice.voice)] {
+            if let text { members.append((key: name, value: .string(text))) }
         }
         return members.isEmpty ? nil : .object(members)
     }

@@ -55,7 +55,8 @@ public struct ContextDeclaration: Sendable {
             work = .request(
                 ToolRequest(
                     method: .get, writtenAddress: written, address: address, query: [],
-                    headers: settings.headers("headers"), body: nil, environmentValues: [], retries: 0, sendsIdempotencyKey: false,
+                    headers: settings.headers("headers"), body: nil, environmentValues: [], retries: 0,
+                    sendsIdempotencyKey: false,
                     responseLimit: ContextLookup.maximumAnswer))
         case .database(let statement):
             let path = settings.string("sqlite") ?? ""

@@ -4,7 +4,8 @@ import PatchbayCore
 struct DocumentKey: Sendable {
     /// What may stand under it.
     enum Kind: String, Sendable {
-        case name, text, numbers, variables, parameters, transport, stages, rules, messages, limits, paths, publicPaths
+        case name, text, numbers, variables, parameters, transport, stages, rules, messages, limits, paths,
+            pathPipelines, publicPaths
         case milliseconds, tools, section, sections, context, tenants
 
         /// For a table.
@@ -21,6 +22,7 @@ struct DocumentKey: Sendable {
             case .messages, .limits, .section, .context: "object"
             case .sections: "list of objects"
             case .paths: "object of lists of paths"
+            case .pathPipelines: "object from path to pipeline"
             case .publicPaths: "list of names of paths"
             case .milliseconds: "1 to 10000"
             case .tools: "list of tools"
@@ -118,6 +120,10 @@ enum DocumentKeys {
             },
             "Where the server listens, a list for each name; the first of a list is the one that carriers are told."),
         DocumentKey(
+            "pathPipelines", .pathPipelines, example: #"{ "/twilio/voice": "reception" }"#,
+            "The pipelines that answer what comes in at a path of \"voice\", whatever the called number says: for lines "
+                + "that have a webhook of their own for calls without an agent."),
+        DocumentKey(
             "messages", .messages, fields: Messages.fields,
             "The words that callers hear, where their pipeline has none of its own."),
         DocumentKey("limits", .limits, fields: ServerSettings.Limits.fields, "How much the server takes on."),
@@ -126,6 +132,9 @@ enum DocumentKeys {
         DocumentKey("public", .publicPaths, example: #"["health", "ready"]"#, "What may be read without a token."),
         DocumentKey(
             "browser", .section, fields: ServerSettings.Browser.fields, "Who may call without a telephone."),
+        DocumentKey(
+            "twilio", .section, fields: ServerSettings.Twilio.fields,
+            "How Twilio's webhooks prove themselves, beside TWILIO_AUTH_TOKEN."),
         DocumentKey(
             "elevenlabs", .section, fields: ServerSettings.ElevenLabs.fields,
             "How ElevenLabs' webhooks prove themselves."),

@@ -136,6 +136,23 @@ extension SchemaParts {
 
     // MARK: Forms that values share
 
+    private var secretSources: [JSONValue.Member] {
+        [
+            .init(
+                "env",
+                [
+                    "description": "The environment variable that holds it.", "type": "string",
+                    "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
+                ]),
+            .init(
+                "file",
+                [
+                    "description": "The file that holds it; relative paths start from the document's folder.",
+                    "type": "string", "minLength": 1, "not": ["pattern": #"\$\{"#],
+                ]),
+        ]
+    }
+
     private var forms: [JSONValue.Member] {
         var forms: [JSONValue.Member] = [
             .init(
@@ -144,18 +161,25 @@ extension SchemaParts {
                     "title": "A credential",
                     "description": "Where the credential is found; it never stands in the file.",
                     "type": "object",
-                    "properties": [
-                        "env": [
-                            "description": "The environment variable that holds it.", "type": "string",
-                            "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
-                        ],
-                        "file": [
-                            "description": "The file that holds it; relative paths start from the document's folder.",
-                            "type": "string", "minLength": 1, "not": ["pattern": #"\$\{"#],
-                        ],
-                    ],
+                    "properties": .object(secretSources),
                     "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
                     "examples": [["env": "NAME"], ["file": "PATH"]],
+                ]),
+            .init(
+                "headerSecret",
+                [
+                    "type": "object",
+                    "properties": .object(
+                        secretSources + [
+                            .init(
+                                "optional",
+                                [
+                                    "description": "Whether the header is left out where the credential is not set.",
+                                    "type": "boolean", "default": false,
+                                ])
+                        ]),
+                    "oneOf": [["required": ["env"]], ["required": ["file"]]], "additionalProperties": false,
+                    "examples": [["env": "NAME", "optional": true]],
                 ]),
             .init("value", ["type": ["string", "number", "boolean"]]),
             .init("values", ["type": "object", "additionalProperties": .reference("value")]),
@@ -167,7 +191,7 @@ extension SchemaParts {
                         "if": ["type": "string"],
                         // Line breaks and other control characters, except the tab, have no place in a header.
                         "then": ["not": ["pattern": #"[\u0000-\u0008\u000A-\u001F]"#]],
-                        "else": .reference("secret"),
+                        "else": .reference("headerSecret"),
                     ],
                 ]),
         ]

@@ -129,7 +129,7 @@ struct SchemaParts {
         case .stages: return mainStages
         case .rules: return ["type": "array", "items": .reference("rule")]
         case .tools: return tools
-        case .messages: return object(key.fields, text: .reference("spoken"))
+        case .messages: return messages(key.fields)
         case .limits, .section: return object(key.fields)
         case .sections: return ["type": "array", "items": object(key.fields)]
         case .context:
@@ -170,6 +170,11 @@ struct SchemaParts {
                             "default": [.string(path.defaultPath)],
                         ])
                 })
+        case .pathPipelines:
+            return [
+                "type": "object", "propertyNames": .reference("path"),
+                "additionalProperties": ["type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"],
+            ]
         case .publicPaths:
             let names = ServerSettings.PathKey.allCases.filter(\.isReadOnly).map { JSONValue.string($0.rawValue) }
             return ["type": "array", "items": ["enum": .array(names)]]
@@ -181,11 +186,13 @@ struct SchemaParts {
         ["type": "array", "maxItems": JSONValue(Tool.maximumCount), "items": .reference("tool")]
     }
 
-    /// An object of texts that are all of one kind.
-    private func object(_ fields: [Field], text: JSONValue) -> JSONValue {
+    /// An object of texts that are spoken, and of how they are.
+    private func messages(_ fields: [Field]) -> JSONValue {
+        let patterns = ["language": CarrierVoice.languagePattern, "voice": CarrierVoice.voicePattern]
         let members = fields.map { field in
             var schema: JSONValue = ["description": .string(field.longSummary)]
-            schema.merge(text)
+            schema.merge(
+                patterns[field.name].map { ["type": "string", "pattern": .string($0)] } ?? .reference("spoken"))
             return JSONValue.Member(field.name, schema)
         }
         return ["type": "object", "properties": .object(members), "additionalProperties": false]

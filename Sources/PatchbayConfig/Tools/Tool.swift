@@ -144,14 +144,18 @@ public struct WaitingWords: Sendable, Equatable {
 public struct ToolInvocation: Sendable {
     /// Who calls whom, by which pipeline.
     public var info: CallInfo
-    /// The agent's name for this call of the tool.
+    /// The agent's name for this call of the tool. Another agent of the same call may use it again.
     public var id: String
+    /// The same for every try of this call of the tool, and for no other: what makes a service do it once.
+    public var key: String
     /// The tool's own name, whatever alias was used.
     public var tool: String
 
-    public init(info: CallInfo, id: String, tool: String) {
+    /// - Parameter key: The call's and the agent's own names when absent, for tests.
+    public init(info: CallInfo, id: String, tool: String, key: String? = nil) {
         self.info = info
         self.id = id
+        self.key = key ?? "\(info.id) \(id)"
         self.tool = tool
     }
 }

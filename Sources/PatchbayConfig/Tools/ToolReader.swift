@@ -77,7 +77,7 @@ struct ToolReader {
                     switch piece {
                     case .literal(let literal): sample += literal
                     case .reference(let name, _) where name.hasPrefix("env."):
-                        let value = linter.surroundings.value(String(name.dropFirst(4))) ?? ""
+                        let value = linter.surroundings.value(EnvironmentReference(String(name.dropFirst(4)))) ?? ""
                         // A host is no secret, and services name themselves in their answers.
                         if !isAddress || ToolAddress.hasHost(sample) { values.insert(value) }
                         sample += value
@@ -244,7 +244,7 @@ struct ToolReader {
                 parts.append(.literal(literal))
                 sample += literal
             case .reference(let name, _) where name.hasPrefix("env."):
-                let value = linter.surroundings.value(String(name.dropFirst(4))) ?? ""
+                let value = linter.surroundings.value(EnvironmentReference(String(name.dropFirst(4)))) ?? ""
                 parts.append(.literal(ToolAddress.hasHost(sample) ? value.percentEncoded : value))
                 sample += value
             case .reference:

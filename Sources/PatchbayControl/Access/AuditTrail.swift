@@ -17,6 +17,10 @@ final class AuditTrail: Sendable {
     static let batchLimit = 500
     /// Refusals that are noted in a minute; the rest is only counted.
     static let refusalsPerMinute = 120
+    /// The same for calls that were refused, which take no place from strangers' requests, and have none taken by them.
+    static let refusedCallsPerMinute = 60
+    /// What a call that was not taken is noted as.
+    static let refusedCall = "call.refused"
     /// Longest text of an entry, in characters.
     static let textLimit = 200
 
@@ -25,9 +29,29 @@ final class AuditTrail: Sendable {
         var isWriting = false
         var isFailing = false
         var lost = 0
-        var refusals: TokenBucket
-        var unnoted = 0
+        var refusals: Quota
+        var refusedCalls: Quota
         var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// How many entries of a kind may still be noted.
+    private struct Quota {
+        private var bucket: TokenBucket
+        private var unnoted = 0
+
+        init(perMinute: Int, at now: Double) {
+            bucket = TokenBucket(capacity: perMinute, perMinute: perMinute, at: now)
+        }
+
+        /// How many were not noted before this one; `nil` when it is one of them.
+        mutating func take(at now: Double) -> Int? {
+            guard bucket.take(at: now) == nil else {
+                unnoted += 1
+                return nil
+            }
+            defer { unnoted = 0 }
+            return unnoted
+        }
     }
 
     private let records: any AuditRecords
@@ -47,11 +71,11 @@ final class AuditTrail: Sendable {
         self.logger = logger
         self.clock = clock
         self.retry = retry
+        let now = clock().timeIntervalSince1970
         state = Mutex(
             State(
-                refusals: TokenBucket(
-                    capacity: Self.refusalsPerMinute, perMinute: Self.refusalsPerMinute,
-                    at: clock().timeIntervalSince1970)))
+                refusals: Quota(perMinute: Self.refusalsPerMinute, at: now),
+                refusedCalls: Quota(perMinute: Self.refusedCallsPerMinute, at: now)))
     }
 
     /// Notes what was done, or refused. Costs a lock.
@@ -61,31 +85,31 @@ final class AuditTrail: Sendable {
     ///   - subject: What it was done to.
     ///   - outcome: `ok`, or why it was not done.
     ///   - tenant: Whose thing it was done to; the principal's own tenant where that is not known.
+    ///   - isRefusal: Whether the server did not do it. `nil`: when the outcome is not `ok`.
     func note(
         _ action: String, _ subject: String, by principal: Principal, from origin: RequestOrigin,
-        outcome: String = "ok", tenant: String? = nil
+        outcome: String = "ok", tenant: String? = nil, isRefusal: Bool? = nil
     ) {
-        note(action, subject, by: principal, peer: origin.client, outcome: outcome, tenant: tenant)
+        note(
+            action, subject, by: principal, peer: origin.client, outcome: outcome, tenant: tenant, isRefusal: isRefusal)
     }
 
     /// The same for a peer that sent no request, for instance a stream.
     func note(
         _ action: String, _ subject: String, by principal: Principal, peer: String, outcome: String = "ok",
-        tenant: String? = nil
+        tenant: String? = nil, isRefusal: Bool? = nil
     ) {
+        let isRefusal = isRefusal ?? (outcome != "ok")
         let now = clock()
         var entry = AuditEntry(
             at: now, actor: Self.plain(principal.name), tenant: tenant ?? principal.tenant, action: action,
             subject: Self.plain(subject), outcome: Self.plain(outcome), peer: Self.plain(peer))
-        if outcome != "ok" { Counter(label: ServerMetrics.refusals, dimensions: [("action", action)]).increment() }
+        if isRefusal { Counter(label: ServerMetrics.refusals, dimensions: [("action", action)]).increment() }
         let starts = state.withLock { state -> Bool in
-            if outcome != "ok" {
-                guard state.refusals.take(at: now.timeIntervalSince1970) == nil else {
-                    state.unnoted += 1
-                    return false
-                }
-                if state.unnoted > 0 { entry.outcome += " (\(state.unnoted) more refusals were not noted)" }
-                state.unnoted = 0
+            if isRefusal {
+                let quota = action == Self.refusedCall ? \State.refusedCalls : \State.refusals
+                guard let unnoted = state[keyPath: quota].take(at: now.timeIntervalSince1970) else { return false }
+                if unnoted > 0 { entry.outcome += " (\(unnoted) more refusals were not noted)" }
             }
             state.queue.append(entry)
             if state.queue.count > Self.queueLimit {

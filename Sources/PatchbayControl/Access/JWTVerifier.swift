@@ -94,6 +94,9 @@ struct JWTVerifier: Sendable {
         }
     }
 
+    /// The names under which issuers say for which tenant a token is, where the settings name none.
+    private static let usualTenantClaims = ["tenant", "tenant_id", "tenantId"]
+
     private func principal(_ claims: Claims, at now: Double) throws(Refusal) -> Principal {
         let leeway = Double(settings.leewaySeconds)
         if let expires = try claims.time("exp") {
@@ -109,6 +112,10 @@ struct JWTVerifier: Sendable {
         var principal = Principal(name: "jwt", rights: settings.rights)
         if let subject = claims.text("sub"), !subject.isEmpty { principal.name = "jwt:\(subject.prefix(64))" }
         if let name = settings.tenantClaim {
+            guard let tenant = claims.text(name), !tenant.isEmpty else { throw .tenant }
+            principal.tenant = tenant
+        } else if let name = Self.usualTenantClaims.first(where: claims.has) {
+            // Whoever issued it for one tenant did not mean it to open all.
             guard let tenant = claims.text(name), !tenant.isEmpty else { throw .tenant }
             principal.tenant = tenant
         }

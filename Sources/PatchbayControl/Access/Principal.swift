@@ -14,6 +14,8 @@ struct Principal: Sendable, Hashable {
     static let local = Principal(name: "local")
     /// Whoever signs webhooks and streams.
     static let carrier = Principal(name: "carrier")
+    /// The agents' vendor, that signs its webhooks.
+    static let vendor = Principal(name: "vendor")
     /// Whoever was let in nowhere.
     static let stranger = Principal(name: "stranger", rights: [])
 

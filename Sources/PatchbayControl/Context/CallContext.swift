@@ -39,9 +39,11 @@ struct CallContext: Sendable {
 
     /// What `${context.NAME}` means in a call on this route. Costs nothing where nobody looks anything up.
     ///
-    /// - Parameter key: Under which another process may have kept what it found.
+    /// - Parameters:
+    ///   - key: Under which another process may have kept what it found.
+    ///   - logger: The call's.
     func values(
-        for call: CallVariables, on route: Route, tenant: String?, key: String?
+        for call: CallVariables, on route: Route, tenant: String?, key: String?, _ logger: Logger
     ) async -> [String: VariableValue] {
         guard provider != nil || route.document.context != nil else { return [:] }
         let lookup: ContextLookup?
@@ -53,7 +55,7 @@ struct CallContext: Sendable {
         }
         if let key, let kept = await kept(key) { return kept }
         let start = ContinuousClock.now
-        let (values, outcome) = await find(call, lookup, route.document.name, tenant)
+        let (values, outcome) = await find(call, lookup, route.document.name, tenant, logger)
         Counter(label: Self.lookups, dimensions: [("outcome", outcome)]).increment()
         let span = ContinuousClock.now - start
         Recorder(label: Self.duration, dimensions: [("outcome", outcome)]).record(span / .seconds(1))
@@ -70,7 +72,7 @@ struct CallContext: Sendable {
     }
 
     private func find(
-        _ call: CallVariables, _ lookup: ContextLookup?, _ pipeline: String, _ tenant: String?
+        _ call: CallVariables, _ lookup: ContextLookup?, _ pipeline: String, _ tenant: String?, _ logger: Logger
     ) async -> (values: ContextValues?, outcome: String) {
         let limit = Duration.milliseconds(lookup?.timeout.milliseconds ?? ContextRequest.limit)
         let request = ContextRequest(call: call, pipeline: pipeline, tenant: tenant)

@@ -25,7 +25,9 @@ final class TrafficLimits: Sendable {
     /// Counts a request.
     ///
     /// - Returns: `nil` when it may pass, else the seconds until one may. What this machine asks is not counted.
-    func admit(_ origin: RequestOrigin) -> Double? { origin.isLocal ? nil : requests.take(origin.client) }
+    func admit(_ origin: RequestOrigin) -> Double? {
+        origin.isLocal ? nil : requests.take(NetworkAddress.limitKey(of: origin.client))
+    }
 
     /// Counts a call. Only for webhooks whose signature has been checked, so that nobody uses up what others have.
     ///
@@ -37,6 +39,7 @@ final class TrafficLimits: Sendable {
 
     /// Counts a connection that is opened; ``closeSocket(_:)`` is called when it is closed, if it may be.
     func openSocket(_ address: String) -> Bool {
+        let address = NetworkAddress.limitKey(of: address)
         let mayOpen = sockets.withLock { sockets in
             guard sockets[address, default: 0] < socketsPerAddress else { return false }
             sockets[address, default: 0] += 1
@@ -47,6 +50,7 @@ final class TrafficLimits: Sendable {
     }
 
     func closeSocket(_ address: String) {
+        let address = NetworkAddress.limitKey(of: address)
         sockets.withLock { sockets in
             let left = sockets[address, default: 1] - 1
             sockets[address] = left > 0 ? left : nil

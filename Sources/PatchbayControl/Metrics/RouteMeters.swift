@@ -77,18 +77,3 @@ struct RouteMeters: Sendable {
         ).increment()
     }
 }
-
-/// Counts requests that no route takes: middleware that is added behind all routes sees nothing else.
-///
-/// Only a server of our own has it: elsewhere such requests may be the host's.
-struct UnknownRouteMeter: RouterMiddleware {
-    typealias Context = ControlContext
-
-    private let meters = RouteMeters(route: RouteMeters.unknown, "any")
-
-    func handle(
-        _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
-    ) async throws -> Response {
-        try await meters.measure { try await next(request, context) }
-    }
-}

@@ -83,6 +83,9 @@ enum ServerMetrics {
         MetricDescription(
             RecordMetrics.pruned, .counter, [], "Entries that were removed because they were older than the retention."),
         MetricDescription(
+            RecordMetrics.recordings, .counter, ["outcome"],
+            "Recordings whose calls were forgotten: removed, or left where the disk or the folder forbids it."),
+        MetricDescription(
             OutboundCalls.refusals, .counter, ["status"], "Orders of calls that were refused, by the answer's status."),
         MetricDescription(OutboundCalls.outcomes, .counter, ["outcome"], "Calls that were dialled, by how they ended."),
         MetricDescription(OutboundCalls.inFlight, .gauge, [], "Calls that are being dialled or ring."),
@@ -92,7 +95,7 @@ enum ServerMetrics {
         MetricDescription(
             WebhookSender.sent, .counter, ["endpoint", "outcome"], "Webhooks of ours: sent, failed or dead."),
         MetricDescription(
-            CallNotices.lost, .counter, ["reason"], "Webhooks of ours that were never queued: full or store."),
+            WebhookSender.waiting, .gauge, [], "Webhooks of ours that wait to be sent, now or after a pause."),
         MetricDescription(
             CallContext.lookups, .counter, ["outcome"],
             "Look-ups of callers: found, unknown, failed, timeout, or kept by another process."),

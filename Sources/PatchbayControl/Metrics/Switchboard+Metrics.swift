@@ -15,6 +15,10 @@ extension Switchboard {
         gauge(ServerMetrics.callLimit, Double(settings.limits.maximumCalls))
         gauge(ServerMetrics.tickLateness, lateness.seconds)
         gauge(RecordMetrics.waiting, Double(journal.waiting))
+        // A store that fails says so elsewhere; the other metrics are told all the same.
+        if !settings.webhooks.isEmpty, let waiting = try? await records.waitingMessages() {
+            gauge(WebhookSender.waiting, Double(waiting))
+        }
         gauge(ServerMetrics.revision, Double(store.current.number))
         for (name, queue) in [
             ("caller", report.caller), ("agent", report.agent), ("carrier-socket", report.carrierSocket),

@@ -62,7 +62,8 @@ extension AdminRoutes {
         RouteDescription(
             .post, .calls, "/{id}/transfer", "Connects the caller with a person", for: .token,
             body: .init(schema: Schema.object(["to": ["type": "string", "description": "E.164"]])),
-            .json(Schema.reference("Call"), "It is on its way."), noCall, isOver, .error(422, "This is no number.")),
+            .json(Schema.reference("Call"), "It is on its way."), .error(403, "The number is blocked."), noCall, isOver,
+            .error(422, "This is no number."), .error(503, "The store does not answer.")),
         RouteDescription(
             .post, .calls, "/{id}/agent", "Gives a call another agent", for: .token,
             body: .init(
@@ -97,7 +98,10 @@ extension AdminRoutes {
         RouteDescription(
             .delete, .records, "Has everything forgotten that is known of a number", for: .operators,
             parameters: [.init(name: "number", schema: Schema.text, summary: "The number.")],
-            .json(Schema.object(["erased": Schema.integer]), "How many entries were touched."),
+            .json(
+                Schema.object([
+                    "erased": Schema.integer, "recordings": Schema.integer, "recordingsLeft": Schema.integer,
+                ]), "How many entries were touched, and files of recordings removed or left."),
             .error(503, "The store does not answer.")),
         RouteDescription(
             .get, .audit, "Who did what to the server, the newest first", for: .operators,

@@ -7,7 +7,8 @@ struct OpenAPIRoutes: Sendable {
 
     func add(to router: some RouterMethods<ControlContext>) {
         // Nothing in it changes while the server runs.
-        let document = OpenAPIDocument(settings: switchboard.settings, publicURL: switchboard.options.publicURL)
+        let document = OpenAPIDocument(
+            settings: switchboard.settings, publicURL: switchboard.options.publicAddress?.description)
         let text = document.value.text() + "\n"
         for path in switchboard.settings.paths(.openapi) {
             router.get(RouterPath(path)) { request, context in

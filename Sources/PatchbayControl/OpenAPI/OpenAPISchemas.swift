@@ -7,8 +7,9 @@ enum OpenAPISchemas {
         .init(
             "Server",
             Schema.object([
-                "service": Schema.constant("patchbay"), "status": Schema.constant("ready", "draining", "full"),
-                "activeCalls": Schema.integer, "pipelines": Schema.list(Schema.text),
+                "service": Schema.constant("patchbay"), "version": Schema.text,
+                "status": Schema.constant("ready", "draining", "full"), "activeCalls": Schema.integer,
+                "pipelines": Schema.list(Schema.text),
             ])),
         .init("Call", call), .init("Event", event), .init("Transcript", transcript),
         .init("Conversation", conversation),
@@ -36,7 +37,7 @@ enum OpenAPISchemas {
             "id": Schema.text, "callSid": Schema.text, "streamSid": Schema.text,
             "direction": Schema.constant("inbound", "outbound"), "from": Schema.text, "to": Schema.text,
             "pipeline": Schema.text, "version": Schema.text, "backend": Schema.text,
-            "state": Schema.constant("ringing", "streaming", "draining", "ended", "failed"),
+            "state": Schema.constant("ringing", "streaming", "draining", "ended", "failed", "moved"),
             "startedAt": Schema.instant, "interruptions": Schema.integer, "agentTakeovers": Schema.integer,
         ],
         optional: [
@@ -163,8 +164,12 @@ enum OpenAPISchemas {
             "createdAt": Schema.instant, "updatedAt": Schema.instant,
         ],
         optional: [
-            "tenant": Schema.text, "agentName": Schema.text, "customerId": Schema.text, "callId": Schema.text,
-            "callSid": Schema.text, "conversationId": Schema.text, "answeredBy": Schema.text, "failure": Schema.text,
-            "extractedIntent": Schema.text, "extractedData": Schema.anything, "transcript": Schema.anything,
+            "tenant": Schema.text, "agentName": Schema.text, "customerId": Schema.text, "callingNumber": Schema.text,
+            "callId": Schema.text, "callSid": Schema.text, "conversationId": Schema.text, "answeredBy": Schema.text,
+            "failure": Schema.text, "extractedIntent": Schema.text, "extractedData": Schema.anything,
+            "transcript": Schema.list(
+                Schema.object([
+                    "atMs": Schema.integer, "speaker": Schema.constant("caller", "agent"), "text": Schema.text,
+                ])),
         ])
 }

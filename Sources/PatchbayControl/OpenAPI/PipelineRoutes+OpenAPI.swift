@@ -47,7 +47,7 @@ extension TenantRoutes {
             .put, .tenants, "/{tenant}", "Puts a tenant in, or changes it", for: .operators, parameters: condition,
             body: .init(schema: Schema.anyObject), .json(Schema.reference("Tenant"), "It is changed."),
             .json(Schema.reference("Tenant"), "It is new.", status: 201), unusable, changed,
-            .error(409, "Another version is current."), offline),
+            .error(409, "A number of it belongs to another tenant."), offline),
         RouteDescription(
             .delete, .tenants, "/{tenant}", "Takes a tenant out", for: .operators, parameters: condition,
             .empty("It is gone."), noTenant, .error(409, "It stands in a file."), changed, offline),
@@ -67,7 +67,7 @@ extension TenantRoutes {
             .put, .numbers, "/{number}", "Says whose a number is", for: .operators, parameters: condition,
             body: .init(schema: Schema.anyObject), .json(Schema.reference("Number"), "It is changed."),
             .json(Schema.reference("Number"), "It is new.", status: 201), unusable, changed,
-            .error(409, "Another version is current."), offline),
+            .error(409, "It belongs to another tenant, and no If-Match says that this is known."), offline),
         RouteDescription(
             .delete, .numbers, "/{number}", "Takes a number's entry out", for: .operators, parameters: condition,
             .empty("It is gone."), noNumber, .error(409, "It stands in a file."), changed, offline),

@@ -92,8 +92,9 @@ extension ElevenLabsRoutes {
                 "It is kept; one that came before has no second effect."),
             .json(refused, "There is no such tool, or nothing tells whose it is.", status: 404),
             .json(refused, "The pipeline cannot be planned.", status: 422),
+            .json(refused, "Whether the tool was run is not known: the server stopped meanwhile.", status: 409),
             .json(refused, "The tool fails.", status: 502),
-            .error(503, "It cannot be kept just now; send it again.")),
+            .error(503, "It cannot be kept just now, or its tool runs still; send it again.")),
         RouteDescription(
             .post, .initiation, "What a conversation over the vendor's own telephony begins with", for: .secret,
             body: .init(schema: Schema.anyObject),

@@ -67,8 +67,11 @@ struct CallReport: Encodable, Sendable {
         concealedMs = counters.concealed.inMilliseconds
         lateDroppedMs = counters.lateDropped.inMilliseconds
         silenceSkippedMs = counters.silenceSkipped.inMilliseconds
+        let isHeardWithheld = record.recorder.isHeardWithheld
         heard = status?.heard.map {
-            Heard(text: $0.text, ms: $0.duration.inMilliseconds, complete: $0.isComplete)
+            Heard(
+                text: isHeardWithheld ? CallRecorder.withheld : $0.text, ms: $0.duration.inMilliseconds,
+                complete: $0.isComplete)
         }
         carrierFaults = counters.carrierFaults
         agentFaults = counters.agentFaults
@@ -88,9 +91,14 @@ struct CallReport: Encodable, Sendable {
         case .ringing: "ringing"
         case .streaming: "streaming"
         case .draining: "draining"
-        case .ended(let reason): reason.isFailure ? "failed" : "ended"
+        case .ended(let reason): reason.state
         }
     }
+}
+
+extension EndReason {
+    /// How a call that ended so stands.
+    var state: String { kind == .moved ? "moved" : isFailure ? "failed" : "ended" }
 }
 
 /// A call that this process does not know any more, as `/calls` shows it: with what the store keeps.

@@ -157,21 +157,26 @@ extension AdminRoutes {
 
     /// In the spelling of those who ask for it.
     private struct Conversation: Encodable {
-        var conversation_id: String?
-        var call_sid, from, to, status: String
-        var started_at: Date
+        var conversationID: String?
+        var callSid, from, to, status: String
+        var startedAt: Date
 
-        enum CodingKeys: CodingKey { case conversation_id, call_sid, from, to, status, started_at }
+        enum CodingKeys: String, CodingKey {
+            case conversationID = "conversation_id"
+            case callSid = "call_sid"
+            case from, to, status
+            case startedAt = "started_at"
+        }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             // There even while there is none.
-            try container.encode(conversation_id, forKey: .conversation_id)
-            try container.encode(call_sid, forKey: .call_sid)
+            try container.encode(conversationID, forKey: .conversationID)
+            try container.encode(callSid, forKey: .callSid)
             try container.encode(from, forKey: .from)
             try container.encode(to, forKey: .to)
             try container.encode(status, forKey: .status)
-            try container.encode(started_at, forKey: .started_at)
+            try container.encode(startedAt, forKey: .startedAt)
         }
     }
 
@@ -185,8 +190,8 @@ extension AdminRoutes {
         await switchboard.journal.flush()
         let list = rows.map {
             Conversation(
-                conversation_id: $0.conversationID, call_sid: $0.callSid, from: $0.from, to: $0.to, status: $0.status,
-                started_at: $0.createdAt)
+                conversationID: $0.conversationID, callSid: $0.callSid, from: $0.from, to: $0.to, status: $0.status,
+                startedAt: $0.createdAt)
         }
         return try json(Conversations(active: list.count, conversations: list))
     }

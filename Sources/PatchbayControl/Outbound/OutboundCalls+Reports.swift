@@ -45,22 +45,6 @@ extension OutboundCalls {
         return session
     }
 
-    /// Asks the carrier about calls whose reports may have found nobody, one after the other.
-    func catchUp(_ sessions: [VoiceSession], _ rest: TwilioREST) async {
-        for session in sessions {
-            guard let callSid = session.callSid else { continue }
-            do {
-                let call = try await rest.fetch(callSid)
-                guard let status = call.status.flatMap({ SessionStatus(carrier: $0) }) else { continue }
-                _ = try await enter(Report(callSid: callSid, status: status), of: session.id)
-            } catch {
-                logger.warning(
-                    "the carrier cannot be asked about a call of before",
-                    metadata: Self.metadata(session).merging(["error": "\(error)"]) { $1 })
-            }
-        }
-    }
-
     /// What a status callback says (twilio.com/docs/voice/api/call-resource#statuscallback).
     static func report(_ form: FormFields) -> Report? {
         guard let callSid = form["CallSid"], !callSid.isEmpty else { return nil }
@@ -89,7 +73,10 @@ extension OutboundCalls {
     func machineAnswered(_ session: VoiceSession) async {
         guard let rest, let callSid = session.callSid else { return }
         let message = session.answeredBy == "machine" ? settings.outbound.machineMessage : nil
-        let change = message.map { TwilioCallChange.instructions(TwiML([.say($0), .hangup])) } ?? .hangUp
+        let change =
+            message.map {
+                TwilioCallChange.instructions(TwiML([Words(settings.messages).saying($0).verb, .hangup]))
+            } ?? .hangUp
         do {
             try await rest.update(callSid, change)
         } catch {
@@ -107,8 +94,17 @@ extension OutboundCalls {
         guard SessionStatus(rawValue: session.status)?.isEnd == false else {
             throw DialRefusal(.conflict, "the call has ended already: \(Self.words(session))")
         }
-        guard let rest, let callSid = session.callSid else {
-            throw DialRefusal(.conflict, "the carrier has not named the call yet; try again in a moment")
+        guard let rest else {
+            throw DialRefusal(
+                .conflict, "nothing can be ended: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set")
+        }
+        guard let callSid = session.callSid else {
+            let isUnknown = session.status == SessionStatus.unknown.rawValue
+            throw DialRefusal(
+                .conflict,
+                isUnknown
+                    ? "there is no call that could be ended: \(Self.words(session))"
+                    : "the carrier has not named the call yet; try again in a moment")
         }
         do {
             try await rest.update(callSid, .hangUp)
@@ -142,6 +138,12 @@ extension CallOrder {
         variables = [String: VariableValue](json: session.variables)
         tenant = session.tenant
         self.session = session.id
+    }
+
+    /// Takes over by what the same call was taken before.
+    mutating func adopt(_ former: CallOrder) {
+        (direction, pipeline, variables) = (former.direction, former.pipeline, former.variables)
+        (tenant, session) = (former.tenant, former.session)
     }
 
     /// The number on our side of the call: its variables are those of the call.

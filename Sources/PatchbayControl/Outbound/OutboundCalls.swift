@@ -11,14 +11,10 @@ import Synchronization
 ///
 /// Everything here waits for disks and for the carrier, so nothing of it runs on an event loop.
 final class OutboundCalls: Sendable {
-    /// Sessions that a starting process looks at for those that still ring or run.
-    static let resumedSessions = 1000
     /// What Twilio is given beyond the longest call of a pipeline, so that ours ends first.
     static let spareSeconds = 60
     /// The longest call that Twilio allows, in seconds.
     static let longestCall = 14_400
-    /// Waits before each look for a call whose order was not answered.
-    static let searches: [Duration] = [.milliseconds(500), .milliseconds(1500), .seconds(4)]
 
     let settings: ServerSettings
     let options: ServerOptions
@@ -29,9 +25,9 @@ final class OutboundCalls: Sendable {
     let logger: Logger
     let clock: @Sendable () -> Date
     private let turns = Turns()
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var limits: DialLimits
         var hasResumed = false
     }
@@ -72,6 +68,11 @@ final class OutboundCalls: Sendable {
     func place(
         _ order: DialOrder, by principal: Principal, url: @escaping @Sendable (String) -> String
     ) async throws(DialRefusal) -> Outcome {
+        do throws(StoreError) {
+            try await tenants.loadOnce()
+        } catch {
+            throw DialRefusal(.serviceUnavailable, "the tenants cannot be read: \(error)", retryAfter: 5)
+        }
         let plan = try plan(order, by: principal)
         do {
             // What was begun is finished, whether or not whoever ordered still listens.
@@ -128,11 +129,13 @@ final class OutboundCalls: Sendable {
         if rest != nil {
             try await reserve(plan, at: now)
             session.status = SessionStatus.dialing.rawValue
+            session.callingNumber = plan.from
         }
         do {
-            let kept = try await records.insert(session)
-            if kept.id != session.id { end(session.id) }
-            return (kept, kept.id == session.id)
+            let (kept, isNew) = try await records.insert(session)
+            // Another process has taken the same order meanwhile: the call is its own, and so is the place.
+            if !isNew { end(plan.id) }
+            return (kept, isNew)
         } catch {
             end(session.id)
             throw error
@@ -161,27 +164,6 @@ final class OutboundCalls: Sendable {
         }
     }
 
-    /// Takes over the calls of a process before this one that may still ring or run, once: they count, and the carrier is asked
-    /// what became of those whose reports found nobody.
-    func resume(at now: Date) async throws(StoreError) {
-        guard !state.withLock({ $0.hasResumed }) else { return }
-        let sessions = try await records.sessions(tenant: nil, limit: Self.resumedSessions, offset: 0)
-            .filter { SessionStatus(rawValue: $0.status)?.isEnd == false }
-        let isFirst = state.withLock { state in
-            guard !state.hasResumed else { return false }
-            state.hasResumed = true
-            for session in sessions {
-                let longest = pipelines.current.set.document(named: session.pipeline)?.limits.maximumDuration
-                let seconds =
-                    Double(longest?.seconds ?? 3600) + Double(settings.outbound.ringSeconds + Self.spareSeconds)
-                let until = session.createdAt.addingTimeInterval(seconds)
-                if until > now { state.limits.resume(session.id, tenant: session.tenant, until: until) }
-            }
-            return true
-        }
-        if isFirst, let rest, !sessions.isEmpty { Task { await catchUp(sessions, rest) } }
-    }
-
     /// A session's call is over, or never was.
     ///
     /// - Returns: Whether that is news.
@@ -207,57 +189,47 @@ final class OutboundCalls: Sendable {
             ringSeconds: plan.ringSeconds,
             maximumSeconds: min(plan.maximumSeconds + Self.spareSeconds, Self.longestCall))
         logger.info("dialling", metadata: Self.metadata(session))
-        let asked = clock()
         do throws(TwilioError) {
             let call = try await rest.create(order)
-            return try await dialled(session, sid: call.sid)
+            return await dialled(session, sid: call.sid, rest)
         } catch {
-            guard error.fate == .uncertain else { return try await refuse(session, error) }
+            guard error.fate == .uncertain else { throw await refuse(session, error, rest) }
             logger.error(
                 "the carrier's answer to an order is missing; looking for the call",
                 metadata: Self.metadata(session).merging(["error": "\(error)"]) { $1 })
-            if let sid = await search(session, order, since: asked, rest) {
-                return try await dialled(session, sid: sid)
+            if case .call(let call) = await search(session, rest, after: Self.searches) {
+                return await dialled(session, sid: call.sid, rest)
             }
-            return try await leaveOpen(session, error)
+            return await leaveOpen(session, error, rest)
         }
     }
 
-    private func dialled(_ session: VoiceSession, sid: String) async throws(TwilioError) -> Outcome {
-        do {
-            let now = clock()
-            let kept = try await records.updateSession(session.id) { session in
-                session.callSid = sid
-                session.advance(to: .dialing, at: now)
-            }
-            var result = kept ?? session
-            result.callSid = sid
-            logger.info(
-                "the carrier dials", metadata: Self.metadata(result).merging(["callSid": "\(sid)"]) { $1 })
-            return Outcome(session: result, message: Self.words(result))
-        } catch {
-            // The call is under way and its reports name the session: they bring what could not be written now.
-            logger.error("a dialled call could not be entered", metadata: ["callSid": "\(sid)", "error": "\(error)"])
-            var result = session
-            result.callSid = sid
-            return Outcome(session: result, message: Self.words(result))
+    private func dialled(_ session: VoiceSession, sid: String, _ rest: TwilioREST) async -> Outcome {
+        let now = clock()
+        let kept = await change(session, rest) { session in
+            guard session.callSid == nil || session.callSid == sid else { return }
+            session.callSid = sid
+            if session.status == SessionStatus.unknown.rawValue { session.failure = nil }
+            session.advance(to: .dialing, at: now)
         }
+        logger.info("the carrier dials", metadata: Self.metadata(kept).merging(["callSid": "\(sid)"]) { $1 })
+        return Outcome(session: kept, message: Self.words(kept))
     }
 
-    private func refuse(_ session: VoiceSession, _ error: TwilioError) async throws -> Outcome {
+    private func refuse(_ session: VoiceSession, _ error: TwilioError, _ rest: TwilioREST) async -> DialRefusal {
+        end(session.id)
         let words = error.fate == .notSent ? "\(error)" : "Twilio refuses the call: \(error)"
         let now = clock()
-        _ = try await records.updateSession(session.id) { session in
+        _ = await change(session, rest) { session in
             session.failure = words
             session.advance(to: .failed, at: now)
         }
-        end(session.id)
         Counter(label: Self.outcomes, dimensions: [("outcome", "refused")]).increment()
         logger.warning(
             "the call was not dialled",
             metadata: Self.metadata(session).merging(["error": "\(error)", "code": "\(error.code ?? 0)"]) { $1 })
         let pause = error.retryAfter
-        throw switch (error.fate, error.cause) {
+        return switch (error.fate, error.cause) {
         case (.notSent, _): DialRefusal(.serviceUnavailable, words, retryAfter: pause ?? 5)
         case (_, .called), (_, .calling): DialRefusal(.unprocessableContent, words)
         case (_, .forbidden): DialRefusal(.forbidden, words)
@@ -266,43 +238,15 @@ final class OutboundCalls: Sendable {
         }
     }
 
-    /// Looks for the call of an order that was not answered. A report of the call may be faster.
-    ///
-    /// - Returns: `nil` when it cannot be found, which does not prove that there is none.
-    private func search(
-        _ session: VoiceSession, _ order: TwilioCallOrder, since asked: Date, _ rest: TwilioREST
-    ) async -> String? {
-        for wait in Self.searches {
-            do {
-                try await rest.pause(wait)
-                if let sid = try await records.session(session.id)?.callSid { return sid }
-                for call in try await rest.calls(to: order.to, from: order.from) {
-                    // Its clock has whole seconds, and is not ours.
-                    guard call.direction == "outbound-api", let created = call.created,
-                        created >= asked.addingTimeInterval(-5), try await records.session(callSid: call.sid) == nil
-                    else { continue }
-                    return call.sid
-                }
-            } catch {
-                logger.warning(
-                    "the carrier's calls cannot be looked through",
-                    metadata: Self.metadata(session).merging(["error": "\(error)"]) { $1 })
-            }
-        }
-        return nil
-    }
-
-    private func leaveOpen(_ session: VoiceSession, _ error: TwilioError) async throws -> Outcome {
-        let words =
-            "\(error.message); no such call was found at Twilio, but it may have been dialled: it is not dialled again by itself"
+    private func leaveOpen(_ session: VoiceSession, _ error: TwilioError, _ rest: TwilioREST) async -> Outcome {
+        let words = "\(error.message); \(Self.mayHaveDialled)"
         let now = clock()
-        let kept = try await records.updateSession(session.id) { session in
+        let kept = await change(session, rest) { session in
             guard session.callSid == nil else { return }
             session.failure = words
             session.advance(to: .unknown, at: now)
         }
-        let result = kept ?? session
-        return Outcome(session: result, message: Self.words(result))
+        return Outcome(session: kept, message: Self.words(kept))
     }
 
     // MARK: Words
@@ -314,7 +258,8 @@ final class OutboundCalls: Sendable {
     /// What a session's status means.
     static func words(_ session: VoiceSession) -> String {
         switch SessionStatus(rawValue: session.status) {
-        case .created, .dialing: "the carrier has been asked to dial"
+        case .created, .dialing:
+            session.callSid == nil ? "the carrier is being asked to dial" : "the carrier has been asked to dial"
         case .unknown: session.failure ?? "it is not known whether the carrier has dialled"
         case .ringing: "the telephone rings"
         case .answered: "somebody has answered"

@@ -71,9 +71,16 @@ struct OutboundRoutes: Sendable {
                     "Twilio cannot reach \(origin.authority): set PUBLIC_URL to the https address of this server")
             }
             let outcome = try await outbound.place(order, by: principal) { origin.url($0) }
+            if !outcome.isRepeated {
+                switchboard.note(
+                    "call.dial", outcome.session.id, principal, request, context, tenant: outcome.session.tenant)
+            }
             let isUnknown = outcome.session.status == SessionStatus.unknown.rawValue
             return (outcome, outcome.isRepeated ? .ok : isUnknown ? .accepted : .created)
         } catch {
+            // Its words name the number, which has no business in the trail.
+            switchboard.note(
+                "call.dial", request.uri.path, principal, request, context, outcome: "refused: \(error.status)")
             throw HTTPError(error)
         }
     }
@@ -91,11 +98,19 @@ struct OutboundRoutes: Sendable {
     /// Ends the call of a session that has no running call here: it rings, or is bridged by the carrier.
     ///
     /// - Returns: `nil` when there is no such session.
-    func hangUp(_ id: String, for principal: Principal) async throws -> Response? {
+    func hangUp(
+        _ id: String, for principal: Principal, _ request: Request, _ context: ControlContext
+    ) async throws -> Response? {
         guard let session = try await outbound.session(named: id), principal.sees(session.tenant) else { return nil }
+        func note(_ outcome: String = "ok") {
+            switchboard.note(
+                "call.hangup", session.id, principal, request, context, outcome: outcome, tenant: session.tenant)
+        }
         do throws(DialRefusal) {
             try await outbound.hangUp(session)
+            note()
         } catch {
+            note("refused: \(error.status)")
             throw HTTPError(error)
         }
         return try json(SessionReport(session, isWhole: false))
@@ -151,7 +166,7 @@ struct OutboundRoutes: Sendable {
                 return try json(BlockedReport(entry))
             }
             router.put(RouterPath("\(path)/:number")) { request, context in
-                try forAll(switchboard.access.admitSpending(request, context))
+                let principal = try forAll(switchboard.access.admitSpending(request, context))
                 let number = try number(context)
                 let body = Array(
                     try await request.body.collect(upTo: settings.limits.maximumBodyBytes).readableBytesView)
@@ -164,14 +179,17 @@ struct OutboundRoutes: Sendable {
                 let entry = BlockedNumber(
                     number: number, reason: String((order.reason ?? "").prefix(500)), since: outbound.clock())
                 try await records.block(number, reason: entry.reason, at: entry.since)
+                switchboard.note("number.block", number, principal, request, context)
                 return try json(BlockedReport(entry))
             }
+            // Whoever dials has the right to dial: it is the list that is to keep them from it.
             router.delete(RouterPath("\(path)/:number")) { request, context in
-                try forAll(switchboard.access.admitSpending(request, context))
+                let principal = try forAll(switchboard.access.admitSpending(request, context, needing: .admin))
                 let number = try number(context)
                 guard try await records.unblock(number) else {
                     throw HTTPError(.notFound, message: "\(number) is not blocked")
                 }
+                switchboard.note("number.unblock", number, principal, request, context)
                 return Response(status: .noContent)
             }
         }
@@ -187,10 +205,12 @@ struct OutboundRoutes: Sendable {
     }
 
     /// The list is everybody's: one tenant must not open it for another.
-    private func forAll(_ principal: Principal) throws {
+    @discardableResult
+    private func forAll(_ principal: Principal) throws -> Principal {
         guard principal.tenant == nil else {
             throw HTTPError(.forbidden, message: "the block list belongs to the whole server, not to a tenant")
         }
+        return principal
     }
 
     private func number(_ context: ControlContext) throws -> String {

@@ -38,8 +38,8 @@ extension OutboundRoutes {
             return try twilio.twiml([.hangup])
         }
         if report.status?.isEnd != true { report.status = .answered }
-        guard let session = try await outbound.enter(report, of: id) else {
-            return try twilio.twiml([.say(switchboard.words[.failure]), .hangup])
+        guard let session = try await entered(report, of: id, known) else {
+            return try twilio.twiml([switchboard.words[.failure].verb, .hangup])
         }
         if switchboard.settings.outbound.bridge == .dial { return try twilio.twiml(bridge(form)) }
         var order = CallOrder(
@@ -51,9 +51,24 @@ extension OutboundRoutes {
         return try await twilio.connect(order, resumes: 0, origin)
     }
 
+    /// The session after a report. Whoever has answered is not hung up on because the store cannot write that down.
+    private func entered(
+        _ report: OutboundCalls.Report, of id: String, _ known: VoiceSession?
+    ) async throws(StoreError) -> VoiceSession? {
+        do throws(StoreError) {
+            return try await outbound.enter(report, of: id)
+        } catch {
+            guard let known, known.callSid == nil || known.callSid == report.callSid else { throw error }
+            switchboard.logger.error(
+                "a session could not be written; its call goes on",
+                metadata: ["session": "\(id)", "callSid": "\(report.callSid)", "error": "\(error)"])
+            return known
+        }
+    }
+
     private func bridge(_ form: FormFields) -> [TwiML.Verb] {
         guard let number = switchboard.options.agentPhoneNumber else {
-            return [.say(switchboard.words[.missingAgent]), .hangup]
+            return [switchboard.words[.missingAgent].verb, .hangup]
         }
         let callerId = switchboard.options.twilioPhoneNumber ?? form["From"].flatMap { PhoneNumber($0)?.description }
         return [.dial(TwiML.Dial(.number(number), callerId: callerId)), .hangup]
@@ -70,7 +85,7 @@ extension OutboundRoutes {
                 metadata: OutboundCalls.metadata(session).merging(
                     ["callSid": "\(report.callSid)", "status": "\(form["CallStatus"] ?? "")"]) { $1 })
             if report.status?.isEnd == true, let record = switchboard.registry.running(callSid: report.callSid) {
-                await record.call.carrierCompleted()
+                await switchboard.carrierCompleted(record)
             }
         }
         return try twilio.twiml([])

@@ -8,6 +8,7 @@ struct SessionReport: Encodable, Sendable {
     var simulated: Bool
     var tenant, agentName, customerId: String?
     var customerPhone, pipeline: String
+    var callingNumber: String?
     var variables: [String: Scalar]
     var createdAt, updatedAt: Date
     var callId, callSid, conversationId, answeredBy, failure: String?
@@ -21,6 +22,7 @@ struct SessionReport: Encodable, Sendable {
         simulated = session.status == SessionStatus.simulated.rawValue
         (tenant, agentName, customerId) = (session.tenant, session.agentName, session.customerID)
         (customerPhone, pipeline) = (session.customerPhone, session.pipeline)
+        callingNumber = session.callingNumber
         variables = [String: VariableValue](json: session.variables).mapValues { Scalar($0) }
         (createdAt, updatedAt) = (session.createdAt, session.updatedAt)
         (callId, callSid, conversationId) = (session.call, session.callSid, session.conversationID)

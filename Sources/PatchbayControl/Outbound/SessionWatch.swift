@@ -23,6 +23,7 @@ final class SessionWatch: CallObserver {
     /// As `/sessions/{id}` shows it.
     private struct Turn: Codable, Sendable {
         var speaker, text: String
+        /// Since the beginning of its stream.
         var atMs: Int64
     }
 
@@ -50,14 +51,16 @@ final class SessionWatch: CallObserver {
                     }
                 }
             }
-            let text = turns.isEmpty ? nil : Self.encoded(turns)
+            let said = turns
             let failure = end.flatMap { $0.isFailure ? $0.description : nil }
-            guard text != nil || failure != nil else { return }
+            guard !said.isEmpty || failure != nil else { return }
             let now = clock()
             do throws(StoreError) {
                 _ = try await records.updateSession(id) { session in
-                    // The vendor's own is better, and may be there already.
-                    if session.transcript == nil { session.transcript = text }
+                    // The vendor's own transcript is better. It comes with the extracted data, and may be there already.
+                    if session.extractedData == nil {
+                        session.transcript = Self.transcript(session.transcript, with: said)
+                    }
                     if session.failure == nil { session.failure = failure }
                     session.updatedAt = now
                 }
@@ -73,10 +76,17 @@ final class SessionWatch: CallObserver {
         logger.warning("a session could not be written", metadata: ["session": "\(id)", "error": "\(error)"])
     }
 
-    private static func encoded(_ turns: [Turn]) -> String? {
+    /// What was said behind what is known: a call whose stream broke goes on in another.
+    private static func transcript(_ known: String?, with turns: [Turn]) -> String? {
+        guard !turns.isEmpty else { return known }
+        var all = turns
+        if let known {
+            guard let before = try? JSONDecoder().decode([Turn].self, from: Data(known.utf8)) else { return known }
+            all = Array((before + turns).prefix(turnLimit))
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return (try? encoder.encode(turns)).map { String(decoding: $0, as: UTF8.self) }
+        return (try? encoder.encode(all)).map { String(decoding: $0, as: UTF8.self) } ?? known
     }
 
     func observe(_ frame: Frame, at joint: Joint, time: MediaTime) {

@@ -60,11 +60,12 @@ public struct TwilioREST: Sendable {
         try await decoded(send(.GET, path(callSid)))
     }
 
-    /// The newest calls between two numbers, at most fifty.
+    /// The newest calls between two numbers, or to one from any, at most fifty.
     ///
     /// They are not asked for by their start: one that waits to be dialled has none yet.
-    public func calls(to: String, from: String) async throws(TwilioError) -> [TwilioCall] {
-        let query = FormFields(["To": to, "From": from, "PageSize": "50"])
+    public func calls(to: String, from: String? = nil) async throws(TwilioError) -> [TwilioCall] {
+        var query = FormFields(["To": to, "PageSize": "50"])
+        if let from { query.append("From", from) }
         let page: TwilioCall.Page = try await decoded(send(.GET, "Calls.json?\(query.encoded)"))
         return page.calls
     }
@@ -162,7 +163,8 @@ public struct TwilioREST: Sendable {
 extension TwilioError {
     /// From what the HTTP client throws.
     init(transport error: any Error) {
-        let reason = (error as? NIOConnectionError)?.connectionErrors.first.map { "\($0.error)" } ?? "\(error)"
+        let cause = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+        let reason = (cause as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(cause)"
         if Self.isBeforeTheFirstByte(error) {
             self.init(.notSent, "Twilio cannot be reached: \(reason.prefix(200))")
         } else {

@@ -29,10 +29,6 @@ final class CallJournal: Sendable {
     struct Entry: Sendable {
         var change: CallChange
         var tenant: String?
-        /// Which step it was, of all that ever came.
-        var ticket: UInt64
-        /// Readers have been told.
-        var isPublished = false
     }
 
     private struct Waiter {
@@ -42,17 +38,26 @@ final class CallJournal: Sendable {
 
     private struct Batch {
         var rows: [String: StoredCall]
-        var entries: [Entry]
+        /// Rows that waited twice: as an attempt before would have written them, and as they have become since.
+        var rowsReplaced: Int
+        var steps: EntryQueue.Batch
         /// Everything up to this step is in it, or was before.
         var ticket: UInt64
 
-        var changes: [CallChange] { rows.values.map(CallChange.call) + entries.map(\.change) }
+        var changes: [CallChange] { rows.values.map(CallChange.call) + steps.entries.map(\.change) }
     }
 
+    // The event loops of calls wait for whoever holds the lock, so that nothing is done under it that takes longer the more
+    // waits: what changes hands does so whole.
     private struct State {
-        /// Calls that have changed since they were written.
+        /// Calls that have changed since they were written, or since somebody tried to.
         var rows: [String: StoredCall] = [:]
-        var entries: [Entry] = []
+        /// Those that the store has not taken.
+        var kept: [String: StoredCall] = [:]
+        /// Those that are being written: what was ``kept``, and what came since.
+        var written: [[String: StoredCall]] = []
+        var entries = EntryQueue(batchLimit: CallJournal.batchLimit)
+        /// Of all that is not in the store.
         var bytes = 0
         var accepted: UInt64 = 0
         var settled: UInt64 = 0
@@ -70,9 +75,21 @@ final class CallJournal: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var nextWaiter: UInt64 = 0
 
+        var waiting: Int { rows.count + kept.count + entries.count }
+
+        func knows(_ call: String) -> Bool {
+            rows[call] != nil || kept[call] != nil || written.contains { $0[call] != nil }
+        }
+
         mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
             defer { sleeper = nil }
             return sleeper
+        }
+
+        /// Whoever ends the lock lets go of them; that takes time.
+        mutating func takeWritten() -> [[String: StoredCall]] {
+            defer { written = [] }
+            return written
         }
 
         mutating func lose(_ count: Int) {
@@ -82,6 +99,8 @@ final class CallJournal: Sendable {
     }
 
     private let store: any Store
+    /// Who is told of calls that begin and end.
+    private let webhooks: WebhookOutbox?
     private let feed: EventFeed
     private let logger: Logger
     private let limit: Int
@@ -89,10 +108,11 @@ final class CallJournal: Sendable {
     private let state = Mutex(State())
 
     init(
-        _ store: any Store, feed: EventFeed, limit: Int = CallJournal.queueBytes,
+        _ store: any Store, feed: EventFeed, webhooks: WebhookOutbox? = nil, limit: Int = CallJournal.queueBytes,
         retryInterval: Duration = CallJournal.retryInterval, logger: Logger
     ) {
         self.store = store
+        self.webhooks = webhooks
         self.feed = feed
         self.limit = limit
         self.retryInterval = retryInterval
@@ -103,22 +123,28 @@ final class CallJournal: Sendable {
 
     /// Takes a step of a call on. Never waits.
     ///
-    /// - Parameter call: The call as it is with the step; of several that wait the last is written.
-    func append(_ change: CallChange? = nil, of call: StoredCall) {
+    /// - Parameter call: The call as it is with the step; of several that wait the last is written. `nil` for a call of
+    ///   before that only the store knows.
+    func append(_ change: CallChange? = nil, of call: StoredCall?) {
         let starts = state.withLock { state in
             state.accepted += 1
-            if state.rows[call.id] == nil {
-                guard state.bytes < limit else {
-                    state.lose(1)
-                    return false
+            if let call {
+                if state.rows[call.id] == nil {
+                    // What is known of a call is always brought up to date.
+                    guard state.bytes < limit || state.knows(call.id) else {
+                        state.lose(1)
+                        return false
+                    }
+                    state.bytes += Self.rowBytes
                 }
-                state.bytes += Self.rowBytes
+                state.rows[call.id] = call
             }
-            state.rows[call.id] = call
             if let change {
                 if state.bytes < limit {
-                    state.bytes += Self.bytes(change)
-                    state.entries.append(Entry(change: change, tenant: call.tenant, ticket: state.accepted))
+                    let bytes = Self.bytes(change)
+                    state.bytes += bytes
+                    state.entries.append(
+                        Entry(change: change, tenant: call?.tenant), bytes: bytes, ticket: state.accepted)
                 } else {
                     state.lose(1)
                 }
@@ -137,6 +163,7 @@ final class CallJournal: Sendable {
         case .event(let event): 200 + event.event.utf8.count + event.detail.utf8.count
         case .turn(let turn): 200 + turn.text.utf8.count + turn.heard.utf8.count
         case .toolCall(let call): 200 + call.arguments.utf8.count + (call.output?.utf8.count ?? 0)
+        case .recording(_, let path): 200 + path.utf8.count
         }
     }
 
@@ -181,10 +208,10 @@ final class CallJournal: Sendable {
             try? await Task.sleep(for: .milliseconds(100))
         }
         let lost = state.withLock { state in
-            let lost = state.entries.count
-            state.lose(lost)
-            state.entries = []
+            state.lose(state.waiting)
+            state.entries.removeAll()
             state.rows = [:]
+            state.kept = [:]
             state.bytes = 0
             state.settled = state.accepted
             return state.lostInTrouble
@@ -194,7 +221,7 @@ final class CallJournal: Sendable {
     }
 
     /// Steps that wait to be written.
-    var waiting: Int { state.withLock { $0.rows.count + $0.entries.count } }
+    var waiting: Int { state.withLock { $0.waiting } }
 
     // MARK: The task
 
@@ -228,53 +255,67 @@ final class CallJournal: Sendable {
     }
 
     private func take() -> Batch? {
-        state.withLock { state in
+        let taken = state.withLock { state -> (kept: [String: StoredCall], newer: [String: StoredCall], Batch)? in
             state.isHurried = false
-            guard !state.rows.isEmpty || !state.entries.isEmpty else {
+            guard state.waiting > 0 else {
                 state.isRunning = false
                 return nil
             }
-            let rows = state.rows
-            state.rows = [:]
-            let entries = Array(state.entries.prefix(Self.batchLimit))
-            state.entries.removeFirst(entries.count)
-            state.bytes -= rows.count * Self.rowBytes + entries.reduce(0) { $0 + Self.bytes($1.change) }
-            state.isHurried = !state.entries.isEmpty && !state.waiters.isEmpty
-            return Batch(
-                rows: rows, entries: entries,
-                ticket: state.entries.isEmpty ? state.accepted : entries.last?.ticket ?? state.settled)
+            let steps = state.entries.take()
+            let batch = Batch(
+                rows: [:], rowsReplaced: 0, steps: steps,
+                ticket: state.entries.count == 0 ? state.accepted : steps.ticket)
+            let (kept, newer) = (state.kept, state.rows)
+            (state.kept, state.rows, state.written) = ([:], [:], [kept, newer])
+            state.isHurried = state.entries.count > 0 && !state.waiters.isEmpty
+            return (kept, newer, batch)
         }
+        guard case (let kept, let newer, var batch)? = taken else { return nil }
+        batch.rows = kept.isEmpty ? newer : kept.merging(newer) { $1 }
+        batch.rowsReplaced = kept.count + newer.count - batch.rows.count
+        return batch
     }
 
     private func write(_ batch: Batch) async {
         let start = ContinuousClock.now
         do {
-            try await store.write(batch.changes)
+            try await commit(batch.changes)
             settle(batch, lost: 0)
         } catch  where error.code == .refused {
             // The store is well, and something in the batch is not: one call's fault must not cost the others.
             settle(batch, lost: await writeEach(batch, error))
         } catch {
             keep(batch, error)
-            feed.publish(batch.entries)
+            publish(batch)
             return
         }
         Recorder(label: RecordMetrics.writeSeconds).record((ContinuousClock.now - start) / .seconds(1))
-        feed.publish(batch.entries)
+        publish(batch)
+    }
+
+    private func publish(_ batch: Batch) { if !batch.steps.isPublished { feed.publish(batch.steps.entries) } }
+
+    /// One transaction, with what others are told of it.
+    private func commit(_ changes: [CallChange]) async throws(StoreError) {
+        guard let webhooks else { return try await store.write(changes) }
+        let endpoints = try await store.write(changes) { webhooks.messages($0) }
+        if !endpoints.isEmpty { webhooks.wakeUp(endpoints) }
     }
 
     /// Writes every call of a batch by itself.
     ///
-    /// - Returns: How many steps were lost.
+    /// - Returns: How many steps were lost; a call that has changed without any is one.
     private func writeEach(_ batch: Batch, _ error: StoreError) async -> Int {
         logger.error("a batch of records was refused; every call is written alone", metadata: ["error": "\(error)"])
         var lost = 0
-        for (call, entries) in Dictionary(grouping: batch.entries, by: \.change.callID) {
+        let steps = Dictionary(grouping: batch.steps.entries.map(\.change), by: \.callID)
+        for call in Set(batch.rows.keys).union(steps.keys) {
             let row = batch.rows[call].map { [CallChange.call($0)] } ?? []
+            let steps = steps[call] ?? []
             do {
-                try await store.write(row + entries.map(\.change))
+                try await commit(row + steps)
             } catch {
-                lost += entries.count
+                lost += max(1, steps.count)
             }
         }
         return lost
@@ -282,20 +323,23 @@ final class CallJournal: Sendable {
 
     /// A batch is done with.
     private func settle(_ batch: Batch, lost: Int) {
-        let (waiters, recovery) = state.withLock { state in
+        let (waiters, recovery, written) = state.withLock { state in
+            let written = state.takeWritten()
             state.settled = max(state.settled, batch.ticket)
             state.isFailing = false
+            state.bytes -= (batch.rows.count + batch.rowsReplaced) * Self.rowBytes + batch.steps.bytes
             state.lose(lost)
             let done = state.waiters.filter { $0.value.ticket <= batch.ticket }
             for id in done.keys { state.waiters[id] = nil }
             // Well again is a store that has taken everything.
-            guard state.isInTrouble, state.entries.isEmpty, lost == 0 else { return (done, nil as Int?) }
+            guard state.isInTrouble, state.entries.count == 0, lost == 0 else { return (done, nil as Int?, written) }
             defer {
                 state.isInTrouble = false
                 state.lostInTrouble = 0
             }
-            return (done, state.lostInTrouble)
+            return (done, state.lostInTrouble, written)
         }
+        withExtendedLifetime(written) {}
         if let recovery {
             logger.notice("records are written again", metadata: ["lost": "\(recovery)"])
         }
@@ -304,20 +348,19 @@ final class CallJournal: Sendable {
 
     /// The store fails: the batch waits on, and nobody waits for it.
     private func keep(_ batch: Batch, _ error: StoreError) {
-        let (waiters, isNew) = state.withLock { state in
-            state.rows.merge(batch.rows) { newer, _ in newer }
-            var entries = batch.entries
-            for index in entries.indices { entries[index].isPublished = true }
-            state.entries = entries + state.entries
-            state.bytes =
-                state.rows.count * Self.rowBytes + state.entries.reduce(0) { $0 + Self.bytes($1.change) }
+        let (waiters, isNew, written) = state.withLock { state in
+            let written = state.takeWritten()
+            state.kept = batch.rows
+            state.bytes -= batch.rowsReplaced * Self.rowBytes
+            state.entries.putBack(batch.steps)
             defer {
                 state.isFailing = true
                 state.isInTrouble = true
                 state.waiters = [:]
             }
-            return (state.waiters, !state.isInTrouble)
+            return (state.waiters, !state.isInTrouble, written)
         }
+        withExtendedLifetime(written) {}
         if isNew {
             logger.error(
                 "records cannot be written; calls go on, and the records wait in memory",
@@ -333,37 +376,11 @@ final class CallJournal: Sendable {
                 if state.lost > 0 { state.isInTrouble = true }
                 state.lost = 0
             }
-            return (state.lost, state.lost > 0 && !state.isInTrouble, state.rows.count + state.entries.count)
+            return (state.lost, state.lost > 0 && !state.isInTrouble, state.waiting)
         }
         // Also by nothing, so that the series is there before it grows.
         Counter(label: RecordMetrics.lost).increment(by: lost)
         if isNew { logger.error("records are lost; calls go on", metadata: ["lost": "\(lost)"]) }
         Gauge(label: RecordMetrics.waiting).record(waiting)
-    }
-}
-
-/// Every metric of the records.
-enum RecordMetrics {
-    /// Steps of calls that were never written.
-    static let lost = "patchbay_records_lost_total"
-    /// Steps of calls that wait to be written.
-    static let waiting = "patchbay_records_waiting"
-    /// How long a transaction took, in seconds.
-    static let writeSeconds = "patchbay_records_write_seconds"
-    /// Readers of `…/events` that were too slow and were sent away.
-    static let readersDropped = "patchbay_event_readers_dropped_total"
-    /// Entries that were removed because they were older than the retention.
-    static let pruned = "patchbay_records_pruned_total"
-}
-
-extension CallChange {
-    /// Which call it belongs to.
-    var callID: String {
-        switch self {
-        case .call(let call): call.id
-        case .event(let event): event.call
-        case .turn(let turn): turn.call
-        case .toolCall(let toolCall): toolCall.call
-        }
     }
 }

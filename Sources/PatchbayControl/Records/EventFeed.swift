@@ -66,16 +66,16 @@ final class EventFeed: Sendable {
         return Reading(items: stream, continuation: continuation)
     }
 
-    /// Tells of what has been written; what readers know already is left out.
+    /// Tells of what has been written.
     func publish(_ entries: [CallJournal.Entry]) {
         let readers = state.withLock { $0.readers }
         guard !readers.isEmpty else { return }
-        for entry in entries where !entry.isPublished {
+        for entry in entries {
             let item: Item
             switch entry.change {
             case .event(let event): item = .event(event)
             case .call(let call) where call.endedAt != nil: item = .ended(call.id)
-            case .call, .turn, .toolCall: continue
+            case .call, .turn, .toolCall, .recording: continue
             }
             for reader in readers.values
             where (reader.call == nil || reader.call == entry.change.callID) && reader.principal.sees(entry.tenant) {

@@ -17,62 +17,88 @@ struct TurnLog {
         var text: String
         var atMs: Int64
         var isGrowing: Bool
+        /// Nobody is to read it.
+        var isWithheld: Bool
+
+        /// The text as it may be kept.
+        var shown: String { isWithheld ? CallRecorder.withheld : text }
     }
 
     private let call: String
     private var sequence = 0
-    private var lastOfCaller: StoredTurn?
+    private var lastOfCaller: (turn: StoredTurn, isWithheld: Bool)?
     /// The agent's words that are not known to be heard or cut.
     private var passages: [Passage] = []
     /// Where the turn of ``passages`` was entered.
     private var openSequence: Int?
     private var lastHeard: Heard?
     /// A turn that ended while its last text was still growing, with what stood before that text.
-    private var unfinished: (turn: StoredTurn, before: String)?
+    private var unfinished: (turn: StoredTurn, before: String, last: Passage)?
+    private var isLastTurnWithheld = false
+    /// Whether nobody is to read the text that came last.
+    private(set) var isLastTextWithheld = false
+    /// Whether nobody is to read what was heard of the turn that is played, or of the last one.
+    var isHeardWithheld: Bool { isLastTurnWithheld || passages.contains(where: \.isWithheld) }
 
     init(call: String) { self.call = call }
 
-    mutating func callerSaid(_ text: String, isCorrection: Bool, atMs: Int64) -> StoredTurn? {
-        let text = text.cut(toBytes: Self.textLimit)
-        if isCorrection, var turn = lastOfCaller {
+    /// - Parameter isWithheld: The words are for nobody to read. A correction of such words is neither.
+    mutating func callerSaid(
+        _ text: String, isCorrection: Bool, isWithheld: Bool = false, atMs: Int64
+    ) -> StoredTurn? {
+        let isWithheld = isWithheld || isCorrection && lastOfCaller?.isWithheld == true
+        isLastTextWithheld = isWithheld
+        let text = isWithheld ? CallRecorder.withheld : text.cut(toBytes: Self.textLimit)
+        if isCorrection, var (turn, _) = lastOfCaller {
             (turn.text, turn.heard) = (text, text)
-            lastOfCaller = turn
+            lastOfCaller = (turn, isWithheld)
             return turn
         }
         guard let sequence = nextSequence() else { return nil }
-        lastOfCaller = turn(sequence, atMs, .caller, text, heard: text, isInterrupted: false)
-        return lastOfCaller
+        let turn = turn(sequence, atMs, .caller, text, heard: text, isInterrupted: false)
+        lastOfCaller = (turn, isWithheld)
+        return turn
     }
 
+    /// - Parameter isWithheld: The words are for nobody to read; neither is what they grow to.
     /// - Returns: The turn that the words belong to, when they are complete.
-    mutating func agentSaid(_ text: String, isFinal: Bool, atMs: Int64) -> StoredTurn? {
+    mutating func agentSaid(
+        _ text: String, isFinal: Bool, isWithheld: Bool = false, atMs: Int64
+    ) -> StoredTurn? {
         let text = text.cut(toBytes: Self.textLimit)
-        if isFinal, let (concluded, before) = unfinished {
+        isLastTextWithheld = isWithheld
+        if isFinal, let (concluded, before, last) = unfinished {
             unfinished = nil
-            var turn = concluded
-            let last = turn.text.dropFirst(before.count).drop { $0.isWhitespace }
-            if text.hasPrefix(last) {
-                turn.text = Self.joined([before, text])
+            isLastTextWithheld = isWithheld || last.isWithheld
+            if text.hasPrefix(last.text) {
+                var turn = concluded
+                turn.text = Self.joined([before, isLastTextWithheld ? CallRecorder.withheld : text])
                 return turn
             }
         }
         if let index = passages.indices.last, passages[index].isGrowing {
+            isLastTextWithheld = isLastTextWithheld || passages[index].isWithheld
             passages[index].text = text
             passages[index].isGrowing = !isFinal
+            passages[index].isWithheld = isLastTextWithheld
         } else if passages.count < Self.passageLimit {
-            passages.append(Passage(text: text, atMs: atMs, isGrowing: !isFinal))
+            passages.append(Passage(text: text, atMs: atMs, isGrowing: !isFinal, isWithheld: isLastTextWithheld))
         }
         return isFinal ? open(passages) : nil
     }
 
     /// A turn was heard to its end, or cut.
-    mutating func heard(_ heard: Heard, isCut: Bool, atMs: Int64) -> [StoredTurn] {
+    ///
+    /// - Parameter isWithheld: Words that come with it alone are for nobody to read.
+    mutating func heard(_ heard: Heard, isCut: Bool, isWithheld: Bool = false, atMs: Int64) -> [StoredTurn] {
         lastHeard = heard
         let count = isCut ? passages.count : passageCount(within: heard.text)
         guard count > 0 else {
+            isLastTurnWithheld = isWithheld
             // What was heard without ever being told as words of its own.
             guard passages.isEmpty, !heard.text.isEmpty, let sequence = nextSequence() else { return [] }
-            return [turn(sequence, atMs, .agent, heard.text, heard: heard.text, isInterrupted: isCut)]
+            let text = isWithheld ? CallRecorder.withheld : heard.text
+            return [turn(sequence, atMs, .agent, text, heard: text, isInterrupted: isCut)]
         }
         return conclude(count, heard: heard.text, isInterrupted: isCut)
     }
@@ -90,11 +116,15 @@ struct TurnLog {
     private mutating func conclude(_ count: Int, heard: String, isInterrupted: Bool) -> [StoredTurn] {
         let done = Array(passages.prefix(count))
         guard var turn = open(done) else { return [] }
-        turn.heard = heard.cut(toBytes: Self.textLimit)
+        isLastTurnWithheld = done.contains(where: \.isWithheld)
+        turn.heard = isLastTurnWithheld && !heard.isEmpty ? CallRecorder.withheld : heard.cut(toBytes: Self.textLimit)
         turn.isInterrupted = isInterrupted
         passages.removeFirst(count)
         openSequence = nil
-        unfinished = done.last?.isGrowing == true ? (turn, Self.joined(done.dropLast().map(\.text))) : nil
+        unfinished = nil
+        if let last = done.last, last.isGrowing {
+            unfinished = (turn, Self.joined(done.dropLast().map(\.shown)), last)
+        }
         guard !passages.isEmpty, let rest = open(passages) else { return [turn] }
         return [turn, rest]
     }
@@ -104,7 +134,7 @@ struct TurnLog {
         guard let first = passages.first, let sequence = openSequence ?? nextSequence() else { return nil }
         openSequence = sequence
         return turn(
-            sequence, first.atMs, .agent, Self.joined(passages.map(\.text)), heard: "", isInterrupted: false)
+            sequence, first.atMs, .agent, Self.joined(passages.map(\.shown)), heard: "", isInterrupted: false)
     }
 
     /// How many passages the words of a turn fill.

@@ -8,6 +8,8 @@ import PatchbayStore
 struct EntryCondition {
     /// The version that must be current: 0 for none, `nil` for any.
     var version: Int?
+    /// Whether whoever asks has read the entry, and says which version.
+    var isOfReader = false
 
     init(_ request: Request) throws {
         if let match = request.headers[.ifMatch], match.trimmed != "*" {
@@ -15,7 +17,7 @@ struct EntryCondition {
                 throw HTTPError(
                     .badRequest, message: "If-Match is \"\(match.prefix(40))\"; send the ETag that was read, as it is")
             }
-            self.version = version
+            (self.version, isOfReader) = (version, true)
         } else if let noneMatch = request.headers[.ifNoneMatch] {
             guard noneMatch.trimmed == "*" else {
                 throw HTTPError(
@@ -29,6 +31,13 @@ struct EntryCondition {
         let tag = tag.trimmed
         guard tag.count > 2, tag.hasPrefix("\""), tag.hasSuffix("\"") else { return nil }
         return Int(tag.dropFirst().dropLast())
+    }
+
+    /// - Throws: 412 when another version is current.
+    func check(_ current: Int) throws {
+        guard let version, version != current else { return }
+        throw HTTPError(
+            .preconditionFailed, message: "the entry has version \(current), not \(version); read it again")
     }
 
     static func tag(_ version: Int) -> String { "\"\(version)\"" }
@@ -52,6 +61,7 @@ extension HTTPError {
         switch error.code {
         // A precondition that the request named does not hold.
         case .conflict: self.init(.preconditionFailed, message: error.message)
+        case .taken: self.init(.conflict, message: error.message)
         case .refused: self.init(.unprocessableContent, message: error.message)
         default: self.init(.serviceUnavailable, message: error.message)
         }

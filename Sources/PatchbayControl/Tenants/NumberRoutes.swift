@@ -5,99 +5,51 @@ import PatchbayConfig
 import PatchbayStore
 
 /// The numbers that are answered: those of tenants, those that were put in, those of pipelines.
-struct NumberRoutes: Sendable {
+struct NumberRoutes: EntryRoutes {
+    static let kind = TenantDirectory.Kind.number
+    static let path = ServerSettings.PathKey.numbers
     let switchboard: Switchboard
-    private var directory: TenantDirectory { switchboard.tenants }
-    private var access: Access { switchboard.access }
 
-    func add(to router: some RouterMethods<ControlContext>) {
-        for path in switchboard.settings.paths(.numbers) {
-            router.get(RouterPath(path)) { request, context in
-                let principal = try access.admit(request, context, .numbers)
-                await directory.loadOnce()
-                return try json(NumbersReport(switchboard, principal, try request.page()))
-            }
-            router.get(RouterPath("\(path)/:number")) { request, context in
-                let principal = try access.admit(request, context, .numbers)
-                await directory.loadOnce()
-                return try one(context.segment("number"), principal)
-            }
-            router.put(RouterPath("\(path)/:number")) { request, context in
-                let principal = try access.admitToWhole(request, context)
-                return try await put(request, context, principal)
-            }
-            router.delete(RouterPath("\(path)/:number")) { request, context in
-                let principal = try access.admitToWhole(request, context)
-                return try await delete(request, context, principal)
-            }
-        }
+    func list(_ request: Request, for principal: Principal) throws -> Response {
+        try json(NumbersReport(switchboard, principal, try request.page()))
     }
 
-    private func one(_ number: String, _ principal: Principal, status: HTTPResponse.Status = .ok) throws -> Response {
-        guard let report = NumberReport(number, switchboard), principal.sees(report.tenant) else {
-            throw Self.unknown(number)
-        }
-        var response = try json(report, status)
-        response.headers[.eTag] = EntryCondition.tag(directory.snapshot.numbers[number]?.version ?? 0)
-        return response
+    func show(_ number: String, for principal: Principal, _ status: HTTPResponse.Status) throws -> Response? {
+        guard let report = NumberReport(number, switchboard), principal.sees(report.tenant) else { return nil }
+        return try json(report, status)
     }
 
-    private func put(_ request: Request, _ context: ControlContext, _ principal: Principal) async throws -> Response {
-        let number = context.segment("number")
-        guard case .exact? = NumberPattern(number) else {
-            throw HTTPError(
-                .unprocessableContent,
-                message: "\"\(number.prefix(40))\" is no number: \"+\" and 2 to 15 digits (E.164)")
-        }
-        let condition = try EntryCondition(request)
-        let body = try await request.body.collect(upTo: switchboard.settings.limits.maximumBodyBytes)
-        await directory.loadOnce()
+    func fault(inName number: String) -> String? {
+        if case .exact? = NumberPattern(number) { return nil }
+        return "\"\(number.prefix(40))\" is no number: \"+\" and 2 to 15 digits (E.164)"
+    }
+
+    func read(_ source: SourceText, _ number: String, _ condition: EntryCondition) -> EntryDraft {
         let (set, snapshot) = (switchboard.pipelineSet, directory.snapshot)
         let (entry, findings) = NumberEntry.read(
-            SourceText(file: "number \(number)", bytes: Array(body.readableBytesView)), number: number,
-            pipelines: Set(set.documents.map(\.name)), isTenant: { directory.tenant($0, in: set, snapshot) != nil })
-        guard let entry else {
-            switchboard.note(
-                "number.put", number, principal, request, context, outcome: findings.first?.message ?? "refused")
-            return try json(UnusableDocument("the number's entry cannot be used", findings), .unprocessableContent)
-        }
-        do {
-            let version = try await directory.put(
-                .number, number, String(buffer: body), version: condition.version, by: principal)
-            switchboard.note(
-                "number.put", "\(number) version \(version)", principal, request, context, tenant: entry.tenant)
-        } catch {
-            switchboard.note("number.put", number, principal, request, context, outcome: error.message)
-            throw HTTPError(error)
-        }
-        return try one(number, principal, status: snapshot.numbers[number] == nil ? .created : .ok)
-    }
-
-    private func delete(_ request: Request, _ context: ControlContext, _ principal: Principal) async throws -> Response
-    {
-        let number = context.segment("number")
-        let condition = try EntryCondition(request)
-        await directory.loadOnce()
-        guard let stored = directory.snapshot.numbers[number] else {
-            if NumberReport(number, switchboard) != nil {
-                throw HTTPError(
-                    .conflict, message: "\(number) has no entry of its own; it stands with its tenant or pipeline")
+            source, number: number, pipelines: Set(set.documents.map(\.name)),
+            isTenant: { snapshot.tenant($0, in: set) != nil })
+        var draft = EntryDraft(findings: findings, tenant: entry?.tenant)
+        if let entry {
+            draft.check = { (snapshot) throws(StoreError) in
+                // Who has read whose it is may move it.
+                if !condition.isOfReader { try snapshot.check(entry, in: set) }
             }
-            throw Self.unknown(number)
         }
-        try condition.check(stored.version)
-        do {
-            guard try await directory.remove(.number, number, by: principal) else { throw Self.unknown(number) }
-        } catch let error as StoreError {
-            throw HTTPError(error)
-        }
-        switchboard.note("number.delete", number, principal, request, context, tenant: stored.value.tenant)
-        return Response(status: .noContent)
+        return draft
     }
 
-    private static func unknown(_ number: String) -> HTTPError {
-        HTTPError(.notFound, message: "nobody answers \"\(number.prefix(40))\"")
+    func stored(_ number: String) -> (version: Int, tenant: String?)? {
+        directory.snapshot.numbers[number].map { ($0.version, $0.value.tenant) }
     }
+
+    func standing(_ number: String) -> String? {
+        NumberReport(number, switchboard).map { _ in
+            "\(number) has no entry of its own; it stands with its tenant or pipeline"
+        }
+    }
+
+    func absence(_ number: String) -> String { "nobody answers \"\(number.prefix(40))\"" }
 }
 
 extension Request {
@@ -150,7 +102,7 @@ private struct NumberReport: Encodable {
         origin =
             isStored
             ? "store" : set.tenants.tenant(ofNumber: number).flatMap { set.tenants.file(of: $0.id) } ?? file
-        let owner = tenant.flatMap { switchboard.tenants.tenant($0, in: set, snapshot) }
+        let owner = tenant.flatMap { snapshot.tenant($0, in: set) }
         sid = snapshot.numbers[number]?.value.sid ?? owner?.numbers.first { $0.number == number }?.sid
         variables = (route?.shownVariables ?? [:]).mapValues { ShownValue(value: $0) }
     }

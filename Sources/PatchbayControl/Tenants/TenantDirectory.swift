@@ -10,38 +10,18 @@ import Synchronization
 /// Readers see one snapshot, which a change replaces as a whole; a look-up costs a lock and some look-ups in tables, and no
 /// look at the disk. Another process that shares the store sees a change at its next reload.
 final class TenantDirectory: Sendable {
-    /// An entry of the store.
-    struct Stored<Value: Sendable>: Sendable {
-        var value: Value
-        var version: Int
-        var updatedAt: Date
-        var updatedBy: String
-        /// As it was put in.
-        var body: String
-    }
-
-    /// All that the store holds.
-    struct Snapshot: Sendable {
-        fileprivate(set) var tenants: [String: Stored<Tenant>] = [:]
-        fileprivate(set) var numbers: [String: Stored<NumberEntry>] = [:]
-        /// The stored tenant of each number.
-        fileprivate(set) var owners: [String: String] = [:]
-    }
-
     /// The kinds of entries in the store.
     enum Kind: String { case tenant, number }
 
     private struct State {
         var snapshot = Snapshot()
         var isLoaded = false
+        /// The first load, while it runs.
+        var loading: Task<Result<Void, StoreError>, Never>?
         /// Loads that were begun, and the last one that was put in force: of two that overlap the later one counts.
         var begun = 0
         var inForce = 0
-        var nextTry = Date.distantPast
     }
-
-    /// The least pause between two tries while the store fails, in seconds.
-    private static let pause: TimeInterval = 5
 
     private let records: any TenantRecords
     private let logger: Logger
@@ -62,35 +42,24 @@ final class TenantDirectory: Sendable {
     func assignment(ofNumber number: String, in set: PipelineSet) -> NumberAssignment? {
         let snapshot = snapshot
         if let entry = snapshot.numbers[number]?.value {
-            var assignment = entry.tenant.flatMap { tenant($0, in: set, snapshot)?.assignment } ?? NumberAssignment()
+            var assignment = entry.tenant.flatMap { snapshot.tenant($0, in: set)?.assignment } ?? NumberAssignment()
             assignment.tenant = entry.tenant
             assignment.pipeline = entry.pipeline ?? assignment.pipeline
             assignment.variables.merge(entry.variables) { $1 }
             return assignment
         }
-        return owner(ofNumber: number, in: set, snapshot)?.assignment
+        return snapshot.owner(ofNumber: number, in: set)?.assignment
     }
 
     /// What follows from a call being a tenant's, whatever the number.
     func assignment(ofTenant id: String, in set: PipelineSet) -> NumberAssignment? {
-        tenant(id, in: set, snapshot)?.assignment
-    }
-
-    func tenant(_ id: String, in set: PipelineSet, _ snapshot: Snapshot) -> Tenant? {
-        snapshot.tenants[id]?.value ?? set.tenants.tenant(id)
+        snapshot.tenant(id, in: set)?.assignment
     }
 
     /// The tenant whose agent it is; `nil` also where several share it.
     func tenant(ofAgent agent: String, in set: PipelineSet) -> String? {
         let owners = tenants(in: set).filter { $0.tenant.agentID == agent }
         return owners.count == 1 ? owners.first?.tenant.id : nil
-    }
-
-    /// The tenant that has the number in its list.
-    private func owner(ofNumber number: String, in set: PipelineSet, _ snapshot: Snapshot) -> Tenant? {
-        if let id = snapshot.owners[number] { return snapshot.tenants[id]?.value }
-        guard let tenant = set.tenants.tenant(ofNumber: number), snapshot.tenants[tenant.id] == nil else { return nil }
-        return tenant
     }
 
     /// All tenants by name, those of the file that no stored one has replaced included.
@@ -113,58 +82,42 @@ final class TenantDirectory: Sendable {
 
     // MARK: The store
 
-    /// Reads the store when that has not been done yet. A store that fails is asked again after a while; until then the files
-    /// decide.
-    func loadOnce() async {
-        let isDue = state.withLock { state in
-            guard !state.isLoaded, clock() >= state.nextTry else { return false }
-            state.nextTry = clock().addingTimeInterval(Self.pause)
-            return true
+    /// Reads the store when that has not been done yet; whoever comes meanwhile waits for the same reading.
+    ///
+    /// - Throws: When the store was never read and cannot be now. The files alone decide nothing then: any number of theirs
+    ///   may belong to a stored tenant. The next one who comes has it tried again.
+    func loadOnce() async throws(StoreError) {
+        let loading = state.withLock { state -> Task<Result<Void, StoreError>, Never>? in
+            guard !state.isLoaded else { return nil }
+            if let loading = state.loading { return loading }
+            let loading = Task { await self.firstLoad() }
+            state.loading = loading
+            return loading
         }
-        guard isDue else { return }
-        do {
+        try await loading?.value.get()
+    }
+
+    private func firstLoad() async -> Result<Void, StoreError> {
+        defer { state.withLock { $0.loading = nil } }
+        do throws(StoreError) {
             try await load()
+            return .success(())
         } catch {
-            logger.error("the tenants of the store cannot be read; the files decide", metadata: ["error": "\(error)"])
+            logger.error("the tenants of the store cannot be read", metadata: ["error": "\(error)"])
+            return .failure(error)
         }
     }
 
     /// Reads the store, and puts what it holds into force.
     func load() async throws(StoreError) {
-        let turn = state.withLock { state in
+        let (turn, known) = state.withLock { state in
             state.begun += 1
-            return state.begun
+            return (state.begun, state.snapshot)
         }
-        var snapshot = Snapshot()
-        for entry in try await records.entries(kind: Kind.tenant.rawValue) {
-            let (tenant, findings) = Tenant.read(
-                SourceText(file: "tenants/\(entry.id)", entry.body), id: entry.id, pipelines: nil)
-            guard let tenant else {
-                complain(entry, findings)
-                continue
-            }
-            snapshot.tenants[entry.id] = Stored(tenant, entry)
-            for number in tenant.numbers {
-                if let other = snapshot.owners[number.number] {
-                    logger.error(
-                        "two stored tenants have one number; the first keeps it",
-                        metadata: ["number": "\(number.number)", "tenants": "\(other), \(entry.id)"])
-                } else {
-                    snapshot.owners[number.number] = entry.id
-                }
-            }
-        }
-        for entry in try await records.entries(kind: Kind.number.rawValue) {
-            let (number, findings) = NumberEntry.read(
-                SourceText(file: "numbers/\(entry.id)", entry.body), number: entry.id, pipelines: nil,
-                isTenant: { _ in true })
-            guard let number else {
-                complain(entry, findings)
-                continue
-            }
-            snapshot.numbers[entry.id] = Stored(number, entry)
-        }
-        state.withLock { [snapshot] state in
+        var entries: [String: [StoredTenant]] = [:]
+        for kind in [Kind.tenant, .number] { entries[kind.rawValue] = try await records.entries(kind: kind.rawValue) }
+        let snapshot = Snapshot(entries, known: known) { logger.error($0, metadata: $1) }
+        state.withLock { state in
             state.isLoaded = true
             guard turn > state.inForce else { return }
             state.inForce = turn
@@ -172,20 +125,21 @@ final class TenantDirectory: Sendable {
         }
     }
 
-    private func complain(_ entry: StoredTenant, _ findings: [Diagnostic]) {
-        logger.error(
-            "an entry of the store is left out; put it in again",
-            metadata: ["entry": "\(entry.id)", "reason": "\(findings.first?.message ?? "")"])
-    }
-
-    /// Writes an entry that has been checked, and puts it into force.
+    /// Writes an entry that has been read, and puts it into force.
     ///
-    /// - Parameter version: The version that is expected; 0 for none, `nil` for any.
+    /// - Parameters:
+    ///   - version: The version that is expected; 0 for none, `nil` for any.
+    ///   - check: Asked with what the store holds in the very moment of the entry; what it throws keeps the entry out.
     func put(
-        _ kind: Kind, _ id: String, _ body: String, version: Int?, by principal: Principal
+        _ kind: Kind, _ id: String, _ body: String, version: Int?, by principal: Principal,
+        check: @escaping @Sendable (Snapshot) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
+        let known = snapshot
         let written = try await records.put(
-            kind: kind.rawValue, id: id, body: body, version: version, by: principal.name, at: clock())
+            kind: kind.rawValue, id: id, body: body, version: version, by: principal.name, at: clock()
+        ) { (entries) throws(StoreError) in
+            try check(Snapshot(entries, known: known))
+        }
         try await load()
         return written
     }
@@ -197,7 +151,7 @@ final class TenantDirectory: Sendable {
         return isRemoved
     }
 
-    /// Says which stored entries lead to pipelines that are not there; after a reload.
+    /// Says which stored entries lead to pipelines that are not there.
     func complain(about set: PipelineSet) {
         let snapshot = snapshot
         let missing =
@@ -208,13 +162,5 @@ final class TenantDirectory: Sendable {
                 "an entry of the store leads to a pipeline that is not there; its calls are turned away",
                 metadata: ["entry": "\(id)", "pipeline": "\(pipeline)"])
         }
-    }
-}
-
-extension TenantDirectory.Stored {
-    fileprivate init(_ value: Value, _ entry: StoredTenant) {
-        self.init(
-            value: value, version: entry.version, updatedAt: entry.updatedAt, updatedBy: entry.updatedBy,
-            body: entry.body)
     }
 }

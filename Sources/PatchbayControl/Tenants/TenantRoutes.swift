@@ -5,133 +5,50 @@ import PatchbayConfig
 import PatchbayStore
 
 /// The tenants: which there are, and what is known of each.
-struct TenantRoutes: Sendable {
+struct TenantRoutes: EntryRoutes {
+    static let kind = TenantDirectory.Kind.tenant
+    static let path = ServerSettings.PathKey.tenants
     let switchboard: Switchboard
-    private var directory: TenantDirectory { switchboard.tenants }
-    private var access: Access { switchboard.access }
 
-    func add(to router: some RouterMethods<ControlContext>) {
-        for path in switchboard.settings.paths(.tenants) {
-            router.get(RouterPath(path)) { request, context in
-                let principal = try access.admit(request, context, .tenants)
-                await directory.loadOnce()
-                let set = switchboard.pipelineSet
-                return try json(
-                    TenantsReport(
-                        tenants: directory.tenants(in: set).filter { principal.sees($0.tenant.id) }
-                            .map { TenantReport($0.tenant, $0.stored, set, for: principal) }))
-            }
-            router.get(RouterPath("\(path)/:tenant")) { request, context in
-                let principal = try access.admit(request, context, .tenants)
-                await directory.loadOnce()
-                return try one(context.segment("tenant"), principal)
-            }
-            router.put(RouterPath("\(path)/:tenant")) { request, context in
-                let principal = try access.admitToWhole(request, context)
-                return try await put(request, context, principal)
-            }
-            router.delete(RouterPath("\(path)/:tenant")) { request, context in
-                let principal = try access.admitToWhole(request, context)
-                return try await delete(request, context, principal)
-            }
-        }
-    }
-
-    private func one(_ id: String, _ principal: Principal, status: HTTPResponse.Status = .ok) throws -> Response {
+    func list(_ request: Request, for principal: Principal) throws -> Response {
         let set = switchboard.pipelineSet
-        let snapshot = directory.snapshot
-        guard principal.sees(id), let tenant = directory.tenant(id, in: set, snapshot) else { throw Self.unknown(id) }
-        let stored = snapshot.tenants[id]
-        var response = try json(TenantReport(tenant, stored, set, for: principal), status)
-        response.headers[.eTag] = EntryCondition.tag(stored?.version ?? 0)
-        return response
+        return try json(
+            TenantsReport(
+                tenants: directory.tenants(in: set).filter { principal.sees($0.tenant.id) }
+                    .map { TenantReport($0.tenant, $0.stored, set, for: principal) }))
     }
 
-    private func put(_ request: Request, _ context: ControlContext, _ principal: Principal) async throws -> Response {
-        let id = context.segment("tenant")
-        guard Tenant.isID(id) else {
-            throw HTTPError(
-                .unprocessableContent,
-                message: "\"\(id.prefix(80))\" is no name of a tenant: 1 to 64 letters, digits, \"-\", \"_\" and \".\"")
-        }
-        let condition = try EntryCondition(request)
-        let body = try await request.body.collect(upTo: switchboard.settings.limits.maximumBodyBytes)
-        await directory.loadOnce()
+    func show(_ id: String, for principal: Principal, _ status: HTTPResponse.Status) throws -> Response? {
+        let (set, snapshot) = (switchboard.pipelineSet, directory.snapshot)
+        guard principal.sees(id), let tenant = snapshot.tenant(id, in: set) else { return nil }
+        return try json(TenantReport(tenant, snapshot.tenants[id], set, for: principal), status)
+    }
+
+    func fault(inName id: String) -> String? {
+        Tenant.isID(id)
+            ? nil
+            : "\"\(id.prefix(80))\" is no name of a tenant: 1 to 64 letters, digits, \"-\", \"_\" and \".\""
+    }
+
+    func read(_ source: SourceText, _ id: String, _ condition: EntryCondition) -> EntryDraft {
         let set = switchboard.pipelineSet
-        let source = SourceText(file: "tenant \(id)", bytes: Array(body.readableBytesView))
-        var (tenant, findings) = Tenant.read(source, id: id, pipelines: Set(set.documents.map(\.name)))
-        let snapshot = directory.snapshot
-        for number in tenant?.numbers ?? [] {
-            guard let owner = snapshot.owners[number.number], owner != id else { continue }
-            findings.append(
-                Diagnostic(
-                    file: source.file, .duplicateNumber,
-                    "\"\(number.number)\" belongs to tenant \"\(owner)\" already", path: "numbers",
-                    suggestion: .init("take it from that tenant first")))
-            tenant = nil
-        }
-        guard tenant != nil else {
-            switchboard.note(
-                "tenant.put", id, principal, request, context, outcome: findings.first?.message ?? "refused", tenant: id
-            )
-            return try json(UnusableDocument("the tenant cannot be used", findings), .unprocessableContent)
-        }
-        let isNew = snapshot.tenants[id] == nil
-        do {
-            let version = try await directory.put(
-                .tenant, id, String(buffer: body), version: condition.version, by: principal)
-            switchboard.note("tenant.put", "\(id) version \(version)", principal, request, context, tenant: id)
-        } catch {
-            switchboard.note("tenant.put", id, principal, request, context, outcome: error.message, tenant: id)
-            throw HTTPError(error)
-        }
-        return try one(id, principal, status: isNew ? .created : .ok)
+        let (tenant, findings) = Tenant.read(source, id: id, pipelines: Set(set.documents.map(\.name)))
+        var draft = EntryDraft(findings: findings, tenant: id)
+        if let tenant { draft.check = { (snapshot) throws(StoreError) in try snapshot.check(tenant, in: set) } }
+        return draft
     }
 
-    private func delete(_ request: Request, _ context: ControlContext, _ principal: Principal) async throws -> Response
-    {
-        let id = context.segment("tenant")
-        let condition = try EntryCondition(request)
-        await directory.loadOnce()
-        guard let stored = directory.snapshot.tenants[id] else {
-            if let file = switchboard.pipelineSet.tenants.file(of: id) {
-                throw HTTPError(.conflict, message: "the tenant stands in \(file); take it out there, and reload")
-            }
-            throw Self.unknown(id)
+    func stored(_ id: String) -> (version: Int, tenant: String?)? {
+        directory.snapshot.tenants[id].map { ($0.version, id) }
+    }
+
+    func standing(_ id: String) -> String? {
+        switchboard.pipelineSet.tenants.file(of: id).map {
+            "the tenant stands in \($0); take it out there, and reload"
         }
-        try condition.check(stored.version)
-        do {
-            guard try await directory.remove(.tenant, id, by: principal) else { throw Self.unknown(id) }
-        } catch let error as StoreError {
-            throw HTTPError(error)
-        }
-        switchboard.note("tenant.delete", id, principal, request, context, tenant: id)
-        return Response(status: .noContent)
     }
 
-    private static func unknown(_ id: String) -> HTTPError {
-        HTTPError(.notFound, message: "there is no tenant \"\(id.prefix(80))\"")
-    }
-}
-
-extension EntryCondition {
-    /// - Throws: 412 when another version is current.
-    func check(_ current: Int) throws {
-        guard let version, version != current else { return }
-        throw HTTPError(
-            .preconditionFailed, message: "the entry has version \(current), not \(version); read it again")
-    }
-}
-
-extension Switchboard {
-    /// Notes what somebody did over HTTP.
-    func note(
-        _ action: String, _ subject: String, _ principal: Principal, _ request: Request, _ context: ControlContext,
-        outcome: String = "ok", tenant: String? = nil
-    ) {
-        audit.note(
-            action, subject, by: principal, from: request.origin(context, options), outcome: outcome, tenant: tenant)
-    }
+    func absence(_ id: String) -> String { "there is no tenant \"\(id.prefix(80))\"" }
 }
 
 private struct TenantsReport: Encodable {

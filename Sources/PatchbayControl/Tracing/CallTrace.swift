@@ -56,6 +56,19 @@ final class CallTrace: CallObserver {
         state.withLock { $0.connecting?.context ?? $0.call?.context ?? parent }
     }
 
+    /// Has the handshake of an agent's WebSocket say where it belongs.
+    func inject(into target: inout AgentTarget) {
+        tracer.inject(context, into: &target.headers, using: HandshakeFields())
+    }
+
+    private struct HandshakeFields: Injector {
+        func inject(_ value: String, forKey key: String, into headers: inout [(String, String)]) {
+            // What the pipeline's author writes stands.
+            guard !headers.contains(where: { $0.0.lowercased() == key.lowercased() }) else { return }
+            headers.append((key, value))
+        }
+    }
+
     private var callContext: InstrumentationContext { state.withLock { $0.call?.context } ?? parent }
 
     /// A webhook of the call has been answered.
@@ -205,7 +218,7 @@ struct TracedTools: ToolRunner {
     }
 }
 
-/// A backend that asks for its address below the span of its call.
+/// A backend that asks for its address below the span of its call, and takes the trace on to the agent.
 struct TracedBackend: AgentBackend {
     let base: any AgentBackend
     let trace: CallTrace
@@ -216,7 +229,9 @@ struct TracedBackend: AgentBackend {
         var session = try base.open(request)
         if case .webSocket(let resolve) = session.endpoint {
             session.endpoint = .webSocket { [trace] in
-                try await InstrumentationContext.withValue(trace.context) { try await resolve() }
+                var target = try await InstrumentationContext.withValue(trace.context) { try await resolve() }
+                trace.inject(into: &target)
+                return target
             }
         }
         return session

@@ -5,28 +5,26 @@ import Logging
 import NIOCore
 import PatchbayConfig
 import PatchbayWire
-import Synchronization
 
 /// Lets ElevenLabs in and nobody else: by the signature of a webhook, or by the secret header of what is not signed.
 struct ElevenLabsDoor: Sendable {
-    /// Bodies up to this are read from anybody who shows a signature; of larger ones ``maximumLargeBodies`` at once.
-    static let largeBodyBytes = 1 << 20
-    /// Recordings that are received at once: each is in memory while its signature is checked.
-    static let maximumLargeBodies = 2
-
     /// How a request proved itself.
     enum Proof: Sendable { case signature(header: String), legacySignature, secretHeader, notAsked }
 
     private let settings: ServerSettings.ElevenLabs
-    private let skipsSignatures: Bool
+    private var skipsSignatures: Bool { options.skipsSignatures }
     private let signature: ElevenLabsSignature
     private let logger: Logger
     private let clock: @Sendable () -> Date
-    private let largeBodies = LargeBodies()
+    private let audit: AuditTrail
+    private let options: ServerOptions
+    private let bodies: WebhookBodies
 
     init(_ switchboard: Switchboard) {
         settings = switchboard.settings.elevenLabs
-        skipsSignatures = switchboard.options.skipsSignatures
+        options = switchboard.options
+        audit = switchboard.audit
+        bodies = WebhookBodies(.init(bodyBytes: settings.maximumBodyBytes))
         var secrets = settings.webhookSecrets
         if let secret = switchboard.options.elevenLabsWebhookSecret, !secrets.contains(secret) {
             secrets.append(secret)
@@ -36,82 +34,66 @@ struct ElevenLabsDoor: Sendable {
         clock = switchboard.clock
     }
 
-    private final class LargeBodies: Sendable {
-        private let count = Mutex(0)
-
-        func enter() -> Bool {
-            count.withLock { count in
-                guard count < ElevenLabsDoor.maximumLargeBodies else { return false }
-                count += 1
-                return true
-            }
-        }
-
-        func leave() { count.withLock { $0 -= 1 } }
-    }
-
     // MARK: Signed webhooks
 
     /// Reads the body of a webhook and checks who signed it, then does `work` with it.
     ///
-    /// A large body keeps one of few places until the work is done.
+    /// Who shows no signature that could be one is not listened to; see ``WebhookBodies`` for what others may send.
     func webhook<Answer: Sendable>(
-        _ request: Request, _ work: (ByteBuffer, Proof) async throws -> Answer
+        _ request: Request, _ context: ControlContext, _ work: (ByteBuffer, Proof) async throws -> Answer
     ) async throws -> Answer {
-        let shown = [ElevenLabsSignature.header, ElevenLabsSignature.legacyHeader].contains {
-            Self.value($0, request) != nil
-        }
-        // Who shows nothing sends nothing.
-        guard skipsSignatures || shown else { throw refusal("\(ElevenLabsSignature.Refusal.missing)", request) }
-        var body = ByteBuffer()
-        var isLarge = false
-        defer { if isLarge { largeBodies.leave() } }
-        for try await chunk in request.body {
-            let count = body.readableBytes + chunk.readableBytes
-            guard count <= settings.maximumBodyBytes else {
-                throw HTTPError(
-                    .contentTooLarge, message: "the body has more than \(settings.maximumBodyBytes) bytes")
+        let origin = request.origin(context, options)
+        try refusing(request, origin) { () throws(ElevenLabsSignature.Refusal) in try checkForm(request) }
+        return try await bodies.read(request.body, from: origin.client) { body in
+            let proof = try refusing(request, origin) { () throws(ElevenLabsSignature.Refusal) in
+                skipsSignatures ? .notAsked : try signedProof(request, body)
             }
-            if count > Self.largeBodyBytes, !isLarge {
-                guard largeBodies.enter() else {
-                    throw HTTPError(
-                        .serviceUnavailable, headers: [.retryAfter: "30"],
-                        message: "\(Self.maximumLargeBodies) large bodies are being received")
-                }
-                isLarge = true
-            }
-            body.writeImmutableBuffer(chunk)
+            return try await work(body, proof)
         }
-        return try await work(body, try proof(request, body))
     }
 
-    private func proof(_ request: Request, _ body: ByteBuffer) throws -> Proof {
-        guard !skipsSignatures else { return .notAsked }
+    /// What can be known of a signature before there is a body.
+    private func checkForm(_ request: Request) throws(ElevenLabsSignature.Refusal) {
+        guard !skipsSignatures else { return }
+        let header = Self.value(ElevenLabsSignature.header, request)
+        if header == nil, settings.acceptsLegacySignatures,
+            let legacy = Self.value(ElevenLabsSignature.legacyHeader, request)
+        {
+            return try signature.checkLegacyForm(legacy)
+        }
+        try signature.checkForm(header, now: now)
+    }
+
+    private var now: Int { Int(clock().timeIntervalSince1970) }
+
+    private func refusing<Answer>(
+        _ request: Request, _ origin: RequestOrigin, _ check: () throws(ElevenLabsSignature.Refusal) -> Answer
+    ) throws -> Answer {
         do throws(ElevenLabsSignature.Refusal) {
-            return try signedProof(request, body)
+            return try check()
         } catch {
-            throw refusal("\(error)", request)
+            throw refusal("\(error)", request, origin)
         }
     }
 
     private func signedProof(_ request: Request, _ body: ByteBuffer) throws(ElevenLabsSignature.Refusal) -> Proof {
         let header = Self.value(ElevenLabsSignature.header, request)
+        // A GET has no body; what is signed is its query.
+        let message = request.method == .get ? ByteBuffer(string: request.uri.query ?? "") : body
         if header == nil, let legacy = Self.value(ElevenLabsSignature.legacyHeader, request),
             settings.acceptsLegacySignatures
         {
-            var message = body
-            if request.method == .get { message = ByteBuffer(string: request.uri.query ?? "") }
             try signature.verifyLegacy(legacy, message)
             return .legacySignature
         }
-        try signature.verify(header, body, now: Int(clock().timeIntervalSince1970))
+        try signature.verify(header, message, now: now)
         return .signature(header: header ?? "")
     }
 
     // MARK: What is not signed
 
     /// Checks a request that the vendor does not sign. A signature is as good as the header.
-    func admit(_ request: Request, _ body: ByteBuffer) throws {
+    func admit(_ request: Request, _ context: ControlContext, _ body: ByteBuffer) throws {
         guard !skipsSignatures else { return }
         if let header = settings.secretHeader, let value = Self.value(header.name, request),
             Secret(value) == header.value
@@ -127,11 +109,15 @@ struct ElevenLabsDoor: Sendable {
             reason =
                 "no \"secretHeader\" is set under \"elevenlabs\" in server.json, so nobody can prove to be the agent's vendor"
         }
-        throw refusal(reason, request)
+        throw refusal(reason, request, request.origin(context, options))
     }
 
-    private func refusal(_ reason: String, _ request: Request) -> HTTPError {
-        logger.warning("webhook refused", metadata: ["reason": "\(reason)", "path": "\(request.uri.path)"])
+    private func refusal(_ reason: String, _ request: Request, _ origin: RequestOrigin) -> HTTPError {
+        logger.warning(
+            "webhook refused",
+            metadata: ["reason": "\(reason)", "peer": "\(origin.peer)", "path": "\(request.uri.path)"])
+        audit.note("webhook.refused", request.uri.path, by: .stranger, from: origin, outcome: reason)
+        ElevenLabsRoutes.count("other", "refused")
         return HTTPError(.forbidden, message: reason)
     }
 

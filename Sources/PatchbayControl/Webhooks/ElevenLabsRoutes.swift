@@ -21,21 +21,22 @@ struct ElevenLabsRoutes: Sendable {
     private let door: ElevenLabsDoor
     private let files: RecordingFiles?
     private let strangers = StrangeTypes()
-    private let answers = AnsweredTools()
+    private let deliveries: ToolDeliveries
     private var settings: ServerSettings { switchboard.settings }
 
     init(switchboard: Switchboard) {
         self.switchboard = switchboard
         door = ElevenLabsDoor(switchboard)
         files = switchboard.options.dataDirectory.map(RecordingFiles.init)
+        deliveries = ToolDeliveries(switchboard.records, source: Self.source, logger: switchboard.logger)
     }
 
     func add(to router: some RouterMethods<ControlContext>) {
         for path in settings.paths(.postCall) {
-            router.post(RouterPath(path)) { request, _ in try await webhook(request) }
+            router.post(RouterPath(path)) { try await webhook($0, $1) }
         }
         for path in settings.paths(.initiation) {
-            router.post(RouterPath(path)) { request, _ in try await initiation(request) }
+            router.post(RouterPath(path)) { try await initiation($0, $1) }
         }
         for path in settings.paths(.tools) {
             router.post(RouterPath("\(path)/:name")) { try await tool($0, $1) }
@@ -45,18 +46,19 @@ struct ElevenLabsRoutes: Sendable {
 
     // MARK: Webhooks
 
-    private func webhook(_ request: Request) async throws -> Response {
-        try await door.webhook(request) { body, proof in
+    private func webhook(_ request: Request, _ context: ControlContext) async throws -> Response {
+        let origin = request.origin(context, switchboard.options)
+        return try await door.webhook(request, context) { body, proof in
             var audio = ByteBuffer()
             let webhook: ElevenLabsWebhook
             do throws(WireError) {
                 webhook = try ElevenLabsWebhook(body, audio: &audio, maximumAudio: settings.elevenLabs.maximumBodyBytes)
             } catch {
-                count("other", "unreadable")
+                Self.count("other", "unreadable")
                 throw HTTPError(.badRequest, message: "the webhook cannot be read: \(error)")
             }
             do {
-                return try await take(webhook, audio, body, proof)
+                return try await take(webhook, audio, body, proof, from: origin)
             } catch let error as StoreError {
                 switchboard.logger.error("webhook not taken", metadata: ["reason": "\(error)"])
                 throw HTTPError(
@@ -67,30 +69,38 @@ struct ElevenLabsRoutes: Sendable {
     }
 
     private func take(
-        _ webhook: ElevenLabsWebhook, _ audio: ByteBuffer, _ body: ByteBuffer, _ proof: ElevenLabsDoor.Proof
+        _ webhook: ElevenLabsWebhook, _ audio: ByteBuffer, _ body: ByteBuffer, _ proof: ElevenLabsDoor.Proof,
+        from origin: RequestOrigin
     ) async throws -> Response {
         let type = webhook.event.name
-        let effect: ElevenLabsEffect
+        var recording: String?
         switch webhook.event {
-        case .toolCall(let call): return try await toolCall(call, webhook, body, proof)
+        case .toolCall(let call): return try await toolCall(call, webhook, body, proof, from: origin)
         case .unknown(let type):
             if strangers.isNew(type) {
                 switchboard.logger.notice(
                     "a webhook of a type that means nothing here", metadata: ["type": "\(CallLog.line(type))"])
             }
-            count("other", "unknown")
+            Self.count("other", "unknown")
             return success([])
-        case .report, .initiationFailure, .conversationStarted, .conversationEnded:
-            effect = try await ElevenLabsEffect(of: webhook, in: switchboard.records, at: switchboard.clock())
-        case .audio:
-            let path = try await keep(audio, of: webhook.conversationId ?? "")
-            effect = try await ElevenLabsEffect(
-                of: webhook, in: switchboard.records, at: switchboard.clock(), recording: path)
+        case .report, .initiationFailure, .conversationStarted, .conversationEnded: break
+        case .audio: recording = try await keep(audio, of: webhook.conversationId ?? "")
         }
+        let question = VendorQuestion(webhook)
+        let owner = try await switchboard.vendorOwner(question)
+        var effect = try await ElevenLabsEffect(
+            of: webhook, in: switchboard.records, at: switchboard.clock(), recording: recording, owner: owner)
         let isNew = try await switchboard.records.deliver(
             source: Self.source, key: Self.hash(body), at: switchboard.clock(), effect.delivery)
-        count(type, isNew ? "new" : "repeated")
+        Self.count(type, isNew ? "new" : "repeated")
         var metadata: Logger.Metadata = ["type": "\(type)", "new": "\(isNew)"]
+        if isNew { note(webhook.event, effect, question, tenant: owner?.tenant, from: origin) }
+        if let id = effect.call, try await switchboard.records.call(id) == nil {
+            // What was erased stays so, and a recording that came with it goes at once.
+            effect.call = nil
+            metadata["erased"] = "true"
+            if case .audio = webhook.event { _ = try await switchboard.recordings.run() }
+        }
         if let id = webhook.conversationId { metadata["conversation"] = "\(CallLog.line(id))" }
         if let call = effect.call { metadata["call"] = "\(call)" }
         if let session = effect.session { metadata["session"] = "\(session)" }
@@ -100,6 +110,22 @@ struct ElevenLabsRoutes: Sendable {
             .init("type", .string(type)), .init("call", effect.call.map { .string($0) } ?? .null),
             .init("session", effect.session.map { .string($0) } ?? .null),
         ])
+    }
+
+    /// Notes what is told of a conversation and stands in no record of a call or a session.
+    private func note(
+        _ event: ElevenLabsWebhook.Event, _ effect: ElevenLabsEffect, _ question: VendorQuestion, tenant: String?,
+        from origin: RequestOrigin
+    ) {
+        var outcome = "ok"
+        switch event {
+        case .initiationFailure(let failure): outcome = failure.reason
+        case .conversationStarted, .conversationEnded: break
+        default: guard effect.call == nil, effect.session == nil else { return }
+        }
+        switchboard.audit.note(
+            "webhook.taken", "\(event.name): \(effect.call ?? question.name)", by: .vendor, from: origin,
+            outcome: outcome, tenant: tenant, isRefusal: false)
     }
 
     /// - Returns: `nil` when nothing is kept on disk.
@@ -121,45 +147,82 @@ struct ElevenLabsRoutes: Sendable {
     // MARK: A tool by a webhook
 
     private func toolCall(
-        _ call: ElevenLabsToolCall, _ webhook: ElevenLabsWebhook, _ body: ByteBuffer, _ proof: ElevenLabsDoor.Proof
+        _ call: ElevenLabsToolCall, _ webhook: ElevenLabsWebhook, _ body: ByteBuffer, _ proof: ElevenLabsDoor.Proof,
+        from origin: RequestOrigin
     ) async throws -> Response {
-        var question = VendorQuestion()
-        question.agent = webhook.agentId
-        question.conversation = webhook.conversationId ?? webhook.sessionId
-        question.take(webhook.variables)
+        var question = VendorQuestion(webhook)
         question.take(call.parameters)
-        let run = VendorTools(switchboard)
+        let run = VendorTools(switchboard, from: origin)
         let prepared = try await run.prepare(call, question)
         // Asking twice does no harm; booking twice does.
         guard !prepared.isRepeatable else {
-            count("tool_call", "new")
+            Self.count("tool_call", "new")
             return await run.run(prepared).eventAnswer
         }
-        var key = Self.hash(body)
-        if case .signature(let header) = proof { key = Self.hash(ByteBuffer(string: header + key)) }
-        let isNew = try await switchboard.records.deliver(
-            source: Self.source, key: key, at: switchboard.clock(), DeliveryEffect())
-        count("tool_call", isNew ? "new" : "repeated")
-        guard isNew else { return answers.known(key)?.eventAnswer ?? success([.init("duplicate", true)]) }
-        let answer = await run.run(prepared)
-        answers.remember(answer, key)
-        return answer.eventAnswer
+        let key = Self.key(of: call, question, body, proof)
+        let outcome = try await deliveries.run(key, at: switchboard.clock()) { await run.run(prepared) }
+        if case .answered(_, isNew: true) = outcome {
+            Self.count("tool_call", "new")
+        } else {
+            Self.count("tool_call", "repeated")
+        }
+        switch outcome {
+        case .answered(let answer, _): return answer.eventAnswer
+        case .running:
+            var response = VendorRefusal(
+                status: .serviceUnavailable, code: "IN_PROGRESS",
+                message: "\(call.name) is being run for the same delivery; ask again in \(Self.retrySeconds) seconds"
+            ).response
+            response.headers[.retryAfter] = "\(Self.retrySeconds)"
+            return response
+        case .unknown:
+            throw VendorRefusal(
+                status: .conflict, code: "OUTCOME_UNKNOWN",
+                message:
+                    "whether \(call.name) was done is not known: the server stopped while it ran. Look it up before it is "
+                    + "done again")
+        }
+    }
+
+    /// Seconds after which a delivery that runs still may be asked for again.
+    private static let retrySeconds = 2
+
+    /// What is the same in repetitions of one call of a tool, and in no other: the sender's own name of it; where there is none the
+    /// body, with the time at which it was signed.
+    private static func key(
+        of call: ElevenLabsToolCall, _ question: VendorQuestion, _ body: ByteBuffer, _ proof: ElevenLabsDoor.Proof
+    ) -> String {
+        if let id = call.id, let conversation = question.conversation {
+            let parts = ["tool_call", question.agent ?? "", conversation, id, call.name, call.parameters]
+            return hash(ByteBuffer(string: JSONValue.array(parts.map(JSONValue.string)).line))
+        }
+        let key = hash(body)
+        if case .signature(let header) = proof { return hash(ByteBuffer(string: header + key)) }
+        return key
     }
 
     // MARK: What is not signed
 
     private func tool(_ request: Request, _ context: ControlContext) async throws -> Response {
         let body = try await request.body.collect(upTo: settings.limits.maximumBodyBytes)
-        try door.admit(request, body)
+        try door.admit(request, context, body)
         let name = context.parameters.get("name") ?? ""
         var question = VendorQuestion()
         question.take(request)
-        let run = VendorTools(switchboard)
+        let run = VendorTools(switchboard, from: request.origin(context, switchboard.options))
+        var texts: [JSONValue.Member]?
         if request.method == .get {
-            let members = request.uri.queryParameters.map {
-                JSONValue.Member(String($0.key), .string(String($0.value)))
+            texts = request.uri.queryParameters.map { JSONValue.Member(String($0.key), .string(String($0.value))) }
+        } else if Self.isForm(request), body.readableBytesView.first != UInt8(ascii: "{") {
+            guard let form = try? FormFields(parsing: body.readableBytesView) else {
+                throw VendorRefusal(
+                    status: .badRequest, code: "VALIDATION_ERROR", message: "the form cannot be read")
             }
-            let call = ElevenLabsToolCall(name: name, parameters: JSONValue.object(members).line)
+            question.take { form[$0] }
+            texts = form.fields.map { JSONValue.Member($0.name, .string($0.value)) }
+        }
+        if let texts {
+            let call = ElevenLabsToolCall(name: name, parameters: JSONValue.object(texts).line)
             return await run.run(try await run.prepare(call, question, isQuery: true)).answer(enveloped: false)
         }
         var call = ElevenLabsToolCall.envelope(body)
@@ -172,9 +235,16 @@ struct ElevenLabsRoutes: Sendable {
         return await run.run(prepared).answer(enveloped: isEnveloped)
     }
 
-    private func initiation(_ request: Request) async throws -> Response {
+    /// Tools of ElevenLabs send JSON, or a form where they are set so. Many other clients call JSON a form unless they are told
+    /// better.
+    private static func isForm(_ request: Request) -> Bool {
+        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingPrefix { $0 == " " }
+        return type?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
+    }
+
+    private func initiation(_ request: Request, _ context: ControlContext) async throws -> Response {
         let body = try await request.body.collect(upTo: settings.limits.maximumBodyBytes)
-        try door.admit(request, body)
+        try door.admit(request, context, body)
         guard let json = JSONValue(parsing: String(buffer: body)), case .object = json else {
             throw HTTPError(.badRequest, message: "the request is no JSON object")
         }
@@ -183,9 +253,9 @@ struct ElevenLabsRoutes: Sendable {
 
     // MARK: Answers
 
-    private func count(_ type: String, _ outcome: String) {
+    static func count(_ type: String, _ outcome: String) {
         Counter(
-            label: Self.received, dimensions: [("source", Self.source), ("type", type), ("outcome", outcome)]
+            label: received, dimensions: [("source", source), ("type", type), ("outcome", outcome)]
         ).increment()
     }
 
@@ -214,23 +284,6 @@ private final class StrangeTypes: Sendable {
 
     func isNew(_ type: String) -> Bool {
         types.withLock { $0.count < Self.limit && $0.insert(type).inserted }
-    }
-}
-
-/// What the last tools answered that must not run twice, for a delivery that is repeated.
-private final class AnsweredTools: Sendable {
-    private static let limit = 256
-    private let answers = Mutex<[(key: String, answer: VendorTools.Answer)]>([])
-
-    func known(_ key: String) -> VendorTools.Answer? {
-        answers.withLock { answers in answers.first { $0.key == key }?.answer }
-    }
-
-    func remember(_ answer: VendorTools.Answer, _ key: String) {
-        answers.withLock { answers in
-            if answers.count >= Self.limit { answers.removeFirst() }
-            answers.append((key, answer))
-        }
     }
 }
 

@@ -58,9 +58,11 @@ struct InitiationAnswer: Sendable {
         for (name, value) in settings?.variables("dynamicVariables") ?? [:] { values[name] = JSONValue(value) }
         let facts = [
             ("caller_number", found.call.from), ("called_number", found.call.to),
-            ("call_sid", question.callSid ?? found.call.sid), ("conversation_id", question.conversation ?? ""),
+            ("call_sid", question.callSid ?? found.call.sid),
         ]
         for (name, value) in facts where !value.isEmpty && values[name] == nil { values[name] = .string(value) }
+        // A pipeline that is written for our own sockets can only give its own name to a conversation that has none yet.
+        if let conversation = question.conversation { values["conversation_id"] = .string(conversation) }
         // These names are the vendor's own.
         let own = values.filter { !$0.key.hasPrefix("system__") }.sorted { $0.key < $1.key }
         return .object(own.map { .init($0.key, $0.value) })

@@ -8,7 +8,10 @@ struct RecordingFiles: Sendable {
     private let thread = QuietThread()
 
     /// - Parameter data: The folder of the records.
-    init(_ data: String) { directory = data + "/recordings" }
+    init(_ data: String) { directory = Self.directory(below: data) }
+
+    /// The folder that they lie in, with a path that holds wherever the next process starts.
+    static func directory(below data: String) -> String { URL(fileURLWithPath: data).path + "/recordings" }
 
     /// Writes a recording so that it is there whole or not at all, for the owner alone. The same conversation has the same file.
     ///

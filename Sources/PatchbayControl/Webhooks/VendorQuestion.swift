@@ -3,6 +3,7 @@ import Hummingbird
 import PatchbayConfig
 import PatchbayCore
 import PatchbayStore
+import PatchbayWire
 import Synchronization
 
 /// What a request of an agent's vendor says of the call that it is about. Any of it may be missing.
@@ -60,6 +61,28 @@ struct VendorQuestion: Sendable {
     }
 }
 
+extension VendorQuestion {
+    /// What a webhook says of its call: the telephone call first, then the variables that the conversation began with.
+    init(_ webhook: ElevenLabsWebhook) {
+        agent = webhook.agentId
+        conversation = webhook.conversationId ?? webhook.sessionId
+        switch webhook.event {
+        case .report(let report):
+            guard let phone = report.phoneCall else { break }
+            callSid = phone.callSid
+            // Our own number, whoever called.
+            to = phone.agentNumber.isEmpty ? nil : phone.agentNumber
+            from = phone.externalNumber.isEmpty ? nil : phone.externalNumber
+        case .initiationFailure(let failure): callSid = failure.callSid
+        case .audio, .conversationStarted, .conversationEnded, .toolCall, .unknown: break
+        }
+        take(webhook.variables)
+    }
+
+    /// The call's name, for the audit trail: the carrier's, else the vendor's.
+    var name: String { callSid ?? conversation ?? "a call without a name" }
+}
+
 /// The call that a vendor asks about, with what it is made of.
 struct VendorCall: Sendable {
     var info: CallInfo
@@ -67,12 +90,29 @@ struct VendorCall: Sendable {
     var plan: PipelinePlan
     /// What is said in its place, when a rule decides so.
     var words: String?
+    /// Where what happens in it is kept, when it runs here or has run here lately.
+    var recorder: CallRecorder?
 
     /// The vendor's agent: that of the id, else the first one.
     func backend(agent: String?) -> PipelinePlan.Backend? {
         let backends = plan.backends.filter { $0.component.spec.type == VendorAgents.type }
         return backends.first { agent != nil && $0.settings.string("agentId") == agent } ?? backends.first
     }
+}
+
+/// Whose call it is that a vendor carried.
+struct VendorOwner: Sendable {
+    var tenant: String?
+    var pipeline: String
+    var version: String
+}
+
+/// What answers a question, with the call as it would have been taken.
+private struct VendorRoute: Sendable {
+    var order: CallOrder
+    var tenant: String?
+    var route: Route
+    var words: String?
 }
 
 extension Switchboard {
@@ -82,10 +122,8 @@ extension Switchboard {
     func vendorCall(_ question: VendorQuestion, keepsContext: Bool) async throws -> VendorCall? {
         if let record = await runningCall(question), let place = record.agentPlace {
             let plan = try place.document.plan(for: place.call, variables: place.variables)
-            return VendorCall(info: record.info, call: place.call, plan: plan)
+            return VendorCall(info: record.info, call: place.call, plan: plan, recorder: record.recorder)
         }
-        await tenants.loadOnce()
-        let set = store.current.set
         var question = question
         var pipeline: String?
         var tenant: String?
@@ -95,6 +133,39 @@ extension Switchboard {
             pipeline = stored.pipeline.isEmpty ? nil : stored.pipeline
             tenant = stored.tenant
         }
+        guard let found = try await vendorRoute(question, pipeline: pipeline, tenant: tenant) else { return nil }
+        let (order, route) = (found.order, found.route)
+        var call = CallVariables(from: order.from, to: order.to, sid: question.callSid ?? "")
+        let key = Self.contextKey(question)
+        var logger = logger
+        logger[metadataKey: "callSid"] = "\(call.sid)"
+        call.context = await context.values(for: call, on: route, tenant: found.tenant, key: key, logger)
+        if keepsContext, let key { await context.keep(call.context, key: key, number: order.from, for: 3600) }
+        let info = CallInfo(
+            id: Self.makeID(), callSid: order.callSid, from: order.from, to: order.to, pipeline: route.document.name,
+            version: route.document.version, tenant: found.tenant)
+        return VendorCall(info: info, call: call, plan: try route.plan(for: call), words: found.words)
+    }
+
+    /// Whose call it is that a vendor carried, and which pipeline it would have had here. A tenant is one that is known: what
+    /// the vendor calls so may be anything.
+    func vendorOwner(_ question: VendorQuestion) async throws(StoreError) -> VendorOwner? {
+        guard let found = try await vendorRoute(question) else { return nil }
+        let tenant = found.tenant.flatMap { tenants.assignment(ofTenant: $0, in: store.current.set)?.tenant }
+        return VendorOwner(
+            tenant: tenant, pipeline: found.route.document.name, version: found.route.document.version)
+    }
+
+    /// What answers the number of a question, its tenant or its agent; `nil` when nothing does.
+    ///
+    /// - Parameters:
+    ///   - pipeline: The pipeline that the call has on record.
+    ///   - tenant: The tenant that it has there.
+    private func vendorRoute(
+        _ question: VendorQuestion, pipeline: String? = nil, tenant: String? = nil
+    ) async throws(StoreError) -> VendorRoute? {
+        try await tenants.loadOnce()
+        let set = store.current.set
         let callSid = question.callSid ?? question.conversation ?? "unknown"
         var order = CallOrder(callSid: callSid, from: question.from ?? "", to: question.to ?? "")
         order.pipeline = pipeline
@@ -110,22 +181,12 @@ extension Switchboard {
             order.pipeline = nil
             decision = decide(order)
         }
-        tenant = owner ?? order.tenant
-        let route: Route
-        var words: String?
-        switch decision {
-        case .pipeline(let found, _): route = found
-        case .say(let text, let found, _): (route, words) = (found, text)
-        case nil: return nil
+        let owned = owner ?? order.tenant
+        return switch decision {
+        case .pipeline(let route, _): VendorRoute(order: order, tenant: owned, route: route)
+        case .say(let text, let route, _): VendorRoute(order: order, tenant: owned, route: route, words: text)
+        case nil: nil
         }
-        var call = CallVariables(from: order.from, to: order.to, sid: question.callSid ?? "")
-        let key = Self.contextKey(question)
-        call.context = await context.values(for: call, on: route, tenant: tenant, key: key)
-        if keepsContext, let key { await context.keep(call.context, key: key, number: order.from, for: 3600) }
-        let info = CallInfo(
-            id: Self.makeID(), callSid: callSid, from: order.from, to: order.to, pipeline: route.document.name,
-            version: route.document.version, tenant: tenant)
-        return VendorCall(info: info, call: call, plan: try route.plan(for: call), words: words)
     }
 
     /// Under which what is known of the caller is kept for the tools of a call that the vendor carries.

@@ -9,8 +9,13 @@ import PatchbayWire
 /// Runs the tools of a pipeline for an agent that asks over HTTP instead of in its conversation.
 struct VendorTools: Sendable {
     private let switchboard: Switchboard
+    private let origin: RequestOrigin
 
-    init(_ switchboard: Switchboard) { self.switchboard = switchboard }
+    /// - Parameter origin: Who asks, for the audit trail.
+    init(_ switchboard: Switchboard, from origin: RequestOrigin) {
+        self.switchboard = switchboard
+        self.origin = origin
+    }
 
     /// A call of a tool whose arguments are sound.
     struct Prepared: Sendable {
@@ -18,6 +23,9 @@ struct VendorTools: Sendable {
         fileprivate var call: ToolCall
         fileprivate var info: CallInfo
         fileprivate var tool: String
+        /// What the audit trail calls it.
+        fileprivate var subject: String
+        fileprivate var recorder: CallRecorder?
         /// Whether running it again would change nothing.
         var isRepeatable: Bool
     }
@@ -36,11 +44,27 @@ struct VendorTools: Sendable {
         VendorRefusal(status: status, code: code, message: message)
     }
 
-    /// Finds the tool and checks its arguments.
+    /// Finds the tool and checks its arguments; one that is not run stands in the audit trail.
     ///
     /// - Parameter isQuery: The arguments are texts; those that the tool declares as numbers or booleans become such.
     func prepare(
         _ call: ElevenLabsToolCall, _ question: VendorQuestion, isQuery: Bool = false
+    ) async throws -> Prepared {
+        do {
+            return try await find(call, question, isQuery: isQuery)
+        } catch let refusal as VendorRefusal {
+            switchboard.audit.note(
+                Self.action, Self.subject(call.name, question), by: .vendor, from: origin, outcome: refusal.code)
+            throw refusal
+        }
+    }
+
+    /// For the audit trail, in which nothing stands of what people said.
+    private static let action = "tool.call"
+    private static func subject(_ tool: String, _ question: VendorQuestion) -> String { "\(tool): \(question.name)" }
+
+    private func find(
+        _ call: ElevenLabsToolCall, _ question: VendorQuestion, isQuery: Bool
     ) async throws -> Prepared {
         let found: VendorCall?
         do {
@@ -71,7 +95,9 @@ struct VendorTools: Sendable {
         }
         var isRepeatable = false
         if case .request(let request) = tool.work { isRepeatable = request.method == .get }
-        return Prepared(tools: tools, call: run, info: found.info, tool: tool.name, isRepeatable: isRepeatable)
+        return Prepared(
+            tools: tools, call: run, info: found.info, tool: tool.name,
+            subject: Self.subject(tool.name, question), recorder: found.recorder, isRepeatable: isRepeatable)
     }
 
     private static func words(_ result: Result<(tool: Tool, arguments: ToolArguments), ToolFailure>) -> String? {
@@ -103,9 +129,16 @@ struct VendorTools: Sendable {
         return .string(text)
     }
 
-    /// Runs it, within the tool's own limit of time.
+    /// Runs it, within the tool's own limit of time. It stands in the audit trail, and in the record of a call that runs here.
     func run(_ prepared: Prepared) async -> Answer {
+        let start = MediaTime.now()
+        let isWithheld = prepared.recorder?.isPaused ?? false
         let result = await prepared.tools.run(prepared.call, for: prepared.info)
+        let end = MediaTime.now()
+        prepared.recorder?.ran(prepared.call, result, isWithheld: isWithheld, from: start, to: end)
+        switchboard.audit.note(
+            Self.action, prepared.subject, by: .vendor, from: origin, outcome: result.isError ? "error" : "ok",
+            tenant: prepared.info.tenant, isRefusal: false)
         switchboard.logger.info(
             "tool called by webhook",
             metadata: [
@@ -147,8 +180,10 @@ struct VendorRefusal: HTTPResponseError {
     var code: String
     var message: String
 
-    func response(from request: Request, context: some RequestContext) throws -> Response {
+    var response: Response {
         vendorResponse(
             [.init("success", false), .init("error", .string(message)), .init("code", .string(code))], status)
     }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response { response }
 }

@@ -1,7 +1,6 @@
 import Crypto
 import Foundation
 import PatchbayConfig
-import PatchbayCore
 import PatchbayStore
 
 /// What somebody is told of a call: `{"id", "type", "at", "data": {"call": …}}`.
@@ -17,18 +16,13 @@ enum WebhookMessage {
         var endedAt: Date?
         var durationSeconds: Double?
 
-        init(_ record: CallRecord) async {
-            let info = record.info
-            (id, callSid, direction) = (info.id, info.callSid, info.direction.rawValue)
-            (from, to, pipeline, version) = (info.from, info.to, info.pipeline, info.version)
-            (tenant, session) = (info.tenant, info.session)
-            let status = await record.call.status
-            backend = status?.backend
-            conversationId = status?.counters.conversationID
-            endReason = record.end?.description
-            state = record.end.map { $0.isFailure ? "failed" : "ended" } ?? "ringing"
-            (startedAt, endedAt) = (record.startedAt, record.endedAt)
-            durationSeconds = record.endedAt?.timeIntervalSince(record.startedAt)
+        init(_ call: StoredCall) {
+            (id, callSid, direction) = (call.id, call.callSid, call.direction)
+            (from, to, pipeline, version) = (call.from, call.to, call.pipeline, call.version)
+            (tenant, session, backend) = (call.tenant, call.session, call.backend)
+            (conversationId, endReason, state) = (call.conversationID, call.endReason, call.status)
+            (startedAt, endedAt) = (call.createdAt, call.endedAt)
+            durationSeconds = call.endedAt?.timeIntervalSince(call.createdAt)
         }
     }
 
@@ -60,13 +54,19 @@ enum WebhookMessage {
             Turn(speaker: $0.speaker, text: $0.text, heard: $0.heard, interrupted: $0.isInterrupted, atMs: $0.atMs)
         }
         return try endpoints.filter { $0.takes(event, of: call.tenant) }.map { endpoint in
-            let id = "evt-" + UUID().uuidString.lowercased()
+            let id = id(event, call.id, endpoint.name)
             let body = try encoder.encode(
                 Envelope(id: id, type: event.rawValue, at: date, data: .init(call: call, turns: turns)))
             return OutboxMessage(
                 id: id, event: event.rawValue, tenant: call.tenant, call: call.id, endpoint: endpoint.name,
                 body: String(decoding: body, as: UTF8.self), createdAt: date)
         }
+    }
+
+    /// The same for the same event of a call, so that a receiver who is told twice knows it.
+    private static func id(_ event: WebhookEndpoint.Event, _ call: String, _ endpoint: String) -> String {
+        let hash = SHA256.hash(data: Data("\(call)\n\(event.rawValue)\n\(endpoint)".utf8)).prefix(16)
+        return "evt-" + hash.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// The header by which a receiver knows who sent the message: `t=<seconds>,v1=<hex HMAC-SHA256 of "t.body">`.

@@ -38,6 +38,8 @@ struct WebhookRoutes: Sendable {
                 guard isSeen,
                     try await kept({ try await switchboard.records.revive(message: id, at: switchboard.clock()) })
                 else { throw HTTPError(.notFound, message: "there is no dead letter \"\(id.prefix(64))\"") }
+                switchboard.audit.note(
+                    "webhook.retry", id, by: principal, from: request.origin(context, switchboard.options))
                 switchboard.webhooks?.wakeUp()
                 return try json(["id": id, "status": "queued"])
             }

@@ -6,22 +6,13 @@ import NIOCore
 import PatchbayConfig
 import PatchbayStore
 import PatchbayTransports
-import Synchronization
 
-/// Sends what lies in the outbox, at least once.
-///
-/// Messages are tried in the order in which they are due, several at once; one that fails waits for its time while others go on.
+/// Sends what lies in the outbox, at least once: every endpoint has a ``WebhookLane``, so that none waits for another.
 final class WebhookSender: Sendable {
-    /// Requests at the same time.
-    static let maximumRequests = 8
-    /// Messages that are taken out of the store at once.
-    static let batchLimit = 64
     /// Longest wait for an answer.
     static let patience = TimeAmount.seconds(10)
-    /// Longest time without a look at the outbox: another process may have put something there.
-    static let longestRest: TimeInterval = 30
-    /// After the store has failed.
-    static let restAfterFailure: TimeInterval = 5
+    /// Time between two looks for messages to endpoints that are no more.
+    static let sweepInterval: TimeInterval = 3600
     /// Messages by `endpoint` and `outcome`: `sent`, `failed` or `dead`.
     static let sent = "patchbay_webhooks_sent_total"
 
@@ -31,20 +22,19 @@ final class WebhookSender: Sendable {
         /// The receiver does not want it, now or later.
         case gone
         case failed(String, retryAfter: TimeInterval?)
+        /// Nobody is there, or nobody said anything in time.
+        case unanswered(String)
     }
+
+    /// Messages in the outbox.
+    static let waiting = "patchbay_webhooks_waiting"
 
     typealias Post = @Sendable (OutboxMessage, WebhookEndpoint, Date) async -> Outcome
 
-    private let endpoints: [String: WebhookEndpoint]
+    private let lanes: [String: WebhookLane]
     private let records: any OutboxRecords
     private let logger: Logger
-    /// Whether something was sent that could not be noted as sent.
-    private let isUnwritten = Mutex(false)
-    private let clock: @Sendable () -> Date
-    private let random: @Sendable () -> Double
-    private let post: Post
-    private let wakes: AsyncStream<Void>
-    private let wake: AsyncStream<Void>.Continuation
+    private let alarm = Alarm()
 
     /// - Parameters:
     ///   - random: 0 to 1, for the spread of pauses.
@@ -54,54 +44,37 @@ final class WebhookSender: Sendable {
         clock: @escaping @Sendable () -> Date, random: @escaping @Sendable () -> Double = { .random(in: 0...1) },
         post: @escaping Post = WebhookSender.post
     ) {
-        self.endpoints = Dictionary(endpoints.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        lanes = Dictionary(
+            endpoints.map { endpoint in
+                (
+                    endpoint.name,
+                    WebhookLane(endpoint, records: records, logger: logger, clock: clock, random: random, post: post)
+                )
+            }, uniquingKeysWith: { first, _ in first })
         self.records = records
         self.logger = logger
-        self.clock = clock
-        self.random = random
-        self.post = post
-        (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Says that there may be something to send.
-    func wakeUp() { wake.yield() }
+    ///
+    /// - Parameter endpoints: To whom; `nil` when that is not known.
+    func wakeUp(_ endpoints: Set<String>? = nil) {
+        for (name, lane) in lanes where endpoints?.contains(name) != false { lane.wakeUp() }
+        if endpoints == nil { alarm.ring() }
+    }
 
     /// Works until the task is cancelled.
     func run() async {
-        var isFailing = false
-        while !Task.isCancelled {
-            var rest = Self.longestRest
-            do {
-                while try await sendDue() == Self.batchLimit, !isUnwritten.withLock({ $0 }), !Task.isCancelled {}
-                if let next = try await records.nextMessageDate() {
-                    rest = min(rest, max(0.05, next.timeIntervalSince(clock())))
+        await withDiscardingTaskGroup { group in
+            for lane in lanes.values { group.addTask { await lane.run() } }
+            while !Task.isCancelled {
+                do {
+                    try await buryStrays()
+                } catch {
+                    logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"])
                 }
-                if isFailing { logger.notice("the outbox can be read again") }
-                isFailing = false
-                // What was sent and could not be noted would be sent again at once.
-                if takeUnwritten() { rest = Self.restAfterFailure }
-            } catch {
-                if !isFailing { logger.error("the outbox cannot be read", metadata: ["reason": "\(error)"]) }
-                isFailing = true
-                rest = Self.restAfterFailure
+                await alarm.wait(atMost: Self.sweepInterval)
             }
-            await pause(rest)
-        }
-    }
-
-    private func takeUnwritten() -> Bool {
-        isUnwritten.withLock { isUnwritten in
-            defer { isUnwritten = false }
-            return isUnwritten
-        }
-    }
-
-    private func pause(_ seconds: TimeInterval) async {
-        await withTaskGroup(of: Void.self) { [wakes] group in
-            group.addTask { try? await Task.sleep(for: .seconds(seconds)) }
-            group.addTask { for await _ in wakes { return } }
-            await group.next()
-            group.cancelAll()
         }
     }
 
@@ -110,92 +83,24 @@ final class WebhookSender: Sendable {
     /// - Returns: How many messages were tried.
     @discardableResult
     func sendDue() async throws(StoreError) -> Int {
-        let messages = try await records.dueMessages(at: clock(), limit: Self.batchLimit)
-        await withDiscardingTaskGroup { group in
-            var slots = Slots(count: Self.maximumRequests)
-            for message in messages {
-                await slots.take()
-                group.addTask { [self, slots] in
-                    await send(message)
-                    slots.give()
-                }
-            }
-        }
-        return messages.count
+        try await buryStrays()
+        var count = 0
+        for lane in lanes.values { count += try await lane.sendDue() }
+        return count
     }
 
-    /// Places for requests, taken by one task and given back by many.
-    private struct Slots: Sendable {
-        private var free: Int
-        private let returns: AsyncStream<Void>
-        private let back: AsyncStream<Void>.Continuation
-
-        init(count: Int) {
-            free = count
-            (returns, back) = AsyncStream<Void>.makeStream()
+    /// Gives up what waits for endpoints that are no more.
+    private func buryStrays() async throws(StoreError) {
+        for name in try await records.waitingEndpoints() where lanes[name] == nil {
+            let count = try await records.giveUp(
+                endpoint: name, createdBefore: nil, error: "server.json has no webhook \"\(name)\" any more")
+            guard count > 0 else { continue }
+            logger.error(
+                "webhooks given up: server.json has no such endpoint any more",
+                metadata: ["endpoint": "\(name)", "count": "\(count)"])
+            // An endpoint that is no more has no label of its own.
+            Counter(label: Self.sent, dimensions: [("endpoint", "unknown"), ("outcome", "dead")]).increment(by: count)
         }
-
-        mutating func take() async {
-            if free > 0 {
-                free -= 1
-                return
-            }
-            for await _ in returns { return }
-        }
-
-        func give() { back.yield() }
-    }
-
-    private func send(_ message: OutboxMessage) async {
-        let outcome: Outcome
-        if let endpoint = endpoints[message.endpoint] {
-            outcome = await post(message, endpoint, clock())
-        } else {
-            outcome = .gone
-        }
-        do {
-            switch outcome {
-            case .taken:
-                count(message, "sent")
-                try await records.delivered(message: message.id)
-            case .gone:
-                let reason =
-                    endpoints[message.endpoint] == nil
-                    ? "server.json has no webhook \"\(message.endpoint)\" any more" : "the receiver answered 410 Gone"
-                try await bury(message, reason)
-            case .failed(let reason, let asked):
-                guard
-                    let pause = WebhookSchedule.pause(after: message.attempts + 1, asked: asked, random: random())
-                else { return try await bury(message, reason) }
-                count(message, "failed")
-                logger.info(
-                    "webhook not taken; it is tried again",
-                    metadata: [
-                        "endpoint": "\(message.endpoint)", "id": "\(message.id)", "reason": "\(reason)",
-                        "attempt": "\(message.attempts + 1)", "seconds": "\(Int(pause))",
-                    ])
-                try await records.failed(
-                    message: message.id, error: reason, next: clock().addingTimeInterval(pause))
-            }
-        } catch {
-            // It is still due, so it is sent once more, after a rest; receivers know it by its Idempotency-Key.
-            isUnwritten.withLock { $0 = true }
-            logger.error("the outbox cannot be written", metadata: ["reason": "\(error)"])
-        }
-    }
-
-    private func bury(_ message: OutboxMessage, _ reason: String) async throws(StoreError) {
-        count(message, "dead")
-        logger.error(
-            "webhook given up",
-            metadata: ["endpoint": "\(message.endpoint)", "id": "\(message.id)", "reason": "\(reason)"])
-        try await records.failed(message: message.id, error: reason, next: nil)
-    }
-
-    private func count(_ message: OutboxMessage, _ outcome: String) {
-        // An endpoint that is no more has no label of its own.
-        let name = endpoints[message.endpoint] == nil ? "unknown" : message.endpoint
-        Counter(label: Self.sent, dimensions: [("endpoint", name), ("outcome", outcome)]).increment()
     }
 
     /// One request. No redirect is followed: what is said in calls goes to the address that was checked.
@@ -216,9 +121,9 @@ final class WebhookSender: Sendable {
             let asked = response.headers.first(name: "Retry-After").flatMap(TimeInterval.init)
             return .failed("the receiver answered \(status)", retryAfter: asked.map { max(0, $0) })
         } catch let error as HTTPClientError {
-            return .failed(error.shortDescription, retryAfter: nil)
+            return .unanswered(error.shortDescription)
         } catch {
-            return .failed("the receiver cannot be reached: \(type(of: error))", retryAfter: nil)
+            return .unanswered("the receiver cannot be reached: \(type(of: error))")
         }
     }
 }

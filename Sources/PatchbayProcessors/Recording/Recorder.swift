@@ -72,7 +72,7 @@ public struct Recorder: TapComponent {
 
     public func makeTap(_ settings: Settings) throws(PipelineError) -> MediaTapMaker {
         let relative = settings.string("path") ?? ""
-        let path = RecordingPath(relative, in: folder(settings))
+        let path = RecordingPath(relative, in: folder(settings) ?? "")
         guard let format = format(settings) else {
             throw PipelineError(
                 .unsafePath, "\"\(relative)\" ends in none of .wav, .opus and .ogg, and no \"format\" is set")
@@ -99,7 +99,7 @@ public struct Recorder: TapComponent {
     }
 
     /// Relative folders start from the document's.
-    private func folder(_ settings: Settings) -> String {
+    public func folder(_ settings: Settings) -> String? {
         guard let directory = settings.string("directory") else { return settings.directory }
         let folder = settings.directory(of: "directory")
         return directory.hasPrefix("/") || folder.isEmpty ? directory : "\(folder)/\(directory)"

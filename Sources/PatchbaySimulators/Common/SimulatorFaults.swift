@@ -17,6 +17,19 @@ public struct SimulatorFaults: Sendable, Equatable {
         }
     }
 
+    /// An HTTP answer in place of a handshake that would have been accepted.
+    public struct Refusal: Sendable, Equatable {
+        /// 400 to 599.
+        public var status: Int
+        /// What `Retry-After` asks for, in seconds.
+        public var retryAfter: Int?
+
+        public init(status: Int, retryAfter: Int? = nil) {
+            self.status = status
+            self.retryAfter = retryAfter
+        }
+    }
+
     /// A random delay of each message that the agent sends. The order is kept.
     public struct Jitter: Sendable, Equatable {
         /// The longest delay; all from zero to here are equally likely.
@@ -30,6 +43,8 @@ public struct SimulatorFaults: Sendable, Equatable {
         }
     }
 
+    /// No conversation is begun at all.
+    public var refusal: Refusal?
     /// How late the conversation begins. What the client sends meanwhile is read then.
     public var slowStart = TimeSpan.zero
     /// The socket opens, and nothing is ever said.

@@ -6,6 +6,10 @@ public struct SimulatorOptions: Sendable {
     public var host = "127.0.0.1"
     /// `--port`: 0 for any free one.
     public var port: Int
+    /// `--refuse-with`: the HTTP status that answers every handshake.
+    public var refuseWith: Int?
+    /// `--retry-after`: seconds that the refusal asks to wait.
+    public var retryAfter: Int?
     /// `--slow-start`: seconds before the conversation begins.
     public var slowStart: Double?
     /// `--never-start`: it never begins.
@@ -47,6 +51,18 @@ public struct SimulatorOptions: Sendable {
         if let jitter {
             let maximum = check.seconds(jitter, option: "--jitter", upTo: 60)
             faults.jitter = .init(maximum: maximum, seed: jitterSeed ?? .random(in: 0...UInt64(UInt32.max)))
+        }
+        if let refuseWith {
+            if !(400...599).contains(refuseWith) {
+                check.fail("--refuse-with \(refuseWith): 400 to 599 are possible, for instance 401, 403, 429 and 503")
+            }
+            faults.refusal = .init(status: refuseWith, retryAfter: retryAfter)
+        }
+        if let retryAfter {
+            if refuseWith == nil { check.fail("--retry-after needs --refuse-with") }
+            if !(0...86_400).contains(retryAfter) {
+                check.fail("--retry-after \(retryAfter): 0 to 86400 seconds are possible")
+            }
         }
         faults.neverStarts = neverStarts
         return faults

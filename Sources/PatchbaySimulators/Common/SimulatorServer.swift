@@ -166,6 +166,10 @@ final class SimulatorExchange<Account: SimulatedAccount> {
         guard !isStopping else { return refuse(.serviceUnavailable, "the simulator is stopping") }
         switch account.admit(request, at: .now) {
         case .refuse(let status, let message): return refuse(status, message)
+        case .accept(_, let faults, _) where faults.refusal != nil:
+            let status = HTTPResponseStatus(statusCode: faults.refusal?.status ?? 500)
+            let seconds = faults.refusal?.retryAfter.map { ["Retry-After": "\($0)"] as HTTPHeaders }
+            return refuse(status, "the simulator was told to refuse every conversation", headers: seconds ?? [:])
         case .accept(let conversation, let faults, let subprotocol):
             let exchange = NIOLoopBound(self, eventLoop: eventLoop)
             return .accept(subprotocol: subprotocol) { connection in
@@ -174,9 +178,11 @@ final class SimulatorExchange<Account: SimulatedAccount> {
         }
     }
 
-    private func refuse(_ status: HTTPResponseStatus, _ message: String) -> WebSocketAcceptance {
+    private func refuse(
+        _ status: HTTPResponseStatus, _ message: String, headers: HTTPHeaders = [:]
+    ) -> WebSocketAcceptance {
         counts.refusedConversations += 1
-        return .refuse(status, message)
+        return .refuse(status, message, headers: headers)
     }
 
     private func begin(

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import GRDB
 
 extension StoredCall: SQLiteRecord { static var databaseTableName: String { "calls" } }
@@ -60,28 +60,97 @@ enum CallArea: StoreArea {
     }
 
     static func apply(_ changes: [CallChange], _ database: Database, by process: ProcessMark) throws {
+        var isErased: [String: Bool] = [:]
         for change in changes {
+            let id = change.callID
+            let skips = try isErased[id] ?? ErasureArea.knows([id], database)
+            isErased[id] = skips
             switch change {
-            // Not "insert or replace": that would delete the row, and with it what refers to it.
+            case .recording(_, let path) where skips: try ErasureArea.forget([path], database)
+            case _ where skips: break
             case .call(let call):
-                try call.upsert(database)
-                try database.execute(
-                    sql: "UPDATE calls SET process = ? WHERE id = ?", arguments: [process.id, call.id])
-            case .event(let event): try event.upsert(database)
+                // Not "insert or replace": that would delete the row, and with it what refers to it.
+                _ = try call.upsertAndFetch(database, onConflict: ["id"]) { excluded in
+                    let conversation = Column("conversation_id")
+                    return [
+                        Column("recordings").noOverwrite,
+                        conversation.set(to: excluded[conversation] ?? conversation),
+                    ]
+                }
+                try mark(call.id, as: process, database)
+            case .event(let event): try enter(event, database)
             case .turn(let turn): try turn.upsert(database)
             case .toolCall(let toolCall): try toolCall.upsert(database)
+            case .recording(let call, let path):
+                try database.execute(
+                    sql: """
+                        UPDATE calls SET recordings = json_insert(recordings, '$[#]', :path) WHERE id = :call
+                        AND NOT EXISTS (SELECT 1 FROM json_each(recordings) WHERE value = :path)
+                        """, arguments: ["path": path, "call": call])
             }
         }
     }
 
+    /// A call belongs to the process that enters it.
+    private static func mark(_ id: String, as process: ProcessMark, _ database: Database) throws {
+        try database.execute(
+            sql: "UPDATE calls SET process = ? WHERE id = ? AND process IS NULL", arguments: [process.id, id])
+    }
+
+    /// Enters an event under its number; what a delivery has put there moves behind the last.
+    private static func enter(_ event: StoredEvent, _ database: Database) throws {
+        try event.insert(database, onConflict: .ignore)
+        guard database.changesCount == 0 else { return }
+        guard
+            var other = try StoredEvent.fetchOne(database, key: ["call": event.call, "sequence": event.sequence]),
+            other != event
+        else { return }
+        other.sequence = try nextEvent(of: event.call, database).sequence
+        try event.upsert(database)
+        try other.insert(database)
+    }
+
+    /// The number behind the call's last event, and when that was.
+    private static func nextEvent(of call: String, _ database: Database) throws -> (sequence: Int, atMs: Int64) {
+        let last = try StoredEvent.filter(Column("call") == call).order(Column("sequence").desc).fetchOne(database)
+        return ((last?.sequence ?? -1) + 1, last?.atMs ?? 0)
+    }
+
+    /// Adds to a call in a transaction that runs already.
+    static func add(_ addition: CallAddition, _ database: Database, by process: ProcessMark) throws {
+        guard var call = try StoredCall.fetchOne(database, key: addition.id) ?? addition.new else { return }
+        let recordings = call.recordings
+        addition.change(&call)
+        call.id = addition.id
+        call.recordings = recordings
+        for path in addition.recordings where !call.recordings.contains(path) { call.recordings.append(path) }
+        try call.upsert(database)
+        try mark(call.id, as: process, database)
+        if let event = addition.event {
+            let (sequence, atMs) = try nextEvent(of: call.id, database)
+            try StoredEvent(call: call.id, sequence: sequence, atMs: atMs, event: event.name, detail: event.detail)
+                .insert(database)
+        }
+        if !addition.turns.isEmpty, try StoredTurn.filter(Column("call") == call.id).isEmpty(database) {
+            for turn in addition.turns { try turn.insert(database) }
+        }
+        if !addition.toolCalls.isEmpty, try StoredToolCall.filter(Column("call") == call.id).isEmpty(database) {
+            for toolCall in addition.toolCalls { try toolCall.insert(database) }
+        }
+    }
+
+    /// Calls that ended before `:date`.
+    static let isOld = "ended_at < :date"
+    /// Calls from or to `:number` that are over.
+    static let isOfNumber = #"("from" = :number OR "to" = :number) AND ended_at IS NOT NULL"#
+
     static func prune(_ database: Database, before date: Date) throws -> Int {
-        try database.changed("DELETE FROM calls WHERE ended_at < ?", [date])
+        try database.changed("DELETE FROM calls WHERE \(isOld)", ["date": date])
     }
 
     /// The person's own calls go; where others' calls speak of the number, it is taken out. Calls that run stay as they are.
     static func erase(_ database: Database, number: String) throws -> Int {
-        var count = try database.changed(
-            #"DELETE FROM calls WHERE ("from" = ? OR "to" = ?) AND ended_at IS NOT NULL"#, [number, number])
+        var count = try database.changed("DELETE FROM calls WHERE \(isOfNumber)", ["number": number])
         for (table, call, columns) in [
             ("calls", "id", ["end_reason"]), ("call_events", "call", ["detail"]),
             ("call_turns", "call", ["text", "heard"]), ("call_tool_calls", "call", ["arguments", "output"]),
@@ -155,30 +224,13 @@ extension SQLiteStore {
                         SUM(COALESCE(julianday(ended_at) - julianday(created_at), 0)) * 86400 AS seconds,
                         SUM((SELECT COUNT(*) FROM call_tool_calls WHERE call = calls.id)) AS tool_calls
                     FROM calls WHERE date(created_at) > date('now', ?) AND (? IS NULL OR tenant = ?)
+                        AND status != 'moved'
                     GROUP BY day, tenant ORDER BY day DESC, tenant
                     """, arguments: ["-\(max(0, days)) days", tenant, tenant]
             ).map { row in
                 StoredUsage(
                     day: row["day"], tenant: row["tenant"], calls: row["calls"], seconds: row["seconds"],
                     toolCalls: row["tool_calls"])
-            }
-        }
-    }
-
-    public func closeAbandoned(before date: Date) async throws(StoreError) -> Int {
-        try await transaction { [process] database in
-            let owners = try String?.fetchAll(
-                database, sql: "SELECT DISTINCT process FROM calls WHERE ended_at IS NULL AND created_at < ?",
-                arguments: [date])
-            // Its own calls of that time are from before this process, as whoever asks says.
-            let dead = owners.filter { $0 == nil || $0 == process.id || $0.map(process.isGone) == true }
-            return try dead.reduce(0) { count, owner in
-                try count
-                    + database.changed(
-                        """
-                        UPDATE calls SET status = 'failed', end_reason = 'the server stopped in mid-call', ended_at = ?
-                        WHERE ended_at IS NULL AND created_at < ? AND process IS ?
-                        """, [date, date, owner])
             }
         }
     }

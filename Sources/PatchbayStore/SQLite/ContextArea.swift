@@ -14,7 +14,7 @@ enum ContextArea: StoreArea {
     }
 
     static func prune(_ database: Database, before date: Date) throws -> Int {
-        try database.changed("DELETE FROM contexts WHERE expires_at < ?", [Date()])
+        try database.changed("DELETE FROM contexts WHERE expires_at < ?", [date])
     }
 
     static func erase(_ database: Database, number: String) throws -> Int {
@@ -33,6 +33,11 @@ extension SQLiteStore {
                 sql: "INSERT OR REPLACE INTO contexts (key, value, number, expires_at) VALUES (?, ?, ?, ?)",
                 arguments: [key, values, number, expires])
         }
+    }
+
+    @discardableResult
+    public func removeContexts(expiredBy date: Date) async throws(StoreError) -> Int {
+        try await transaction { database in try ContextArea.prune(database, before: date) }
     }
 
     public func context(key: String, at date: Date) async throws(StoreError) -> String? {

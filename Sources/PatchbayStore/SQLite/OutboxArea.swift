@@ -15,6 +15,9 @@ enum OutboxArea: StoreArea {
                 table.column("next_attempt_at", .datetime).indexed()
             }
         }
+        migrator.registerMigration("outbox 2") { database in
+            try database.create(indexOn: "outbox", columns: ["endpoint", "next_attempt_at"])
+        }
     }
 
     static func prune(_ database: Database, before date: Date) throws -> Int {
@@ -30,18 +33,55 @@ enum OutboxArea: StoreArea {
 
 extension SQLiteStore {
     public func enqueue(_ messages: [OutboxMessage]) async throws(StoreError) {
-        try await transaction { for message in messages { try message.insert($0, onConflict: .ignore) } }
-    }
-
-    public func dueMessages(at date: Date, limit: Int) async throws(StoreError) -> [OutboxMessage] {
-        try await reading { database in
-            try OutboxMessage.filter(Column("next_attempt_at") <= date)
-                .order(Column("next_attempt_at"), Column("created_at")).limit(limit).fetchAll(database)
+        try await transaction { database in
+            // What is told of a call may be made when the call has just been erased.
+            for message in messages where try !ErasureArea.knows(message.call.map { [$0] } ?? [], database) {
+                try message.insert(database, onConflict: .ignore)
+            }
         }
     }
 
-    public func nextMessageDate() async throws(StoreError) -> Date? {
-        try await reading { try Date.fetchOne($0, sql: "SELECT MIN(next_attempt_at) FROM outbox") }
+    public func dueMessages(
+        for endpoint: String?, at date: Date, limit: Int
+    ) async throws(StoreError) -> [OutboxMessage] {
+        try await reading { database in
+            var request = OutboxMessage.filter(Column("next_attempt_at") <= date)
+            if let endpoint { request = request.filter(Column("endpoint") == endpoint) }
+            return try request.order(Column("next_attempt_at"), Column("created_at")).limit(limit).fetchAll(database)
+        }
+    }
+
+    public func nextMessageDate(for endpoint: String?) async throws(StoreError) -> Date? {
+        try await reading { database in
+            guard let endpoint else {
+                return try Date.fetchOne(database, sql: "SELECT MIN(next_attempt_at) FROM outbox")
+            }
+            return try Date.fetchOne(
+                database, sql: "SELECT MIN(next_attempt_at) FROM outbox WHERE endpoint = ?", arguments: [endpoint])
+        }
+    }
+
+    public func waitingEndpoints() async throws(StoreError) -> Set<String> {
+        try await reading { database in
+            try String.fetchSet(
+                database, sql: "SELECT DISTINCT endpoint FROM outbox WHERE next_attempt_at IS NOT NULL")
+        }
+    }
+
+    public func giveUp(endpoint: String, createdBefore date: Date?, error: String) async throws(StoreError) -> Int {
+        try await transaction { database in
+            // One that was revived has its error still, and no attempts.
+            try database.changed(
+                """
+                UPDATE outbox SET next_attempt_at = NULL, last_error = ?
+                WHERE endpoint = ? AND next_attempt_at IS NOT NULL
+                AND (? IS NULL OR created_at < ? AND (attempts > 0 OR last_error IS NULL))
+                """, [error, endpoint, date, date])
+        }
+    }
+
+    public func waitingMessages() async throws(StoreError) -> Int {
+        try await reading { try OutboxMessage.filter(Column("next_attempt_at") != nil).fetchCount($0) }
     }
 
     public func delivered(message id: String) async throws(StoreError) {

@@ -16,8 +16,10 @@ public final class SQLiteStore: Store {
     let process: ProcessMark
 
     /// What each kind of entry is made of; every table belongs to one.
+    /// Erasures are the first: they note what the others are about to remove.
     static let areas: [any StoreArea.Type] = [
-        CallArea.self, VoiceSessionArea.self, DeliveryArea.self, OutboxArea.self, ContextArea.self, TenantArea.self,
+        ErasureArea.self, CallArea.self, VoiceSessionArea.self, DeliveryArea.self, OutboxArea.self, ContextArea.self,
+        TenantArea.self,
         AuditArea.self,
     ]
 
@@ -75,7 +77,17 @@ public final class SQLiteStore: Store {
 
     @discardableResult
     public func erase(number: String) async throws(StoreError) -> Int {
-        try await transaction { database in try Self.areas.reduce(0) { try $0 + $1.erase(database, number: number) } }
+        let count = try await transaction { database in
+            try Self.areas.reduce(0) { try $0 + $1.erase(database, number: number) }
+        }
+        await overwriteLog()
+        return count
+    }
+
+    /// Has what was forgotten overwritten on the disk: it stands in the log of writes still, or in the file that the log
+    /// has not reached. Somebody who reads just now keeps it there until the next time.
+    func overwriteLog() async {
+        _ = try? await database.writeWithoutTransaction { try $0.checkpoint(.truncate) }
     }
 
     public func check() async throws(StoreError) {

@@ -28,6 +28,22 @@ enum TenantArea: StoreArea {
             arguments: [kind, id])
     }
 
+    static func entries(_ database: Database, _ kind: String) throws -> [StoredTenant] {
+        try StoredTenant.fetchAll(
+            database,
+            sql: """
+                SELECT * FROM tenant_entries AS entry WHERE kind = ? AND body <> '' AND version =
+                    (SELECT MAX(version) FROM tenant_entries WHERE kind = entry.kind AND id = entry.id)
+                ORDER BY id
+                """, arguments: [kind])
+    }
+
+    /// Those of every kind, by their kind.
+    static func entries(_ database: Database) throws -> [String: [StoredTenant]] {
+        let kinds = try String.fetchAll(database, sql: "SELECT DISTINCT kind FROM tenant_entries")
+        return try Dictionary(uniqueKeysWithValues: kinds.map { ($0, try entries(database, $0)) })
+    }
+
     static func insert(
         _ database: Database, _ kind: String, _ id: String, _ body: String, _ version: Int, _ by: String, _ date: Date
     ) throws {
@@ -40,19 +56,12 @@ enum TenantArea: StoreArea {
 
 extension SQLiteStore {
     public func entries(kind: String) async throws(StoreError) -> [StoredTenant] {
-        try await reading { database in
-            try StoredTenant.fetchAll(
-                database,
-                sql: """
-                    SELECT * FROM tenant_entries AS entry WHERE kind = ? AND body <> '' AND version =
-                        (SELECT MAX(version) FROM tenant_entries WHERE kind = entry.kind AND id = entry.id)
-                    ORDER BY id
-                    """, arguments: [kind])
-        }
+        try await reading { try TenantArea.entries($0, kind) }
     }
 
     public func put(
-        kind: String, id: String, body: String, version: Int?, by: String, at date: Date
+        kind: String, id: String, body: String, version: Int?, by: String, at date: Date,
+        check: @escaping @Sendable ([String: [StoredTenant]]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
         guard !body.isEmpty else { throw StoreError(.refused, "an entry needs a text") }
         return try await transaction { database in
@@ -62,6 +71,7 @@ extension SQLiteStore {
                 throw StoreError(
                     .conflict, "\(kind) \"\(id)\" has version \(living), not \(version); read it again and change that")
             }
+            try check(try TenantArea.entries(database))
             let next = (current?.version ?? 0) + 1
             try TenantArea.insert(database, kind, id, body, next, by, date)
             return next

@@ -34,6 +34,9 @@ enum VoiceSessionArea: StoreArea {
                 table.column("since", .datetime).notNull()
             }
         }
+        migrator.registerMigration("voice sessions 2") { database in
+            try database.alter(table: "voice_sessions") { $0.add(column: "calling_number", .text) }
+        }
     }
 
     /// Changes a session in a transaction that runs already.
@@ -52,28 +55,47 @@ enum VoiceSessionArea: StoreArea {
         try database.changed("DELETE FROM voice_sessions WHERE updated_at < ?", [date])
     }
 
-    /// The block stays: who asked not to be known is not dialled again for it.
+    /// Sessions with a number, but for those whose call runs.
+    static let isOfNumber = "customer_phone = :number AND \(hasNoRunningCall)"
+    private static let hasNoRunningCall =
+        "NOT EXISTS (SELECT 1 FROM calls WHERE calls.id = voice_sessions.call AND ended_at IS NULL)"
+
+    /// The person's own sessions go; where others' speak of the number, it is taken out. The block stays: who asked not to be
+    /// known is not dialled again for it.
     static func erase(_ database: Database, number: String) throws -> Int {
-        try database.changed(
-            """
-            DELETE FROM voice_sessions WHERE customer_phone = ? AND NOT EXISTS
-                (SELECT 1 FROM calls WHERE calls.id = voice_sessions.call AND ended_at IS NULL)
-            """, [number])
+        var count = try database.changed("DELETE FROM voice_sessions WHERE \(isOfNumber)", ["number": number])
+        for column in ["customer_id", "extracted_intent", "transcript", "failure"] {
+            count += try database.changed(
+                """
+                UPDATE voice_sessions SET \(column) = without(\(column), :number)
+                WHERE mentions(\(column), :number) AND \(hasNoRunningCall)
+                """, ["number": number])
+        }
+        // A number in JSON may be one without quotation marks; what is left then is no JSON.
+        for column in ["variables", "extracted_data"] {
+            count += try database.changed(
+                """
+                UPDATE voice_sessions SET \(column) = CASE WHEN json_valid(without(\(column), :number))
+                THEN without(\(column), :number) ELSE '{}' END
+                WHERE mentions(\(column), :number) AND \(hasNoRunningCall)
+                """, ["number": number])
+        }
+        return count
     }
 }
 
 extension SQLiteStore {
-    public func insert(_ session: VoiceSession) async throws(StoreError) -> VoiceSession {
+    public func insert(_ session: VoiceSession) async throws(StoreError) -> (kept: VoiceSession, isNew: Bool) {
         try await transaction { database in
             if let key = session.idempotencyKey,
                 let known = try VoiceSession.fetchOne(
                     database, sql: "SELECT * FROM voice_sessions WHERE idempotency_key = ? AND tenant IS ?",
                     arguments: [key, session.tenant])
             {
-                return known
+                return (known, false)
             }
             try session.insert(database)
-            return session
+            return (session, true)
         }
     }
 

@@ -24,14 +24,22 @@ extension StoreCheck {
         call.status = "failed"
         call.endedAt = date + 60
         call.endReason = "failure: \u{1F4DE} \u{0} ends"
+        let recordings = call.recordings
         call.recordings = []
+        call.conversationID = nil
         call.streamSid = nil
-        try await store.write([.call(call)])
+        try await store.write([
+            .call(call), .recording(call: "one", path: "c.wav"), .recording(call: "one", path: "c.wav"),
+            .recording(call: "nobody", path: "d.wav"),
+        ])
         let kept = try await store.call("one")
         expectSame(kept?.status, "failed", .storeCalls, "the state of a call that was written again")
         expectSame(kept?.endedAt, call.endedAt, .storeCalls, "its end")
         expectSame(kept?.streamSid, nil, .storeCalls, "a value that was taken back")
-        expectSame(kept?.recordings, [], .storeCalls, "its recordings")
+        expectSame(
+            kept?.recordings, recordings + ["c.wav"], .storeCalls,
+            "its recordings, which the recorder's row did not know, with another")
+        expectSame(kept?.conversationID, "conv-1", .storeCalls, "its conversation, which the row did not know")
         expectSame(
             try await store.events(ofCall: "one").count, 1, .storeCalls, "events of a call that was written again")
 
@@ -131,11 +139,13 @@ extension StoreCheck {
             call.status = "ended"
             return .call(call)
         }
+        var moved = call("u6", tenant: "t1")
+        (moved.createdAt, moved.endedAt, moved.status) = (now, now + 120, "moved")
         let tool = StoredToolCall(call: "u1", sequence: 0, atMs: 0, name: "book", arguments: "{}")
         try await store.write([
             use("u1", "t1", daysAgo: 0, seconds: 30), use("u2", "t1", daysAgo: 0, seconds: 12), .toolCall(tool),
             use("u3", nil, daysAgo: 0, seconds: 5), use("u4", "t1", daysAgo: 1, seconds: 7),
-            use("u5", "t1", daysAgo: 40, seconds: 7),
+            use("u5", "t1", daysAgo: 40, seconds: 7), .call(moved),
         ])
         let days = now.formatted(.iso8601.year().month().day())
         let today = try await store.usage(tenant: "t1", days: 7).filter { $0.day == days }
@@ -157,6 +167,9 @@ extension StoreCheck {
         let old = try await store.call("old")
         expectSame(old?.status, "failed", .storeAbandoned, "the state of an abandoned call")
         expect(old?.endedAt != nil && old?.endReason?.isEmpty == false, .storeAbandoned, "it has no end or no reason")
+        expectSame(
+            old.flatMap { $0.endedAt?.timeIntervalSince($0.createdAt) }.map { Int64(($0 * 1000).rounded()) },
+            event("old", 0).atMs, .storeAbandoned, "how long an abandoned call is known to have lasted, in ms")
         expectSame(try await store.events(ofCall: "old").count, 1, .storeAbandoned, "events of an abandoned call")
         expectSame(
             try await store.call("done"), call("done", endsAfter: 30), .storeAbandoned, "a call that had ended before")

@@ -6,6 +6,7 @@ extension StoreCheck {
     mutating func sessions() async throws {
         var first = session("s1", tenant: "t1")
         first.agentName = "reminder"
+        first.callingNumber = desk
         first.customerID = "c-1"
         first.variables = #"{"name":"Ü \"quoted\""}"#
         first.callSid = "CA1"
@@ -15,7 +16,7 @@ extension StoreCheck {
         first.extractedIntent = "pay"
         first.extractedData = "{}"
         first.failure = "none"
-        expectSame(try await store.insert(first), first, .storeSessions, "a session that was entered")
+        expectSame(try await store.insert(first).kept, first, .storeSessions, "a session that was entered")
         expectSame(try await store.session("s1"), first, .storeSessions, "a session by its id")
         expectSame(try await store.session(callSid: "CA1"), first, .storeSessions, "a session by its call")
         expectSame(
@@ -34,30 +35,38 @@ extension StoreCheck {
     }
 
     mutating func idempotency() async throws {
-        _ = try await store.insert(session("s1", tenant: "t1", key: "order-1"))
-        expectSame(
-            try await store.insert(session("s2", tenant: "t1", key: "order-1")).id, "s1", .storeIdempotency,
-            "the session of a second order")
+        let first = try await store.insert(session("s1", tenant: "t1", key: "order-1"))
+        expectSame(first.isNew, true, .storeIdempotency, "whether a first order is new")
+        // The second may have been given the same name.
+        for id in ["s2", "s1"] {
+            let second = try await store.insert(session(id, tenant: "t1", after: 1, key: "order-1"))
+            expectSame(second.kept, first.kept, .storeIdempotency, "the session of a second order")
+            expectSame(second.isNew, false, .storeIdempotency, "whether a second order is new")
+        }
         expectSame(try await store.session("s2"), nil, .storeIdempotency, "a second order's own session")
         for (id, tenant, key) in [("s3", "t2", "order-1"), ("s4", nil, "order-1"), ("s5", "t1", "order-2")] {
             expectSame(
-                try await store.insert(session(id, tenant: tenant, key: key)).id, id, .storeIdempotency,
+                try await store.insert(session(id, tenant: tenant, key: key)).kept.id, id, .storeIdempotency,
                 "the session of an order of \(tenant ?? "nobody") with key \(key)")
         }
         expectSame(
-            try await store.insert(session("s6", tenant: nil, key: "order-1")).id, "s4", .storeIdempotency,
+            try await store.insert(session("s6", tenant: nil, key: "order-1")).kept.id, "s4", .storeIdempotency,
             "a second order of nobody's")
         for id in ["s7", "s8"] {
             expectSame(
-                try await store.insert(session(id)).id, id, .storeIdempotency, "the session of an order without a key")
+                try await store.insert(session(id)).isNew, true, .storeIdempotency, "whether one without a key is new")
         }
-        let makeSession = session("at-once", tenant: "t1", key: "order-3")
-        let ids = try await atOnce(8) { store, index in
-            var session = makeSession
-            session.id += "-\(index)"
-            return try await store.insert(session).id
+        let named = session("at-once", tenant: "t1", key: "order-3")
+        let alike = session("alike", tenant: "t1", key: "order-4")
+        for (session, isNamedAnew) in [(named, true), (alike, false)] {
+            let entered = try await atOnce(8) { store, index in
+                var session = session
+                if isNamedAnew { session.id += "-\(index)" }
+                return try await store.insert(session)
+            }
+            expectSame(Set(entered.map(\.kept.id)).count, 1, .storeIdempotency, "sessions of eight orders at once")
+            expectSame(entered.count { $0.isNew }, 1, .storeIdempotency, "of eight orders at once those that are new")
         }
-        expectSame(Set(ids).count, 1, .storeIdempotency, "sessions of eight orders at once")
     }
 
     mutating func sessionChanges() async throws {

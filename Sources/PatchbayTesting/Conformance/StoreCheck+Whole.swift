@@ -43,6 +43,36 @@ extension StoreCheck {
         expectSame(outcomes, 1, .storeTenants, "changes of one version at once that were taken")
     }
 
+    mutating func tenantChecks() async throws {
+        let (store, date) = (store, date)
+        _ = try await store.put(kind: "tenant", id: "t1", body: "1", version: nil, by: "admin", at: date)
+        _ = try await store.put(kind: "number", id: "n1", body: "2", version: nil, by: "admin", at: date)
+        _ = try await store.put(kind: "tenant", id: "t2", body: "3", version: nil, by: "admin", at: date)
+        _ = try await store.remove(kind: "tenant", id: "t2", by: "admin", at: date)
+        let current = ["tenant:t1=1", "number:n1=2"]
+        func put(_ id: String, unless taken: @escaping @Sendable ([String]) -> Bool) async throws -> Int {
+            try await store.put(kind: "tenant", id: id, body: "wanted", version: 0, by: "admin", at: date) {
+                (entries) throws(StoreError) in
+                let seen = entries.flatMap { kind, entries in entries.map { "\(kind):\($0.id)=\($0.body)" } }
+                if taken(seen) { throw StoreError(.taken, "somebody has it") }
+            }
+        }
+        await expectThrows(.taken, .storeTenants, "an entry whose check saw all current ones and refused") {
+            _ = try await put("t3") { Set($0) == Set(current) }
+        }
+        expectSame(
+            try await store.entries(kind: "tenant").map(\.id), ["t1"], .storeTenants, "entries after a refused one")
+        let taken = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<8 {
+                group.addTask {
+                    (try? await put("at-once-\(index)") { $0.contains { $0.hasSuffix("=wanted") } }) != nil
+                }
+            }
+            return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+        }
+        expectSame(taken, 1, .storeTenants, "of eight entries at once that exclude each other those that were taken")
+    }
+
     mutating func audit() async throws {
         let entries = (0..<4).map {
             AuditEntry(
@@ -74,7 +104,13 @@ extension StoreCheck {
         ])
         _ = try await store.put(kind: "tenant", id: "t1", body: "{}", version: 0, by: "admin", at: date)
         _ = try await store.deliver(source: "v", key: "k", at: date, DeliveryEffect())
+        try await store.write([
+            .recording(call: "old", path: "/r/old.wav"), .recording(call: "new", path: "/r/new.wav"),
+        ])
         let count = try await store.prune(before: date + 100)
+        expectSame(
+            try await store.forgottenRecordings(after: nil, limit: 9), ["/r/old.wav"], .storePrune,
+            "recordings whose calls went")
         expect(count >= 5, .storePrune, "it says that \(count) entries went; at least 5 were old")
         expectSame(try await store.call("old"), nil, .storePrune, "a call that ended before")
         expectSame(try await store.events(ofCall: "old"), [], .storePrune, "its events")
@@ -107,8 +143,18 @@ extension StoreCheck {
                     call: "near", sequence: 0, atMs: 0, name: "look", arguments: #"{"phone":"\#(me)"}"#, output: me)),
             .call(call("running")), .event(event("running", 0, me)),
         ])
-        _ = try await store.insert(session("s-mine"))
-        _ = try await store.insert(session("s-near", phone: neighbour))
+        var mine = session("s-mine")
+        mine.conversationID = "conv-mine"
+        _ = try await store.insert(mine)
+        var near = session("s-near", phone: neighbour)
+        near.transcript = "[\"call \(me)\"]"
+        near.variables = "{\"friend\":\(me.dropFirst())}"
+        near.extractedIntent = "call \(me)"
+        _ = try await store.insert(near)
+        try await store.write([
+            .recording(call: "mine", path: "/r/2.wav"), .recording(call: "mine", path: "/r/1.wav"),
+            .recording(call: "near", path: "/r/3.wav"),
+        ])
         try await store.enqueue([
             message("m-mine", body: #"{"from":"\#(me)"}"#), message("m-near", body: #"{"from":"\#(neighbour)"}"#),
         ])
@@ -140,7 +186,12 @@ extension StoreCheck {
         expectSame(try await store.call("running")?.from, me, .storeErase, "the person's call that runs")
         expectSame(try await store.events(ofCall: "running").map(\.detail), [me], .storeErase, "its events")
         expectSame(try await store.session("s-mine"), nil, .storeErase, "the person's session")
-        expectSame(try await store.session("s-near")?.id, "s-near", .storeErase, "the session of a longer number")
+        let kept = try await store.session("s-near")
+        expectSame(kept?.customerPhone, neighbour, .storeErase, "the session of a longer number")
+        let texts = [kept?.transcript, kept?.variables, kept?.extractedIntent].compactMap(\.self)
+        expect(
+            texts.count == 3 && !texts.contains { $0.contains(me.dropFirst()) }, .storeErase,
+            "another's session still tells the number, or lost more than that")
         expectSame(
             try await store.dueMessages(at: date + 9, limit: 9).map(\.id), ["m-near"], .storeErase,
             "messages that wait")
@@ -151,6 +202,49 @@ extension StoreCheck {
             try await store.auditTrail(tenant: nil, limit: 9).map(\.subject.count).sorted(), [6, neighbour.count],
             .storeErase, "lengths of the trail's subjects, \"erased\" and the longer number")
         expectSame(try await store.erase(number: "+19998887777"), 0, .storeErase, "entries of a number nobody knows")
+        try await afterErasure()
         try await store.check()
+    }
+
+    /// Nothing that comes late brings the person of ``erasure()`` back.
+    private func lateSteps() async throws {
+        try await store.write([
+            .call(call("mine", endsAfter: 10)), .event(event("mine", 1, "late")),
+            .recording(call: "mine", path: "/r/4.wav"), .event(event("near", 2)),
+        ])
+        var message = message("m-late")
+        message.call = "to-me"
+        try await store.enqueue([message])
+        for (key, name) in [("1", "mine"), ("2", "CA-to-me"), ("3", "conv-mine"), ("4", "s-mine")] {
+            var effect = DeliveryEffect()
+            effect.names = ["", "nobody", name]
+            effect.call = CallAddition(id: "made-\(key)", new: call("made-\(key)"))
+            effect.call?.recordings = ["/r/late-\(key).mp3"]
+            effect.session = ("s-near", { $0.failure = "late" })
+            let whole = effect
+            _ = try await store.deliver(source: "vendor", key: key, at: date, whole)
+        }
+    }
+
+    private mutating func afterErasure() async throws {
+        try await lateSteps()
+        for id in ["mine", "made-1", "made-2", "made-3", "made-4"] {
+            expectSame(try await store.call(id), nil, .storeErase, "a call that came back as \(id)")
+        }
+        expectSame(try await store.session("s-near")?.failure, nil, .storeErase, "a session that a late delivery names")
+        expectSame(
+            try await store.events(ofCall: "near").count, 3, .storeErase, "other calls' events of the same write")
+        expectSame(
+            try await store.dueMessages(at: date + 9, limit: 9).map(\.id), ["m-near"], .storeErase,
+            "messages about an erased call that came late")
+        var paths = ["/r/1.wav", "/r/2.wav", "/r/4.wav"] + (1...4).map { "/r/late-\($0).mp3" }
+        expectSame(
+            try await store.forgottenRecordings(after: nil, limit: 99), paths, .storeErase, "forgotten recordings")
+        expectSame(
+            try await store.forgottenRecordings(after: paths[0], limit: 2), Array(paths[1...2]), .storeErase,
+            "those behind the first")
+        try await store.removedRecordings([paths.removeFirst(), "/r/nobody.wav"])
+        expectSame(
+            try await store.forgottenRecordings(after: nil, limit: 99), paths, .storeErase, "those that are left")
     }
 }

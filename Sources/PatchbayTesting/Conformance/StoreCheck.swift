@@ -37,10 +37,14 @@ struct StoreCheck {
         Group(.storeDialled, [.storeTenantFilter]) { try await $0.dialled() },
         Group(.storeBlocks) { try await $0.blocks() },
         Group(.storeDeliveries) { try await $0.deliveries() },
+        Group(.storeAdditions) { try await $0.additions() },
+        Group(.storeClaims) { try await $0.claims() },
+        Group(.storeNews) { try await $0.news() },
         Group(.storeOutbox) { try await $0.outbox() },
         Group(.storeDeadLetters, [.storeTenantFilter]) { try await $0.deadLetters() },
         Group(.storeContexts) { try await $0.contexts() },
         Group(.storeTenants) { try await $0.tenants() },
+        Group(.storeTenants) { try await $0.tenantChecks() },
         Group(.storeAudit, [.storeTenantFilter]) { try await $0.audit() },
         Group(.storePrune) { try await $0.pruning() },
         Group(.storeErase) { try await $0.erasure() },
@@ -102,10 +106,11 @@ struct StoreCheck {
     }
 
     func message(
-        _ id: String, tenant: String? = nil, after seconds: Double = 0, body: String = #"{"event":"call.ended"}"#
+        _ id: String, tenant: String? = nil, after seconds: Double = 0, body: String = #"{"event":"call.ended"}"#,
+        to endpoint: String = "crm"
     ) -> OutboxMessage {
         OutboxMessage(
-            id: id, event: "call.ended", tenant: tenant, endpoint: "crm", body: body, createdAt: date + seconds)
+            id: id, event: "call.ended", tenant: tenant, endpoint: endpoint, body: body, createdAt: date + seconds)
     }
 
     func event(_ call: String, _ sequence: Int, _ detail: String = "") -> StoredEvent {

@@ -65,7 +65,13 @@ extension ConformanceFailure.Rule {
     public static let storeBlocks = Self("blocks-numbers")
     /// A delivery has its effect once, also when it comes twice at once, and all of it or nothing.
     public static let storeDeliveries = Self("delivers-once")
-    /// Messages go out in order, when they are due, until they are taken; the same message is kept once.
+    /// What several add to one call at once is all kept.
+    public static let storeAdditions = Self("loses-no-addition")
+    /// Work that a delivery asks for is taken on once, also when it is asked for twice at once, and its answer is kept.
+    public static let storeClaims = Self("takes-work-on-once")
+    /// What others are told of a call is in the outbox with the change that it tells, and each end once.
+    public static let storeNews = Self("tells-of-calls-once")
+    /// Messages go out in order, when they are due, to each endpoint its own, until they are taken; the same message is kept once.
     public static let storeOutbox = Self("keeps-the-outbox")
     /// What was given up is a dead letter until it is revived.
     public static let storeDeadLetters = Self("keeps-dead-letters")

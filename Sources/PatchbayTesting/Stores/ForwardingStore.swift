@@ -33,14 +33,23 @@ extension ForwardingStore {
     public func usage(tenant: String?, days: Int) async throws(StoreError) -> [StoredUsage] {
         try await base.usage(tenant: tenant, days: days)
     }
-    public func closeAbandoned(before date: Date) async throws(StoreError) -> Int {
-        try await base.closeAbandoned(before: date)
+    public func forgottenRecordings(after path: String?, limit: Int) async throws(StoreError) -> [String] {
+        try await base.forgottenRecordings(after: path, limit: limit)
     }
+    public func removedRecordings(_ paths: [String]) async throws(StoreError) {
+        try await base.removedRecordings(paths)
+    }
+    public func write(
+        _ changes: [CallChange], telling messages: @escaping @Sendable (CallNews) -> [OutboxMessage]
+    ) async throws(StoreError) -> Set<String> { try await base.write(changes, telling: messages) }
+    public func closeAbandoned(
+        before date: Date, telling messages: @escaping @Sendable (CallNews) -> [OutboxMessage]
+    ) async throws(StoreError) -> Int { try await base.closeAbandoned(before: date, telling: messages) }
 }
 
 // Voice sessions.
 extension ForwardingStore {
-    public func insert(_ session: VoiceSession) async throws(StoreError) -> VoiceSession {
+    public func insert(_ session: VoiceSession) async throws(StoreError) -> (kept: VoiceSession, isNew: Bool) {
         try await base.insert(session)
     }
     public func updateSession(
@@ -72,20 +81,38 @@ extension ForwardingStore {
     public func deliver(
         source: String, key: String, at date: Date, _ effect: DeliveryEffect
     ) async throws(StoreError) -> Bool { try await base.deliver(source: source, key: key, at: date, effect) }
-    public func enqueue(_ messages: [OutboxMessage]) async throws(StoreError) { try await base.enqueue(messages) }
-    public func dueMessages(at date: Date, limit: Int) async throws(StoreError) -> [OutboxMessage] {
-        try await base.dueMessages(at: date, limit: limit)
+    public func claim(source: String, key: String, at date: Date) async throws(StoreError) -> DeliveryClaim {
+        try await base.claim(source: source, key: key, at: date)
     }
-    public func nextMessageDate() async throws(StoreError) -> Date? { try await base.nextMessageDate() }
+    public func settle(source: String, key: String, answer: String) async throws(StoreError) {
+        try await base.settle(source: source, key: key, answer: answer)
+    }
+    public func enqueue(_ messages: [OutboxMessage]) async throws(StoreError) { try await base.enqueue(messages) }
+    public func dueMessages(
+        for endpoint: String?, at date: Date, limit: Int
+    ) async throws(StoreError) -> [OutboxMessage] {
+        try await base.dueMessages(for: endpoint, at: date, limit: limit)
+    }
+    public func nextMessageDate(for endpoint: String?) async throws(StoreError) -> Date? {
+        try await base.nextMessageDate(for: endpoint)
+    }
+    public func waitingEndpoints() async throws(StoreError) -> Set<String> { try await base.waitingEndpoints() }
+    public func giveUp(endpoint: String, createdBefore date: Date?, error: String) async throws(StoreError) -> Int {
+        try await base.giveUp(endpoint: endpoint, createdBefore: date, error: error)
+    }
     public func delivered(message id: String) async throws(StoreError) { try await base.delivered(message: id) }
     public func failed(message id: String, error: String, next: Date?) async throws(StoreError) {
         try await base.failed(message: id, error: error, next: next)
     }
+    public func waitingMessages() async throws(StoreError) -> Int { try await base.waitingMessages() }
     public func deadLetters(tenant: String?, limit: Int) async throws(StoreError) -> [OutboxMessage] {
         try await base.deadLetters(tenant: tenant, limit: limit)
     }
     public func revive(message id: String, at date: Date) async throws(StoreError) -> Bool {
         try await base.revive(message: id, at: date)
+    }
+    public func removeContexts(expiredBy date: Date) async throws(StoreError) -> Int {
+        try await base.removeContexts(expiredBy: date)
     }
     public func keepContext(
         _ values: String, key: String, number: String, expires: Date
@@ -99,9 +126,10 @@ extension ForwardingStore {
 extension ForwardingStore {
     public func entries(kind: String) async throws(StoreError) -> [StoredTenant] { try await base.entries(kind: kind) }
     public func put(
-        kind: String, id: String, body: String, version: Int?, by: String, at date: Date
+        kind: String, id: String, body: String, version: Int?, by: String, at date: Date,
+        check: @escaping @Sendable ([String: [StoredTenant]]) throws(StoreError) -> Void
     ) async throws(StoreError) -> Int {
-        try await base.put(kind: kind, id: id, body: body, version: version, by: by, at: date)
+        try await base.put(kind: kind, id: id, body: body, version: version, by: by, at: date, check: check)
     }
     public func remove(kind: String, id: String, by: String, at date: Date) async throws(StoreError) -> Bool {
         try await base.remove(kind: kind, id: id, by: by, at: date)

@@ -23,16 +23,21 @@ public struct WebSocketAgentDialer: AgentDialer {
             to: WebSocketTarget(target.url, headers: target.headers), on: loop, tls: tls, timeout: timeout,
             configuration: configuration
         ).map { $0 as any AgentConnection }.flatMapErrorThrowing { error in
-            throw PipelineError(dialling: error)
+            throw PipelineError(dialling: target, error)
         }
     }
 }
 
 extension PipelineError {
     /// Why an agent's WebSocket could not be opened. Never quotes the answer's body: it may repeat what was sent.
-    init(dialling error: any Error) {
+    init(dialling target: AgentTarget, _ error: any Error) {
         guard let error = error as? WebSocketConnectError else {
-            self.init(.agentUnreachable, "\(error)", place: "agent", cause: error, isRetryable: true)
+            self.init(.agentUnreachable, "\(error)", place: target.place, isRetryable: true)
+            return
+        }
+        if target.isSigned, error.status == 401 || error.status == 403 {
+            let words = "\(error.message): the signed URL was not taken, it may be too old; the next try has a new one"
+            self.init(.agentUnreachable, words, place: target.place, isRetryable: true)
             return
         }
         let (code, isRetryable): (Code, Bool) =
@@ -43,7 +48,11 @@ extension PipelineError {
             case .some(let status): (.agentUnreachable, status >= 500)
             case nil: (.agentUnreachable, error.code != .invalidTarget && error.code != .tlsFailed)
             }
-        self.init(code, "\(error)", place: "agent", isRetryable: isRetryable)
+        self.init(code, error.message, place: target.place, isRetryable: isRetryable)
+        // What a certificate or an address lacks, the message says itself; and a vendor that answers has been reached.
+        let isTold = error.code == .invalidTarget || error.code == .tlsFailed
+        let isAnswered = code == .agentUnreachable && error.status != nil
+        if !isTold, !isAnswered, let remedy = target.remedy(code) { message += "; \(remedy)" }
     }
 }
 

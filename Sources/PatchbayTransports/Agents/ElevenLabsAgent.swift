@@ -80,7 +80,7 @@ public struct ElevenLabsAgent: AgentComponent {
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         guard let agentId = settings.string("agentId"), !agentId.isEmpty else {
             throw PipelineError(
-                .agentNotConfigured, "no agent id: set agentId in the pipeline or ELEVENLABS_AGENT_ID",
+                .agentMissing, "no agent id: set agentId in the pipeline or ELEVENLABS_AGENT_ID",
                 place: "agent elevenlabs")
         }
         var initiation = ElevenLabsInitiation(
@@ -137,7 +137,13 @@ private struct ElevenLabsBackend: AgentBackend {
                 // An agent with a first message speaks anyhow.
                 asksForWords: request.isAnswerAwaited && initiation.firstMessage == "",
                 tools: request.tools.map(\.name), timing: timing),
-            endpoint: .webSocket { AgentTarget(url: try await address()) })
+            endpoint: .webSocket {
+                var target = AgentTarget(url: try await address())
+                target.place = "agent elevenlabs"
+                target.remedy = ElevenLabsFailure.remedy
+                target.isSigned = apiKey != nil
+                return target
+            })
     }
 
     /// A public agent is dialled directly. For a private one a signed URL is asked for, one per call: it is valid for
@@ -163,10 +169,7 @@ private struct ElevenLabsBackend: AgentBackend {
             status = Int(response.status.code)
             body = try await response.body.collect(upTo: 64 * 1024)
         } catch {
-            throw PipelineError(
-                .agentUnreachable, "ElevenLabs could not be asked for a signed URL: \(error)",
-                place: "agent elevenlabs",
-                cause: error, isRetryable: true)
+            throw ElevenLabsFailure.unanswered(error, origin: origin)
         }
         guard status == 200 else {
             throw ElevenLabsFailure.refused(

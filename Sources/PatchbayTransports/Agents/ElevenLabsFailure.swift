@@ -1,5 +1,7 @@
+import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOPosix
 import PatchbayConfig
 import PatchbayCore
 import PatchbayWire
@@ -17,7 +19,9 @@ enum ElevenLabsFailure {
     }
 
     static let queueTimedOut = PipelineError(
-        .agentQuota, "no free conversation: the queue timed out", place: place, isRetryable: true)
+        .agentQuota,
+        "no free conversation: the queue timed out; check the account's limit of conversations at once", place: place,
+        isRetryable: true)
 
     /// The end of a conversation that was no goodbye.
     ///
@@ -33,7 +37,8 @@ enum ElevenLabsFailure {
         }
         if !isReady { words = "closed before the conversation began: " + words }
         let (code, retries) = verdict(close, fault)
-        if let remedy = remedy(code) { words += "; \(remedy)" }
+        // It was reached, so nothing is wrong with the network.
+        if code != .agentUnreachable, let remedy = remedy(code) { words += "; \(remedy)" }
         return PipelineError(code, words, place: place, isRetryable: retries)
     }
 
@@ -56,6 +61,8 @@ enum ElevenLabsFailure {
         case .contractViolation:
             if says("override") { return (.agentSettingRefused, false) }
             if says("dynamic variable") { return (.agentNotConfigured, false) }
+            // The next try has another URL.
+            if says("expired") { return (.agentUnreachable, true) }
             if says("authori", "authenti", "api key", "signature", "signed url", "allowlist", "permission") {
                 return (.agentUnauthorized, false)
             }
@@ -84,8 +91,23 @@ enum ElevenLabsFailure {
         var words = "\(what): HTTP \(status)"
         if let code = detail.code { words += " \(code.prefix(60))" }
         if !said.isEmpty { words += " \"\(said)\"" }
-        if let remedy = remedy(code) { words += "; \(remedy)" }
+        // A status is an answer, so nothing is wrong with the network.
+        if code != .agentUnreachable, let remedy = remedy(code) { words += "; \(remedy)" }
         return PipelineError(code, words, place: place, isRetryable: retries)
+    }
+
+    /// No answer at all to the request for a signed URL.
+    static func unanswered(_ error: any Error, origin: String) -> PipelineError {
+        var words = "ElevenLabs could not be asked for a signed URL: "
+        switch error {
+        case let error as HTTPClientError: words += error.shortDescription
+        case let error as IOError:
+            words += "cannot connect to \(origin): \(String(cString: strerror(error.errnoCode)))"
+        case let error as NIOConnectionError: words += WebSocketConnectError.connecting(to: origin, error).message
+        default: words += "\(error)"
+        }
+        if let remedy = remedy(.agentUnreachable) { words += "; \(remedy)" }
+        return PipelineError(.agentUnreachable, words, place: place, isRetryable: true)
     }
 
     private static func verdict(_ status: Int, _ detail: String?) -> (PipelineError.Code, isRetryable: Bool) {
@@ -105,8 +127,9 @@ enum ElevenLabsFailure {
         }
     }
 
-    private static func remedy(_ code: PipelineError.Code) -> String? {
+    static func remedy(_ code: PipelineError.Code) -> String? {
         switch code {
+        case .agentUnreachable: "check the network, and baseUrl if it is set"
         case .agentUnauthorized: "check apiKey and its permissions; an agent that needs authentication needs a key"
         case .agentUnknown: "check agentId"
         case .agentQuota: "check the account's quota and its limit of conversations at once"

@@ -84,8 +84,18 @@ public struct GeminiAgent: AgentComponent {
     }
 
     public func problems(in settings: Settings) -> [SettingsProblem] {
-        guard settings.string("turnDetection") == "none" else { return [] }
-        return ["startSensitivity", "endSensitivity", "prefixPaddingMs", "silenceMs"]
+        var problems: [SettingsProblem] = []
+        if settings.secret("apiKey") == nil, settings.secret("accessToken") == nil {
+            problems.append(
+                SettingsProblem(
+                    field: "apiKey", .missingEnvironment, severity: .warning,
+                    "there is no API key, so no call will be answered",
+                    remedy: "set \"apiKey\", or the environment variable GEMINI_API_KEY; on Vertex AI, \"accessToken\"")
+            )
+        }
+        guard settings.string("turnDetection") == "none" else { return problems }
+        return problems
+            + ["startSensitivity", "endSensitivity", "prefixPaddingMs", "silenceMs"]
             .filter { settings.string($0) != nil || settings.integer($0) != nil }
             .map { field in
                 SettingsProblem(
@@ -207,11 +217,18 @@ struct GeminiAccess: Sendable {
         switch credential {
         case .apiKey(let key):
             address += "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
-            return AgentTarget(url: address, headers: [("x-goog-api-key", key.reveal())])
+            return Self.target(address, ("x-goog-api-key", key.reveal()))
         case .accessToken(let token, _, _):
             address += "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
-            return AgentTarget(url: address, headers: [("Authorization", "Bearer \(token.reveal())")])
+            return Self.target(address, ("Authorization", "Bearer \(token.reveal())"))
         }
+    }
+
+    private static func target(_ url: String, _ credential: (String, String)) -> AgentTarget {
+        var target = AgentTarget(url: url, headers: [credential])
+        target.place = GeminiConversation.place
+        target.remedy = GeminiConversation.remedy
+        return target
     }
 }
 

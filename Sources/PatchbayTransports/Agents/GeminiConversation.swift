@@ -291,7 +291,20 @@ struct GeminiConversation: AgentConversation {
         _ code: PipelineError.Code, _ message: String, isRetryable: Bool, into output: inout AgentOutput
     ) {
         phase = .over
-        output.emit(.failed(PipelineError(code, message, place: Self.place, isRetryable: isRetryable)))
+        let words = Self.remedy(code).map { "\(message); \($0)" } ?? message
+        output.emit(.failed(PipelineError(code, words, place: Self.place, isRetryable: isRetryable)))
+    }
+
+    /// What an operator can do about a failure.
+    static func remedy(_ code: PipelineError.Code) -> String? {
+        switch code {
+        case .agentUnauthorized: "check apiKey and its restrictions, or accessToken, which is valid for an hour or so"
+        case .agentUnknown: "check model: it has to hold live conversations"
+        case .agentQuota: "check the project's quota and billing"
+        case .agentSettingRefused: "check model and settings: not every model takes all of them"
+        case .agentUnreachable: "check the network, and baseUrl if it is set"
+        default: nil
+        }
     }
 
     func send(_ message: GeminiClientMessage, into output: inout AgentOutput) {

@@ -85,6 +85,13 @@ public struct OpenAIRealtimeAgent: AgentComponent {
     public func problems(in settings: Settings) -> [SettingsProblem] {
         let kind = settings.string("turnDetection") ?? "server_vad"
         var problems: [SettingsProblem] = []
+        if settings.secret("apiKey") == nil {
+            problems.append(
+                SettingsProblem(
+                    field: "apiKey", .missingEnvironment, severity: .warning,
+                    "there is no API key, so no call will be answered",
+                    remedy: "set \"apiKey\", or the environment variable OPENAI_API_KEY"))
+        }
         let ofServer = ["vadThreshold", "silenceMs", "prefixPaddingMs", "idleTimeoutMs"].filter {
             settings.number($0) != nil
         }

@@ -320,5 +320,6 @@ extension PipelineError {
             case .sessionExpired, .serverFailed, .nothingToDo, .responseActive: (.agentFailed, true)
             }
         self.init(code, message, place: OpenAIRealtimeSettings.place, isRetryable: isRetryable)
+        if let remedy = OpenAIRealtimeSettings.remedy(code) { self.message += "; \(remedy)" }
     }
 }

@@ -117,6 +117,18 @@ struct OpenAIRealtimeSettings: Sendable {
     /// Whether the agent speaks first.
     var greets: Bool { firstMessage?.isEmpty != true }
 
+    /// What an operator can do about a failure.
+    static func remedy(_ code: PipelineError.Code) -> String? {
+        switch code {
+        case .agentUnauthorized: "check apiKey and its permissions"
+        case .agentUnknown: "check model, or azure's deployment, and whether the account may use it"
+        case .agentQuota: "check the account's quota and its limits"
+        case .agentSettingRefused: "change the setting that is named"
+        case .agentUnreachable: "check the network, and baseUrl if it is set"
+        default: nil
+        }
+    }
+
     // MARK: Where it is
 
     /// - Throws: When the base URL is none.
@@ -135,9 +147,8 @@ struct OpenAIRealtimeSettings: Sendable {
         }
         base = base.drop { $0 != ":" }.dropFirst(3)
         guard let azure else {
-            return AgentTarget(
-                url: "\(scheme)://\(base)/realtime?model=\(Self.encoded(model))",
-                headers: [("Authorization", "Bearer \(apiKey)")])
+            return target(
+                "\(scheme)://\(base)/realtime?model=\(Self.encoded(model))", ("Authorization", "Bearer \(apiKey)"))
         }
         // The portal shows several forms of the endpoint; the path is ours to choose.
         let origin = base.prefix { $0 != "/" }
@@ -145,7 +156,14 @@ struct OpenAIRealtimeSettings: Sendable {
             azure.apiVersion.map {
                 "/openai/realtime?api-version=\(Self.encoded($0))&deployment=\(Self.encoded(azure.deployment))"
             } ?? "/openai/v1/realtime?model=\(Self.encoded(azure.deployment))"
-        return AgentTarget(url: "\(scheme)://\(origin)\(path)", headers: [("api-key", apiKey)])
+        return target("\(scheme)://\(origin)\(path)", ("api-key", apiKey))
+    }
+
+    private func target(_ url: String, _ credential: (String, String)) -> AgentTarget {
+        var target = AgentTarget(url: url, headers: [credential])
+        target.place = Self.place
+        target.remedy = Self.remedy
+        return target
     }
 
     private static func encoded(_ text: String) -> String {

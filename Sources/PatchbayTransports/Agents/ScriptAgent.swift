@@ -96,7 +96,8 @@ public struct ScriptAgent: AgentComponent {
 
         func open(_ request: AgentRequest) throws(PipelineError) -> AgentSession {
             AgentSession(
-                ScriptConversation(script, inputRate: request.joint.sampleRate, hearsForItself: !request.call.marksSpeech),
+                ScriptConversation(
+                    script, inputRate: request.joint.sampleRate, hearsForItself: !request.call.marksSpeech),
                 endpoint: .local)
         }
     }

@@ -95,7 +95,7 @@ public struct WebSocketAgent: AgentComponent {
 
     public func makeBackend(_ settings: Settings) throws(PipelineError) -> any AgentBackend {
         guard let url = settings.string("url"), !url.isEmpty else {
-            throw PipelineError(.agentNotConfigured, "no url: set url in the pipeline", place: "agent websocket")
+            throw PipelineError(.agentMissing, "no url: set url in the pipeline", place: "agent websocket")
         }
         var headers = settings.headers("headers").map { ($0.name, $0.value) }
         if let token = settings.secret("token") {
@@ -148,9 +148,12 @@ public struct WebSocketAgent: AgentComponent {
             return AgentSession(
                 WebSocketAgentConversation(start, patience: patience),
                 endpoint: .webSocket {
-                    AgentTarget(
+                    var target = AgentTarget(
                         url: url, headers: headers.map { ($0.0, $0.1.reveal()) },
                         maximumMessageBytes: AgentSocketLimits.messageBytes)
+                    target.place = WebSocketAgentConversation.place
+                    target.remedy = WebSocketAgentConversation.remedy
+                    return target
                 })
         }
     }

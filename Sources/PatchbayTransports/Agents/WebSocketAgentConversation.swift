@@ -9,7 +9,7 @@ struct WebSocketAgentConversation: AgentConversation {
     static let cutGap = TimeSpan.milliseconds(500)
     /// Caller audio kept while a new socket is not ready yet.
     static let heldAudio = TimeSpan.seconds(5)
-    private static let place = "agent websocket"
+    static let place = "agent websocket"
 
     private var start: AgentSocketStart
     private let patience: TimeSpan
@@ -164,11 +164,14 @@ struct WebSocketAgentConversation: AgentConversation {
         guard let input = choice.input ?? offer.inputs.first, let format = choice.output ?? offer.outputs.first,
             offer.inputs.contains(input), offer.outputs.contains(format)
         else {
-            let wanted = [choice.input, choice.output].compactMap { $0?.description }.joined(separator: " and ")
+            let strange = [
+                choice.input.flatMap { offer.inputs.contains($0) ? nil : "\($0) for what it hears" },
+                choice.output.flatMap { offer.outputs.contains($0) ? nil : "\($0) for what it says" },
+            ].compactMap { $0 }.joined(separator: " and ")
             fail(
                 PipelineError(
                     .unsupportedFormat,
-                    "the agent chose \(wanted), which was not offered; see \"formats\" of the start",
+                    "the agent chose \(strange), which was not offered; it has to choose from \"audio\" of the start message",
                     place: Self.place), into: &output)
             return
         }
@@ -290,6 +293,20 @@ extension AgentSocketHeard {
     }
 }
 
+extension WebSocketAgentConversation {
+    /// What an operator can do about a failure.
+    static func remedy(_ code: PipelineError.Code) -> String? {
+        switch code {
+        case .agentUnauthorized: "check token, or the headers that stand in for it"
+        case .agentUnknown: "check url"
+        case .agentQuota: "give the agent more room, or fewer calls"
+        case .agentSettingRefused: "check variables, tools and formats against what the agent needs"
+        case .agentUnreachable: "check that the agent runs, and url"
+        default: nil
+        }
+    }
+}
+
 extension PipelineError {
     fileprivate init(_ fault: AgentSocketServerMessage.Fault, place: String) {
         let code: Code =
@@ -302,5 +319,6 @@ extension PipelineError {
             }
         self.init(
             code, "the agent reports \(fault.code): \(fault.message)", place: place, isRetryable: fault.isRetryable)
+        if let remedy = WebSocketAgentConversation.remedy(code) { message += "; \(remedy)" }
     }
 }

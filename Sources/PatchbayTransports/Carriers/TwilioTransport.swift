@@ -36,7 +36,7 @@ public struct TwilioTransport: CarrierComponent {
     public static let maximumParameterLength = 500
 
     public func problems(in settings: Settings) -> [SettingsProblem] {
-        speechProblems(in: settings) + parameterProblems(in: settings)
+        speechProblems(in: settings) + CarrierVoice(settings).problems + parameterProblems(in: settings)
     }
 
     private func parameterProblems(in settings: Settings) -> [SettingsProblem] {

@@ -59,7 +59,8 @@ public struct FileCall {
                     let error = PipelineError(.agentUnreachable, "this agent is elsewhere; run the call in real time")
                     call.agentUnreachable(error, link: link, at: now, into: &output)
                 case .runTool(let tool, let link):
-                    let result = ToolResult(tool, output: "Tools are elsewhere; run the call in real time.", isError: true)
+                    let result = ToolResult(
+                        tool, output: "Tools are elsewhere; run the call in real time.", isError: true)
                     call.toolAnswered(result, link: link, at: now, into: &output)
                 case .closeAgent, .cancelTools, .closeCarrier, .finished: break
                 }

@@ -1,4 +1,6 @@
 public import AsyncHTTPClient
+import Crypto
+import Foundation
 public import Logging
 import Metrics
 public import PatchbayConfig
@@ -85,8 +87,8 @@ public struct CallTools: ToolRunner {
             return ToolResult(call, output: failure.description, isError: true)
         case .success(let found): (tool, arguments) = found
         }
-        let invocation = ToolInvocation(info: info, id: call.id, tool: tool.name)
-        let run = runs.next()
+        let invocation = ToolInvocation(
+            info: info, id: call.id, tool: tool.name, key: Self.key(info, tool, run: runs.next()))
         let clock = ContinuousClock()
         let start = clock.now
         let outcome = await Deadline.race(
@@ -96,12 +98,20 @@ public struct CallTools: ToolRunner {
             case .function(let function): try await Self.cut(function(arguments, invocation))
             case .request(let request):
                 try await http.perform(
-                    request, arguments, invocation, run: run, until: start + .nanoseconds(tool.timeout.nanoseconds))
+                    request, arguments, invocation, until: start + .nanoseconds(tool.timeout.nanoseconds))
             }
         }
         let (result, label) = answer(call, tool, outcome)
         record(tool.name, label, clock.now - start)
         return result
+    }
+
+    /// Agents' own names for their calls of tools begin anew with every agent, so they are no part of it.
+    private static func key(_ info: CallInfo, _ tool: Tool, run: Int) -> String {
+        SHA256.hash(data: Data("\(info.id)\n\(run)\n\(tool.name)".utf8)).prefix(16).map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.utf8.count == 1 ? "0\(digits)" : digits
+        }.joined()
     }
 
     /// A request that may change something is not cut in the middle.

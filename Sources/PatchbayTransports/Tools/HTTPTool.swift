@@ -1,5 +1,4 @@
 public import AsyncHTTPClient
-import Crypto
 import Foundation
 import Logging
 import NIOCore
@@ -42,12 +41,10 @@ struct HTTPTool: Sendable {
         self.logger = logger
     }
 
-    /// - Parameters:
-    ///   - run: Tells this call of a tool from all others of the conversation.
-    ///   - deadline: When the answer has to be there, all tries included.
+    /// - Parameter deadline: When the answer has to be there, all tries included.
     /// - Throws: ``ToolFailure`` in words for the agent; ``Deadline/Passed``; `CancellationError`.
     func perform(
-        _ request: ToolRequest, _ arguments: ToolArguments, _ invocation: ToolInvocation, run: Int,
+        _ request: ToolRequest, _ arguments: ToolArguments, _ invocation: ToolInvocation,
         until deadline: ContinuousClock.Instant
     ) async throws -> String {
         if let fault = request.addressFault {
@@ -55,7 +52,7 @@ struct HTTPTool: Sendable {
                 "tool is not set up correctly", metadata: ["tool": "\(invocation.tool)", "reason": "\(fault)"])
         }
         let (url, body) = try request.message(for: arguments)
-        let message = try self.message(request, url, body, invocation, run)
+        let message = try self.message(request, url, body, invocation)
         var pause = Self.firstPause
         for attempt in 0... {
             let start = ContinuousClock.now
@@ -110,7 +107,7 @@ struct HTTPTool: Sendable {
     // MARK: One request
 
     private func message(
-        _ request: ToolRequest, _ url: String, _ body: String?, _ invocation: ToolInvocation, _ run: Int
+        _ request: ToolRequest, _ url: String, _ body: String?, _ invocation: ToolInvocation
     ) throws(ToolFailure) -> HTTPClientRequest {
         var message = HTTPClientRequest(url: url)
         message.method = HTTPMethod(rawValue: request.method.rawValue)
@@ -135,18 +132,9 @@ struct HTTPTool: Sendable {
             message.headers.add(name: "Accept", value: "application/json, */*")
         }
         if request.sendsIdempotencyKey {
-            message.headers.add(name: "Idempotency-Key", value: Self.key(of: invocation, run))
+            message.headers.add(name: "Idempotency-Key", value: invocation.key)
         }
         return message
-    }
-
-    /// The same for every try of one call of a tool, and for no other call.
-    private static func key(of invocation: ToolInvocation, _ run: Int) -> String {
-        let digest = SHA256.hash(data: Data("\(invocation.info.id)\n\(run)\n\(invocation.tool)".utf8))
-        return digest.prefix(16).map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.utf8.count == 1 ? "0\(digits)" : digits
-        }.joined()
     }
 
     private func attemptOnce(

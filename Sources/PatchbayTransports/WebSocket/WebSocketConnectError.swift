@@ -48,7 +48,9 @@ public struct WebSocketConnectError: Error, Sendable, CustomStringConvertible {
     /// Puts the errors of `ClientBootstrap` into words.
     static func connecting(to place: String, _ error: any Error) -> Self {
         guard let error = error as? NIOConnectionError else {
-            return Self(.unreachable, "cannot connect to \(place): \(error)", cause: error)
+            // Its own description has a parenthesis too many.
+            let text = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            return Self(.unreachable, "cannot connect to \(place): \(text)", cause: error)
         }
         if error.connectionErrors.isEmpty, let lookup = error.dnsAError ?? error.dnsAAAAError {
             return Self(.unknownHost, "cannot find the host of \(place): \(lookup)", cause: error)

@@ -59,9 +59,13 @@ extension WebSocketHandler {
         context.close(promise: nil)
     }
 
-    /// No more bytes will come.
+    /// No more bytes will come. What came before is told before.
     func streamEnded() {
-        finish(unfinishedClose(.peerVanished))
+        if isOwnerCalling {
+            afterOwner { self.finish(self.unfinishedClose(.peerVanished)) }
+        } else {
+            finish(unfinishedClose(.peerVanished))
+        }
     }
 
     /// The outcome when the handshake was cut short.
@@ -79,8 +83,8 @@ extension WebSocketHandler {
         state = .closed
         stopTimers()
         let connection = connection
-        if isOwnerCalling, let context {
-            context.eventLoop.assumeIsolated().execute { self.tell(close, of: connection) }
+        if isOwnerCalling, context != nil {
+            afterOwner { self.tell(close, of: connection) }
         } else {
             tell(close, of: connection)
         }

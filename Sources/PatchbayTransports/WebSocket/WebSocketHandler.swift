@@ -45,7 +45,8 @@ final class WebSocketHandler: ChannelDuplexHandler {
     private var isDelivering = false
     private var isReadHeld = false
     /// Our owner is inside one of our methods. It may hold its own state exclusively then, a batch for instance, so what a
-    /// failing write or a full buffer has to tell it waits for the loop's next turn.
+    /// failing write or a full buffer has to tell it waits for the loop's next turn. So does what NIO reads out of a
+    /// socket whose write has failed, before it closes it.
     var isOwnerCalling = false
     /// Frames of this read that are not written yet.
     private var gathered = ByteBuffer()
@@ -96,14 +97,28 @@ final class WebSocketHandler: ChannelDuplexHandler {
         if case .closed = state { return }
         keepAlive?.didReceive()
         parser.append(unwrapInboundIn(data))
+        guard !isOwnerCalling else { return afterOwner { self.deliver() } }
         deliver()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if case .open = state, let delegate, let connection { delegate.webSocketDidFinishReading(from: connection) }
+        if isOwnerCalling {
+            afterOwner { self.tellReadIsFinished() }
+        } else {
+            tellReadIsFinished()
+        }
         isReading = false
         writeGathered(flush: true)
         context.fireChannelReadComplete()
+    }
+
+    private func tellReadIsFinished() {
+        if case .open = state, let delegate, let connection { delegate.webSocketDidFinishReading(from: connection) }
+    }
+
+    /// Runs something in the loop's next turn, when our owner has left us.
+    func afterOwner(_ body: @escaping () -> Void) {
+        context?.eventLoop.assumeIsolated().execute(body)
     }
 
     private func deliver() {
@@ -239,7 +254,7 @@ final class WebSocketHandler: ChannelDuplexHandler {
             write(pong)
         }
         if isOwnerCalling {
-            context.eventLoop.assumeIsolated().execute { self.tellWritability() }
+            afterOwner { self.tellWritability() }
         } else {
             tellWritability()
         }

@@ -55,17 +55,25 @@ public struct ElevenLabsSignature: Sendable {
     ///   - body: The bytes as they came, before anything reads them.
     ///   - now: Seconds since 1970.
     public func verify(_ header: String?, _ body: ByteBuffer, now: Int) throws(Refusal) {
-        guard !keys.isEmpty else { throw .noSecret }
-        guard let header, !header.isEmpty else { throw .missing }
-        let (time, codes) = try Self.parse(header)
-        guard time >= now - Self.tolerance else { throw .expired }
-        guard time <= now + Self.clockSkew else { throw .fromTheFuture }
+        let (time, codes) = try checked(header, now: now)
         var isValid = false
         for key in keys {
             let expected = Self.code(of: body, at: time, key)
             for code in codes where expected == code { isValid = true }
         }
         guard isValid else { throw .wrong }
+    }
+
+    /// Checks what of a webhook's signature does not depend on the body: its form and its time.
+    public func checkForm(_ header: String?, now: Int) throws(Refusal) { _ = try checked(header, now: now) }
+
+    private func checked(_ header: String?, now: Int) throws(Refusal) -> (time: Int, codes: [[UInt8]]) {
+        guard !keys.isEmpty else { throw .noSecret }
+        guard let header, !header.isEmpty else { throw .missing }
+        let (time, codes) = try Self.parse(header)
+        guard time >= now - Self.tolerance else { throw .expired }
+        guard time <= now + Self.clockSkew else { throw .fromTheFuture }
+        return (time, codes)
     }
 
     /// The older header for a body, or for the query of a GET.
@@ -78,13 +86,21 @@ public struct ElevenLabsSignature: Sendable {
     ///
     /// - Parameter message: The raw body, or the query of a GET as it was sent.
     public func verifyLegacy(_ header: String?, _ message: ByteBuffer) throws(Refusal) {
+        let code = try checkedLegacy(header)
+        var isValid = false
+        for key in keys where Self.code(of: message, key) == code { isValid = true }
+        guard isValid else { throw .wrong }
+    }
+
+    /// Checks the form of the older header.
+    public func checkLegacyForm(_ header: String?) throws(Refusal) { _ = try checkedLegacy(header) }
+
+    private func checkedLegacy(_ header: String?) throws(Refusal) -> [UInt8] {
         guard !keys.isEmpty else { throw .noSecret }
         guard let header, !header.isEmpty else { throw .missing }
         let text = header.hasPrefix("sha256=") ? header.dropFirst(7) : header[...]
         guard let code = Self.bytes(text.lowercased()) else { throw .malformed }
-        var isValid = false
-        for key in keys where Self.code(of: message, key) == code { isValid = true }
-        guard isValid else { throw .wrong }
+        return code
     }
 
     // MARK: Inner parts

@@ -65,6 +65,18 @@ extension StoreError.Code {
         #expect(drawer.entries.last?.action == "call.hangup", "what was done is always noted")
     }
 
+    @Test func refusedCallsAndOtherRefusalsTakeNoPlaceFromEachOther() async {
+        let drawer = Drawer(), trail = trail(drawer)
+        for _ in 0..<5000 {
+            trail.note(AuditTrail.refusedCall, "CA1", by: .carrier, peer: "a", outcome: "busy")
+            trail.note("webhook.refused", "/", by: .stranger, peer: "a", outcome: "wrong")
+        }
+        await trail.flush()
+        let calls = drawer.entries.filter { $0.action == AuditTrail.refusedCall }
+        #expect(calls.count == AuditTrail.refusedCallsPerMinute)
+        #expect(drawer.entries.count - calls.count == AuditTrail.refusalsPerMinute)
+    }
+
     @Test func aStoreThatFailsLosesNothingWhileTheQueueHolds() async {
         let drawer = Drawer(), trail = trail(drawer)
         drawer.stick(true)

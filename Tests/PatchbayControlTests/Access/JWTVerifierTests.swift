@@ -58,7 +58,7 @@ struct TokenMaker {
         let verifier = try #require(made)
         let principal = try verifier.verify(TokenMaker.hs256(#"{"sub": "campaign"}"#), at: now)
         #expect(principal.name == "jwt:campaign" && principal.tenant == nil)
-        #expect(principal.rights == [.read, .calls, .dial])
+        #expect(principal.rights == [.read, .calls, .dial, .talk])
         #expect(try JWTVerifier(nil, secret: nil) == nil)
     }
 
@@ -108,6 +108,21 @@ struct TokenMaker {
         #expect(try strict.verify(token { $0["aud"] = #""patchbay""# }, at: now).tenant == "a")
         #expect(try strict.verify(token { $0["scope"] = #"["dial"]"# }, at: now).rights == [.dial])
         #expect(try strict.verify(token { $0["scope"] = nil }, at: now).rights == [])
+    }
+
+    @Test(
+        "A token that names a tenant opens no other's, though nobody said which claim that is",
+        arguments: [
+            ("tenant", #""a""#, "a"), ("tenant_id", #""a""#, "a"), ("tenantId", #""a""#, "a"), ("tenant", #""""#, nil),
+            ("tenant_id", "7", nil),
+        ] as [(String, String, String?)])
+    func usualTenantClaims(_ name: String, _ value: String, _ tenant: String?) throws {
+        let token = TokenMaker.hs256(#"{"\#(name)": \#(value)}"#)
+        if let tenant {
+            #expect(try verifier().verify(token, at: now).tenant == tenant)
+        } else {
+            #expect(refusal(token, try verifier()) == .tenant)
+        }
     }
 
     @Test(

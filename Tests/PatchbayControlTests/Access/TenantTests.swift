@@ -91,7 +91,14 @@ import Testing
         try await Self.run { server, _ in
             #expect(try await server.put("/tenants/b", body: #"{"name": "B", "greeting": "Yo"}"#).status == 201)
             let text = #"{"tenant": "b", "pipeline": "salon", "sid": "PN9", "variables": {"agentId": "x"}}"#
-            #expect(try await server.put("/numbers/+15550100001", body: text).status == 201)
+            let refused = try await server.put("/numbers/+15550100001", body: text)
+            #expect(refused.status == 409 && refused.body.contains("If-Match"), "it is somebody's: \(refused.body)")
+            let path = "/numbers/+15550100001"
+            #expect(try await server.put(path, headers: [("If-Match", "\"0\"")], body: text).status == 201)
+            #expect(try await server.put(path, body: text).status == 200, "it is the same tenant's by now")
+            #expect(try await server.put(path, body: #"{"tenant": "filed"}"#).status == 409)
+            #expect(
+                try await server.put(path, body: #"{"pipeline": "other"}"#).status == 409, "nobody's is another's, too")
             let moved = try await call(server, "+15550100001", "CA1")
             #expect(moved?.tenant == "b" && moved?.pipeline == "salon")
             let shown = try await server.get("/numbers/%2B15550100001").json
@@ -157,10 +164,70 @@ import Testing
             #expect(
                 try await server.put("/tenants/b", body: #"{"name": "B", "numbers": ["+15550100777"]}"#).status == 201)
             let taken = try await server.put("/tenants/c", body: #"{"name": "C", "numbers": ["+15550100777"]}"#)
-            #expect(taken.status == 422 && taken.body.contains("belongs to tenant"))
+            #expect(taken.status == 409 && taken.body.contains(#"belongs to tenant \"b\""#))
             let huge = #"{"name": "\#(String(repeating: "x", count: 70_000))"}"#
             #expect(try await server.put("/tenants/a", body: huge).status == 413)
             #expect(try await server.get("/tenants/a").status == 404)
+        }
+    }
+
+    @Test func aNumberThatIsAnothersIsNotTaken() async throws {
+        try await Self.run { (server: TestServer, _: Files) async throws in
+            func put(_ id: String, _ numbers: String) async throws -> Int {
+                try await server.put("/tenants/\(id)", body: #"{"name": "X", "numbers": [\#(numbers)]}"#).status
+            }
+            #expect(try await put("a", #""+15550100777", "+15550100001""#) == 409, "a tenant of the file has it")
+            #expect(try await server.get("/tenants/a").status == 404)
+            #expect(try await call(server, "+15550100001", "CA1")?.tenant == "filed")
+            // The stored one leaves a number free that the file's has.
+            #expect(try await put("filed", #""+15550100002""#) == 201)
+            #expect(try await put("a", #""+15550100001""#) == 201)
+            #expect(try await put("a", #""+15550100001", "+15550100777""#) == 200, "its own numbers are no obstacle")
+            #expect(try await put("b", #""+15550100002""#) == 409)
+            // By an entry of its own.
+            #expect(try await server.put("/numbers/+15550100888", body: #"{"tenant": "filed"}"#).status == 201)
+            #expect(try await put("b", #""+15550100888""#) == 409)
+            #expect(try await put("filed", #""+15550100002", "+15550100888""#) == 200)
+        }
+    }
+
+    @Test func ofManyAtOnceOneGetsTheNumber() async throws {
+        try await Self.run { server, _ in
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for index in 0..<8 {
+                    group.addTask {
+                        let text = #"{"name": "X", "numbers": ["+15550100777"]}"#
+                        return try await server.put("/tenants/t\(index)", body: text).status
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(statuses.sorted() == [201] + Array(repeating: 409, count: 7))
+        }
+    }
+
+    @Test func aFileThatGivesAwayAStoredTenantsNumberIsToldSo() async throws {
+        try await Self.run { server, files in
+            let text = #"{"name": "A", "pipeline": "salon", "numbers": ["+15550100777"]}"#
+            #expect(try await server.put("/tenants/a", body: text).status == 201)
+            files.set(#"{"tenants": [{"id": "new", "name": "New", "pipeline": "other", "numbers": ["+15550100777"]}]}"#)
+            let reload = try await server.post("/pipelines/reload")
+            #expect(reload.status == 200 && reload.json["result"] as? String == "loaded")
+            func collisions(_ reload: TestServer.Answer) -> [[String: Any]] {
+                (reload.json["diagnostics"] as? [[String: Any]] ?? []).filter {
+                    $0["code"] as? String == "duplicate-number"
+                }
+            }
+            let findings = collisions(reload)
+            #expect(findings.count == 1 && findings.first?["severity"] as? String == "warning")
+            #expect(findings.first?["file"] as? String == "Pipelines/tenants.json")
+            let words = try #require(findings.first?["message"] as? String)
+            #expect(words == #"+15550100777 of tenant "new" belongs to the stored tenant "a" already, which keeps it"#)
+            #expect(try await call(server, "+15550100777", "CA1")?.tenant == "a")
+            #expect(try await server.delete("/tenants/a").status == 204)
+            #expect(try await call(server, "+15550100777", "CA2")?.tenant == "new")
+            let again = try await server.post("/pipelines/reload")
+            #expect(again.status == 200 && collisions(again).isEmpty)
         }
     }
 

@@ -142,16 +142,108 @@ struct CallJournalTests {
         #expect(try await store.events(ofCall: "two").count == 1)
     }
 
-    @Test func aCallsRowIsWrittenAnewWhenItWasLost() async throws {
-        let journal = journal(), one = recorder("one", journal)
+    @Test func whatWasErasedStaysErased() async throws {
+        let journal = journal(), one = recorder("one", journal), two = recorder("two", journal)
         one.begin()
-        #expect(await journal.flush())
         one.ended(EndReason(.callerHungUp), at: Date(timeIntervalSince1970: 1_800_000_060), nil)
+        two.begin()
         #expect(await journal.flush())
         #expect(try await store.erase(number: "+15550100001") == 1)
-        one.recorded("a.wav")
+        one.recorded("/r/one.wav")
+        one.enter("late", "", .zero)
+        two.recorded("/r/two.wav")
         #expect(await journal.flush())
-        #expect(try await store.call("one")?.recordings == ["a.wav"])
+        #expect(try await store.call("one") == nil)
+        #expect(try await store.forgottenRecordings(after: nil, limit: 9) == ["/r/one.wav"])
+        #expect(try await store.call("two")?.recordings == ["/r/two.wav"], "a call that runs is not erased")
+    }
+
+    @Test func aRecordingOfACallOfBeforeReachesIt() async throws {
+        let journal = journal()
+        var call = StoredCall(
+            id: "old", callSid: "CAold", direction: "inbound", from: "a", to: "b", pipeline: "p", version: "v",
+            status: "ended", createdAt: Date(timeIntervalSince1970: 1_800_000_000))
+        call.recordings = ["/r/1.wav"]
+        try await store.write([.call(call)])
+        journal.append(.recording(call: "old", path: "/r/2.wav"), of: nil)
+        journal.append(.recording(call: "nobody", path: "/r/3.wav"), of: nil)
+        #expect(await journal.flush())
+        #expect(try await store.call("old")?.recordings == ["/r/1.wav", "/r/2.wav"])
+        #expect(try await store.call("old")?.status == "ended")
+    }
+
+    /// A store that has something against one call.
+    private struct Picky: ForwardingStore {
+        let base: any Store
+        func write(_ changes: [CallChange]) async throws(StoreError) {
+            if changes.contains(where: { $0.callID == "two" }) { throw StoreError(.refused, "not two") }
+            try await base.write(changes)
+        }
+    }
+
+    @Test func callsThatOnlyChangedAreWrittenAloneToo() async throws {
+        let journal = CallJournal(
+            Picky(base: store), feed: EventFeed(), retryInterval: .milliseconds(2), logger: lines.logger)
+        for id in ["one", "two", "three"] { recorder(id, journal).begin() }
+        #expect(await journal.flush())
+        #expect(try await Set(store.calls(CallQuery()).map(\.id)) == ["one", "three"])
+        await journal.finish()
+        #expect(
+            lines.texts.withLock { $0.contains("records are lost; calls go on lost 1") },
+            "\(lines.texts.withLock { $0 })")
+    }
+
+    @Test func batchesChangeHandsWhole() throws {
+        var queue = EntryQueue(batchLimit: 3)
+        func entry(_ index: Int) -> CallJournal.Entry {
+            CallJournal.Entry(
+                change: .event(StoredEvent(call: "c", sequence: index, atMs: 0, event: "x", detail: "")), tenant: nil)
+        }
+        for index in 0..<7 { queue.append(entry(index), bytes: 10 + index, ticket: UInt64(index)) }
+        #expect(queue.count == 7)
+        let first = queue.take()
+        #expect(first.entries.count == 3 && first.bytes == 33 && first.ticket == 2 && !first.isPublished)
+        #expect(queue.count == 4)
+        let place = first.entries.withUnsafeBufferPointer { $0.baseAddress }
+        queue.putBack(first)
+        #expect(queue.count == 7)
+        let again = queue.take()
+        #expect(again.entries.withUnsafeBufferPointer { $0.baseAddress } == place, "no step was touched")
+        #expect(again.isPublished && again.bytes == 33)
+        // What comes while only a batch that was given back waits is a batch of its own: readers know nothing of it.
+        while queue.count > 0 { _ = queue.take() }
+        queue.putBack(EntryQueue.Batch(entries: [entry(0)], bytes: 1, ticket: 0))
+        queue.append(entry(1), bytes: 1, ticket: 1)
+        #expect(queue.take().entries.count == 1)
+        let last = queue.take()
+        #expect(!last.isPublished && last.ticket == 1 && queue.count == 0 && queue.take().entries.isEmpty)
+    }
+
+    @Test func aFullQueueIsTakenUpAgainWhole() async throws {
+        let journal = journal(limit: 3_000_000)
+        fault.error.withLock { $0 = StoreError(.unavailable, "disk full") }
+        let recorders = (0..<20).map { recorder("c\($0)", journal) }
+        for recorder in recorders { recorder.begin() }
+        for index in 0..<6000 { recorders[index % 20].enter("dtmf", "\(index)", .zero) }
+        #expect(await !journal.flush())
+        for recorder in recorders { recorder.ended(EndReason(.callerHungUp), at: Date(), nil) }
+        fault.error.withLock { $0 = nil }
+        try await settle(journal)
+        var count = 0
+        for index in 0..<20 {
+            let events = try await store.events(ofCall: "c\(index)")
+            #expect(events.map(\.sequence) == Array(0..<events.count))
+            #expect(try await store.call("c\(index)")?.status == "ended")
+            count += events.count
+        }
+        #expect(count == 6000 && journal.waiting == 0)
+        #expect(lines.texts.withLock { $0.contains("records are written again lost 0") })
+        // All of its memory is free again: the same fits once more.
+        fault.error.withLock { $0 = StoreError(.unavailable, "disk full") }
+        for index in 0..<6000 { recorders[index % 20].enter("dtmf", "\(index)", .zero) }
+        fault.error.withLock { $0 = nil }
+        try await settle(journal)
+        #expect(try await store.events(ofCall: "c0").count == 600)
     }
 
     @Test func theRecordFollowsTheCall() async throws {
@@ -204,12 +296,70 @@ struct CallJournalTests {
         #expect(tools.map(\.output) == ["done"] && tools.map(\.milliseconds) == [30] && tools.map(\.atMs) == [960])
     }
 
+    @Test func whatIsSaidAndTypedInAPauseIsWithheld() async throws {
+        let journal = journal(), one = recorder("one", journal)
+        let log = CallLog(logger: lines.logger, recorder: one)
+        func at(_ milliseconds: Int64) -> MediaTime { MediaTime(milliseconds: 5000 + milliseconds) }
+        func happens(_ event: CallEvent, _ milliseconds: Int64) {
+            one.observe(event, time: at(milliseconds))
+            log.observe(event, time: at(milliseconds))
+        }
+        func passes(_ frame: Frame, _ milliseconds: Int64, _ joint: Joint = Joint(.toCaller, 0)) {
+            for observer: any CallObserver in [one, log] {
+                observer.observe(frame, at: joint, time: at(milliseconds))
+            }
+        }
+        func heard(_ text: String) -> Heard { Heard(text: text, duration: .seconds(1), isComplete: true) }
+        one.begin()
+        passes(.dtmf("1"), 0, Joint(.toAgent, 0))
+        passes(.text(TextFrame("Your card, please", speaker: .agent)), 10)
+        happens(.recording(.pause), 20)
+        happens(.turnHeard(heard("Your card, please")), 30)
+        passes(.dtmf("4"), 40, Joint(.toAgent, 0))
+        passes(.text(TextFrame("four two four two", speaker: .caller)), 50)
+        passes(.text(TextFrame("You said four two", speaker: .agent, isFinal: false)), 60)
+        happens(.toolCalled(ToolCall(id: "t", name: "charge", arguments: #"{"card":"four"}"#)), 70)
+        happens(.recording(.resume), 100)
+        #expect(one.isHeardWithheld, "what is played was said in the pause")
+        passes(.text(TextFrame("You said four two. Right?", speaker: .agent)), 110)
+        passes(.text(TextFrame("four two four two", speaker: .caller, isCorrection: true)), 115)
+        happens(.toolAnswered(ToolResult(ToolCall(id: "t", name: "charge"), output: "four ok"), after: .zero), 120)
+        happens(.interrupted(cause: "the caller spoke", heard: heard("You said four")), 130)
+        passes(.text(TextFrame("four, late", speaker: .caller)), 100 + 2900)
+        passes(.dtmf("2"), 3000, Joint(.toAgent, 0))
+        passes(.text(TextFrame("Yes", speaker: .caller)), 4000)
+        passes(.text(TextFrame("Thank you", speaker: .agent)), 4010)
+        happens(.turnHeard(heard("Thank you")), 4020)
+        #expect(!one.isHeardWithheld)
+        #expect(await journal.flush())
+        let events = try await store.events(ofCall: "one").map { "\($0.event): \($0.detail)" }
+        #expect(
+            events == [
+                "dtmf: 1", "agent said: Your card, please", "recording: pause",
+                "turn heard: 1000 ms: Your card, please", "dtmf: [withheld]", "caller said: [withheld]",
+                "tool called: charge [withheld]", "recording: resume", "agent said: [withheld]",
+                "caller said: [withheld]", "tool answered: charge after 0 ms: [withheld]",
+                "interruption: the caller spoke; heard 1000 ms: [withheld]", "caller said: [withheld]", "dtmf: 2",
+                "caller said: Yes", "agent said: Thank you", "turn heard: 1000 ms: Thank you",
+            ])
+        let turns = try await store.turns(ofCall: "one").map { "\($0.speaker): \($0.text) | \($0.heard)" }
+        #expect(
+            turns == [
+                "agent: Your card, please | Your card, please", "caller: [withheld] | [withheld]",
+                "agent: [withheld] | [withheld]", "caller: [withheld] | [withheld]", "caller: Yes | Yes",
+                "agent: Thank you | Thank you",
+            ])
+        let tools = try await store.toolCalls(ofCall: "one")
+        #expect(tools.map(\.arguments) == [#""[withheld]""#] && tools.map(\.output) == ["[withheld]"])
+        #expect(!lines.texts.withLock { $0 }.contains { $0.contains("four") })
+    }
+
     @Test func aSlowReaderIsSentAway() async throws {
         let feed = EventFeed(), dropped = Mutex(0)
         func entry(_ index: Int) -> CallJournal.Entry {
             CallJournal.Entry(
                 change: .event(StoredEvent(call: "c", sequence: index, atMs: 0, event: "x", detail: "")),
-                tenant: "t1", ticket: 1)
+                tenant: "t1")
         }
         let slow = try #require(feed.subscribe(to: nil, as: .local) { dropped.withLock { $0 += 1 } })
         let stranger = try #require(feed.subscribe(to: nil, as: Principal(name: "x", tenant: "t2")) {})
@@ -249,7 +399,8 @@ struct CallJournalTests {
         let clock = Mutex(now)
         let rounds = Mutex(0)
         await RecordUpkeep(
-            store: store, retentionDays: 90, startedAt: now, clock: { clock.withLock { $0 } }, logger: lines.logger
+            store: store, recordings: RecordingSweep(store: store, folders: { [] }, logger: lines.logger),
+            retentionDays: 90, startedAt: now, clock: { clock.withLock { $0 } }, logger: lines.logger
         ).run {
             if rounds.withLock({
                 $0 += 1; return $0
@@ -261,5 +412,27 @@ struct CallJournalTests {
         }
         #expect(try await store.calls(CallQuery()).map(\.id) == ["dead"])
         #expect(try await store.call("dead")?.status == "failed")
+    }
+
+    @Test func whatWasLookedUpGoesWhateverTheRetention() async throws {
+        let now = Date()
+        let clock = Mutex(now)
+        try await store.keepContext("{}", key: "short", number: "+1", expires: now + 60)
+        try await store.keepContext("{}", key: "long", number: "+1", expires: now + 7200)
+        let rounds = Mutex(0)
+        await RecordUpkeep(
+            store: store, recordings: RecordingSweep(store: store, folders: { [] }, logger: lines.logger),
+            retentionDays: nil, startedAt: now, clock: { clock.withLock { $0 } }, logger: lines.logger
+        ).run {
+            if rounds.withLock({
+                $0 += 1; return $0
+            }) == 2 {
+                throw CancellationError()
+            }
+            #expect(try await store.context(key: "short", at: now) == "{}")
+            clock.withLock { $0 += 3600 }
+        }
+        #expect(try await store.context(key: "short", at: now) == nil, "not only hidden: gone")
+        #expect(try await store.context(key: "long", at: now) == "{}")
     }
 }

@@ -8,6 +8,8 @@ import PatchbayWire
 import Synchronization
 import Testing
 
+@testable import PatchbayControl
+
 /// What operators see of calls: lists, transcripts, events as they happen, and nothing of what was to be forgotten.
 @Suite(.serialized) struct RecordRoutesTests {
     private static let number = "+15550100001"
@@ -173,6 +175,42 @@ import Testing
             #expect(try await server.delete("/records").status == 400)
             let stranger = [("X-Forwarded-For", "203.0.113.9")]
             #expect(try await server.delete("/records?number=%2B15550100033", headers: stranger).status == 401)
+        }
+    }
+
+    @Test func itsRecordingsGoAndItIsOnTheTrail() async throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/erased-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/recordings", withIntermediateDirectories: true)
+        let store = try SQLiteStore()
+        let (mine, late, theirs) = (
+            folder + "/recordings/mine.mp3", folder + "/recordings/late.mp3", folder + "/theirs.wav"
+        )
+        for path in [mine, late, theirs] { try Data("x".utf8).write(to: URL(fileURLWithPath: path)) }
+        @Sendable func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+        try await TestServer.run(Self.desk, options: { $0.dataDirectory = folder }, records: store) { server in
+            let callSid = try await makeCall(server, milliseconds: 300, from: "+15550100033")
+            let id = try #require(try await store.call(callSid)?.id)
+            server.switchboard.recorded(mine, ofCall: id)
+            server.switchboard.recorded(theirs, ofCall: id)
+            let scoped = try await server.delete(
+                "/records?number=%2B15550100033", headers: [("Authorization", "Bearer wrong")])
+            #expect(scoped.status == 401)
+            let answer = try await server.delete("/records?number=%2B15550100033", headers: TestServer.admin)
+            #expect(answer.json["erased"] as? Int == 1 && answer.json["recordings"] as? Int == 1)
+            #expect(answer.json["recordingsLeft"] as? Int == 1, "a file that lies elsewhere is not ours to remove")
+            #expect(!exists(mine) && exists(theirs))
+            // One that is complete only now.
+            server.switchboard.recorded(late, ofCall: id)
+            #expect(await server.switchboard.journal.flush())
+            let next = try await server.delete("/records?number=%2B15550100034")
+            #expect(next.json["recordings"] as? Int == 1 && !exists(late))
+            await server.switchboard.audit.flush()
+            let trail = try await store.auditTrail(tenant: nil, limit: 99).filter { $0.action == "records.erase" }
+            #expect(
+                trail.map { "\($0.actor) \($0.subject) \($0.outcome)" } == [
+                    "local …034: 0 entries, 1 recordings, 0 left ok", "admin …033: 1 entries, 1 recordings, 1 left ok",
+                ])
         }
     }
 

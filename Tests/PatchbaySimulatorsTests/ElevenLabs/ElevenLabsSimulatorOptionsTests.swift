@@ -26,6 +26,8 @@ import Testing
         options.common.stallAfter = 2.5
         options.common.closeWith = 1011
         options.common.closeAfter = 7
+        options.common.refuseWith = 503
+        options.common.retryAfter = 30
         options.common.slowStart = 0.5
         options.common.jitter = 0.25
         options.common.jitterSeed = 7
@@ -48,6 +50,7 @@ import Testing
         #expect(agent.faults.connection.jitter == .init(maximum: .milliseconds(250), seed: 7))
         #expect(agent.faults.queue == .timesOut(after: .seconds(2)) && agent.faults.exceedsQuota)
         #expect(configuration.signedURLLifetime == .zero)
+        #expect(agent.faults.connection.refusal == .init(status: 503, retryAfter: 30))
         #expect(agent.faults.connection.slowStart == .milliseconds(500))
         #expect(agent.faults.connection.closeWith == .init(code: 1011, after: .seconds(7)))
     }
@@ -61,6 +64,14 @@ import Testing
         ("--tool-parameters", { $0.toolParameters = "[1]" }), ("--tool-after", { $0.toolAfterTurn = 0 }),
         ("--slow-start", { $0.common.slowStart = -1 }), ("--stall-after", { $0.common.stallAfter = .nan }),
         ("--close-with", { $0.common.closeWith = 1005 }), ("--language", { $0.language = "" }),
+        ("--refuse-with", { $0.common.refuseWith = 200 }), ("--retry-after", { $0.common.retryAfter = 3 }),
+        (
+            "--retry-after",
+            {
+                $0.common.refuseWith = 429
+                $0.common.retryAfter = -1
+            }
+        ),
         ("--queue", { $0.queue = -2 }), ("--jitter", { $0.common.jitter = 61 }),
         ("--close-reason", { $0.common.closeReason = String(repeating: "x", count: 124) }),
     ]

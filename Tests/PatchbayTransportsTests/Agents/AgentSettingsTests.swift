@@ -24,6 +24,22 @@ struct AgentSettingsTests {
         #expect(problems.map { "\($0.field) \($0.severity) \($0.code)" } == expected)
     }
 
+    @Test("A model without a key is found at the desk")
+    func missingKeys() {
+        let expected = ["apiKey warning missing-environment"]
+        for agent in [OpenAIRealtimeAgent(), GeminiAgent()] as [any AgentComponent] {
+            func found(_ secrets: [String: Secret]) -> [String] {
+                agent.problems(in: Settings(agent.spec.fields, secrets: secrets)).map {
+                    "\($0.field) \($0.severity) \($0.code)"
+                }
+            }
+            #expect(found([:]) == expected && found(["apiKey": Secret("k")]) == [])
+        }
+        let vertex = GeminiAgent()
+        let settings = Settings(vertex.spec.fields, ["project": "p"], secrets: ["accessToken": Secret("t")])
+        #expect(vertex.problems(in: settings).isEmpty)
+    }
+
     @Test("A script says what it announces, and where a missing file was looked for")
     func script() {
         let agent = ScriptAgent()

@@ -1,5 +1,6 @@
 import PatchbayConfig
 import PatchbayCore
+import PatchbayWire
 import Testing
 
 @testable import PatchbayTransports
@@ -25,6 +26,16 @@ import Testing
     func everyRefusalHasItsCode(status: Int, body: String, code: PipelineError.Code, isRetryable: Bool) {
         let error = ElevenLabsFailure.refused("no signed URL", status: status, body: body, apiKey: nil)
         #expect(error.code == code && error.isRetryable == isRetryable && error.message.contains("HTTP \(status)"))
+    }
+
+    @Test func aSignedURLThatIsTooOldIsWorthAnotherTry() {
+        let close = ElevenLabsClose(code: 1008, reason: "The signed URL has expired")
+        let error = ElevenLabsFailure.closed(close, after: nil, isReady: false)
+        #expect(error.code == .agentUnreachable && error.isRetryable && !error.message.contains("; check"))
+        let refused = ElevenLabsFailure.closed(
+            ElevenLabsClose(code: 1008, reason: "Invalid API key"), after: nil, isReady: false)
+        #expect(
+            refused.code == .agentUnauthorized && !refused.isRetryable && refused.message.contains("; check apiKey"))
     }
 
     @Test func aKeyIsNeverRepeated() {

@@ -92,9 +92,10 @@ import Testing
     }
 
     @Test func fieldsWithoutEffectAreTold() {
-        let problems = component.problems(in: settings(["turnDetection": "none", "silenceMs": 300]))
+        let key = ["apiKey": Secret("the-key")]
+        let problems = component.problems(in: settings(["turnDetection": "none", "silenceMs": 300], secrets: key))
         #expect(problems.map(\.field) == ["silenceMs"] && problems.first?.severity == .warning)
-        #expect(component.problems(in: settings(["silenceMs": 300])).isEmpty)
+        #expect(component.problems(in: settings(["silenceMs": 300], secrets: key)).isEmpty)
     }
 
     @Test(arguments: [

@@ -413,9 +413,24 @@ private func ~= (pattern: [String], value: [String]) -> Bool { pattern == value 
             (429, "agent-quota", true), (503, "agent-unreachable", true), (302, "agent-unreachable", false),
         ] as [(Int, String, Bool)])
     func anAnswerInPlaceOfTheHandshakeHasACode(_ status: Int, _ code: String, _ isRetryable: Bool) {
-        let error = PipelineError(
-            dialling: WebSocketConnectError(
-                .refused, "refused with \(status)", status: status, body: "your token was x"))
+        var target = AgentTarget(url: "ws://agent.example.com/")
+        target.place = WebSocketAgentConversation.place
+        target.remedy = WebSocketAgentConversation.remedy
+        let refusal = WebSocketConnectError(
+            .refused, "refused with \(status)", status: status, body: "your token was x")
+        let error = PipelineError(dialling: target, refusal)
         #expect("\(error.code)" == code && error.isRetryable == isRetryable && !"\(error)".contains("your token"))
+        // One code, the agent's name, and what to do.
+        #expect("\(error)".hasPrefix("agent websocket: refused with \(status)") && "\(error)".hasSuffix(" [\(code)]"))
+        #expect("\(error)".contains("; ") == (error.code != .agentUnreachable))
+        #expect("\(error)".filter { $0 == "[" }.count == 1)
+        // A signature that has grown old says nothing against the key, and the next try has another.
+        target.isSigned = true
+        let signed = PipelineError(dialling: target, refusal)
+        if status == 401 || status == 403 {
+            #expect(signed.code == .agentUnreachable && signed.isRetryable)
+        } else {
+            #expect("\(signed)" == "\(error)")
+        }
     }
 }

@@ -48,4 +48,16 @@ struct FunctionToolTests {
         #expect(result.isError && result.output.contains("50 ms"))
         open.finish()
     }
+
+    @Test("Two agents that give their calls the same name have two keys")
+    func keys() async throws {
+        let tool = try Tool("book", description: "x") { _, call in "\(call.id) \(call.key)" }
+        let tools = CallTools(common: [tool], logger: LogLines().logger)
+        var outputs: Set<String> = []
+        for call in ["call-1", "call-1", "call-2"] {
+            let info = CallInfo(id: call, callSid: "CA1", from: "+1", to: "+2", pipeline: "desk")
+            outputs.insert(await tools.run(ToolCall(id: "call_1", name: "book", arguments: "{}"), for: info).output)
+        }
+        #expect(outputs.count == 3 && outputs.allSatisfy { $0.hasPrefix("call_1 ") })
+    }
 }

@@ -90,6 +90,30 @@ import Testing
         try await server.stop()
     }
 
+    /// What a peer said before it went away is heard, but not from inside the send that found it gone.
+    @Test func deliversWhatWasReadByABrokenWriteAfterwards() async throws {
+        let delegate = LockingDelegate()
+        let server = try await TestServer.start(delegate: delegate)
+        let (peer, _) = try await RawPeer.upgraded(port: server.port)
+        let connection = try await server.nextConnection()
+        let last = ByteBuffer(
+            bytes: WebSocketServerTests.masked(.text("goodbye")) + WebSocketServerTests.masked(.text("and thanks")))
+        try await connection.eventLoop.submit {
+            try connection.channel.pipeline.syncOperations.addHandler(DrainingSocket(last), position: .first)
+            delegate.batch.withLock { batch in
+                batch.text { $0.writeString("anybody there?") }
+                connection.send(&batch)
+                #expect(!connection.channel.isActive)
+                #expect(delegate.inbox.waiting.isEmpty)
+            }
+        }.get()
+        #expect(try await delegate.inbox.next() == .text("goodbye"))
+        #expect(try await delegate.inbox.next() == .text("and thanks"))
+        #expect(try await delegate.inbox.next() == .closed(1006, "", locally: false, error: nil))
+        _ = try await peer.readToEnd()
+        try await server.stop()
+    }
+
     /// Pings while we cannot write are answered once, for the latest.
     @Test func holdsOnePongAtMost() async throws {
         let delegate = TestDelegate()

@@ -117,7 +117,9 @@ final class TextOnlyDelegate: WebSocketDelegate {
 final class LockingDelegate: WebSocketDelegate {
     let inbox = Inbox<Told>()
     let batch = Mutex(MessageBatch())
-    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {}
+    func webSocketDidReceive(text: ByteBuffer, from connection: WebSocketConnection) {
+        batch.withLock { _ in inbox.put(.text(String(buffer: text))) }
+    }
     func webSocketDidBecomeWritable(_ isWritable: Bool, on connection: WebSocketConnection) {
         batch.withLock { _ in inbox.put(.writable(isWritable)) }
     }
@@ -146,6 +148,20 @@ final class WriteCounter: ChannelOutboundHandler, Sendable {
 final class BreakingSocket: ChannelOutboundHandler, Sendable {
     typealias OutboundIn = ByteBuffer
     func flush(context: ChannelHandlerContext) { context.close(promise: nil) }
+}
+
+/// Does what NIO does with a socket whose write fails: reads out what the peer has sent, then closes it.
+final class DrainingSocket: ChannelOutboundHandler, Sendable {
+    typealias OutboundIn = ByteBuffer
+    let bytes: ByteBuffer
+
+    init(_ bytes: ByteBuffer) { self.bytes = bytes }
+
+    func flush(context: ChannelHandlerContext) {
+        context.fireChannelRead(NIOAny(bytes))
+        context.fireChannelReadComplete()
+        context.close(promise: nil)
+    }
 }
 
 /// A server on a port of its own; `/plain` requests and all without `Upgrade` get 200 and "plain".

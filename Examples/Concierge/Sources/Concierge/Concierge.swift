@@ -8,7 +8,7 @@ enum Concierge {
     static func main() async throws {
         let services = try Hotel.services(
             port: CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 8080, folder: "Pipelines",
-            environment: try await ServerEnvironment(), logger: Logger(label: "concierge"))
+            environment: try ServerEnvironment(), logger: Logger(label: "concierge"))
         try await services.run()
     }
 }

@@ -32,7 +32,7 @@ struct Place: ParsableArguments {
         var logger = Logger(label: "frontdesk") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = level
         return try FrontDeskService(
-            directory: data, environment: try await ServerEnvironment(file: envFile), logger: logger)
+            directory: data, environment: try ServerEnvironment(file: envFile), logger: logger)
     }
 }
 
@@ -47,6 +47,16 @@ struct Port: ParsableArguments {
     /// For those who wait for it: people, scripts and tests.
     var announce: @Sendable (Int) -> Void {
         { [host] port in FileHandle.standardError.write(Data("frontdesk listens on \(host):\(port)\n".utf8)) }
+    }
+
+    /// Runs what listens there; a port that is taken is told in words.
+    func serving(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch {
+            guard let failure = StartFailure(error, listeningOn: host, port: port) else { throw error }
+            throw failure
+        }
     }
 }
 
@@ -66,8 +76,10 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var place: Place
 
     func run() async throws {
-        try await place.service()
-            .telephone(pipelines, host: port.host, port: port.port, started: port.announce).run()
+        try await port.serving {
+            try await place.service()
+                .telephone(pipelines, host: port.host, port: port.port, started: port.announce).run()
+        }
     }
 }
 
@@ -83,7 +95,9 @@ struct Backend: AsyncParsableCommand {
     @OptionGroup var place: Place
 
     func run() async throws {
-        try await place.service().backend(host: port.host, port: port.port, started: port.announce).run()
+        try await port.serving {
+            try await place.service().backend(host: port.host, port: port.port, started: port.announce).run()
+        }
     }
 }
 

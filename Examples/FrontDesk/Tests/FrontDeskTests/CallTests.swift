@@ -80,8 +80,12 @@ private final class Results: CallObserver {
         #expect(south.info.tenant == "salon-south")
         let refused = try #require(await results.stream.first { _ in true })
         #expect(refused.isError && refused.output.contains("kim"), "the employee of another salon: \(refused)")
-        let west = try await switchboard.takeCall("CA3", from: "+15550100001", to: "+15550100014")
-        #expect(west.info.tenant == "salon-west" && west.info.pipeline == "reception")
+        let west = await #expect(throws: CallRefusal.self) { () async throws in
+            _ = try await switchboard.takeCall("CA3", from: "+15550100001", to: "+15550100014")
+        }
+        #expect(
+            "\(try #require(west))".contains("Test Salon West. We're open Monday and Tuesday"),
+            "a salon without an agent")
         await switchboard.endRunningCalls()
         await #expect(throws: CallRefusal.self) { () async throws in
             _ = try await switchboard.takeCall("CA4", from: "+15550100001", to: "+15550100099")

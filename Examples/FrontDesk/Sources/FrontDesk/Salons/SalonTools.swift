@@ -53,7 +53,7 @@ struct SalonTools: Sendable {
                 var draft = try arguments.decoded(as: Salons.Draft.self)
                 draft.customerPhone = draft.customerPhone?.nonEmpty ?? (try? PlainText.phone(call.info.from))
                 let once = try Once(
-                    scope: "call \(call.info.id)", key: call.id, request: Data(arguments.text.utf8))
+                    scope: "call \(call.info.id)", key: call.key, request: Data(arguments.text.utf8))
                 return try await salons.book(draft, for: tenant, once)
             },
             tool(
