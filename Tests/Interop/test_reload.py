@@ -65,8 +65,8 @@ def test_sighup_reads_the_pipelines_again(serve, tmp_path):
     wait("the refusal", lambda: "lastError" in pipelines(server))
     assert description(server) == "two"
     assert pipelines(server)["lastError"]["diagnostics"][0]["code"] == "unknown-type"
-    assert any("those in force stay" in line for line in server.lines)
-    assert any("there is no stage" in line and "0.json:1:" in line for line in server.lines)
+    wait("the log", lambda: any("those in force stay" in line for line in server.lines))
+    wait("the mistake", lambda: any("there is no stage" in line and "0.json:1:" in line for line in server.lines))
     assert server.stop() == 0
 
 
@@ -277,7 +277,7 @@ def test_a_file_brings_the_pipelines_that_its_rules_lead_to(tmp_path):
 def test_the_command_says_what_is_in_its_way(serve, tmp_path):
     server = serve(echo("one"), environment={"PATCHBAY_ADMIN_TOKEN": "letmein-0123456789"})
     assert reload(server, "--path", "/nowhere").returncode == 1
-    assert "has nothing at /nowhere" in reload(server, "--path", "/nowhere").stderr
+    assert "there is nothing at /nowhere/reload" in reload(server, "--path", "/nowhere").stderr
     nobody = subprocess.run(
         [BINARY, "reload", "--server", "http://127.0.0.1:9"], capture_output=True, text=True, timeout=30)
     assert nobody.returncode == 1 and "could not be asked" in nobody.stderr
@@ -316,5 +316,5 @@ def test_a_rule_speaks_without_a_stream(serve):
         '"when": [{"callers": ["+1555*"], "say": "We are closed."}]}')
     answer = webhook(server, "+15550100001", "CA" + "3" * 32)
     assert "<Response><Say>We are closed.</Say><Hangup /></Response>" in answer
-    assert any("a rule answers" in line for line in server.lines)
+    wait("the log", lambda: any("a rule answers" in line for line in server.lines))
     assert post(server, "/pipelines/reload")["result"] == "unchanged"

@@ -172,7 +172,7 @@ def test_a_token_works_once_in_both(replicas, rings):
         first.post(f"/calls/{sid(1)}/hangup")
 
     assert caller.talks(first, meanwhile) == 1000
-    assert any("the stream token was used before" in line for line in second.lines)
+    wait("the log", lambda: any("the stream token was used before" in line for line in second.lines))
 
 
 def test_without_a_common_folder_a_caller_is_never_dropped(replicas):

@@ -548,7 +548,7 @@ def test_a_service_that_is_slow_keeps_no_caller_waiting(serve):
             assert "<Stream" in voice(server, "CA" + sid * 32, caller)
             assert time.monotonic() - begin < 2
             assert backend(server, "CA" + sid * 32) == expected
-        assert any("could not be looked up in time" in line for line in server.lines)
+        wait("the log", lambda: any("could not be looked up in time" in line for line in server.lines))
 
 
 def test_another_process_knows_what_was_found(serve, tmp_path):
