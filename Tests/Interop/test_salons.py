@@ -169,6 +169,9 @@ def test_what_the_caller_hears_when_something_is_wrong(tmp_path):
             assert "<Hangup />" in answer and "<Stream" not in answer
             assert report(server, sid(letter))["endReason"].startswith("answeredByRule")
         assert words(webhook(server, "+15550100099", sid("e"), PLAIN)) == ["This number is not in service."]
+        metrics = server.get("/metrics")
+        assert 'patchbay_calls_total{direction="inbound",outcome="answeredByRule"} 3' in metrics
+        assert "patchbay_loop_lag_seconds" in metrics
 
 
 def test_a_vendor_that_is_down_is_told_in_words(tmp_path):

@@ -54,6 +54,8 @@ public struct FrontDeskService: Sendable {
     ) throws -> ServiceGroup {
         let (settings, findings) = ServerSettings.load(directory: folder, environment: environment.variables)
         guard !findings.hasErrors else { throw Mistake(description: findings.rendered()) }
+        // Before anything counts: what is counted earlier goes nowhere.
+        PrometheusMetrics.bootstrap()
         let switchboard = try makeSwitchboard(folder, settings)
         let router = Router(context: ControlContext.self)
         try addRoutes(to: router, settings.elevenLabs)
@@ -64,7 +66,10 @@ public struct FrontDeskService: Sendable {
             onServerRunning: { started($0.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(switchboard.mediaLoop.eventLoop), logger: quiet)
         return ServiceGroup(
-            services: [application, CallDrain(switchboard), Reloads(switchboard: switchboard)],
+            services: [
+                LoopProbe(switchboard.mediaLoop), application, CallDrain(switchboard),
+                Reloads(switchboard: switchboard),
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
     }
 
