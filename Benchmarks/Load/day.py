@@ -380,7 +380,7 @@ class Day:
         for what, (found, wanted) in exact.items():
             if found != wanted:
                 self.faults.append(f"{what}: {found:.0f}, and {wanted} there were")
-        for name in ("patchbay_records_lost_total", "patchbay_webhooks_lost_total", "patchbay_audit_lost_total",
+        for name in ("patchbay_records_lost_total", "patchbay_audit_lost_total",
                      "patchbay_log_lines_dropped_total", "patchbay_metrics_refused_series_total",
                      "patchbay_trace_spans_dropped_total"):
             if values[name]:
