@@ -35,6 +35,20 @@ def words(twiml):
     return [html.unescape(text) for text in re.findall(r"<Say[^>]*>([^<]*)</Say>", twiml)]
 
 
+def start_of(sid, parameters, stream):
+    """What a stream tells of itself when it begins."""
+    return {
+        "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": parameters}
+
+
+def start_message(sid, parameters, stream="MZ1"):
+    """The message that a stream begins with, for those who speak to the socket themselves."""
+    return json.dumps({
+        "event": "start", "sequenceNumber": "1", "streamSid": stream, "start": start_of(sid, parameters, stream)})
+
+
 async def call(
     server, number, packets, sid="CA" + "1" * 32, tail=25, until=None, started=None, sent=None, playout=None, at=None,
     said=None, path="/twilio/voice", caller=CALLER, tls=None, steps=None,
@@ -66,10 +80,7 @@ async def call(
         await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
         if started is not None:
             started.append(asyncio.get_running_loop().time())
-        await send("start", start={
-            "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": parameters})
+        await send("start", start=start_of(sid, parameters, stream))
 
         async def echo(name):
             try:

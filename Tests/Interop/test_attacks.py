@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from conftest import AUTH_TOKEN
-from phone import webhook
+from phone import start_message, webhook
 
 ECHO = '{"name": "echo", "numbers": ["*"], "transport": "twilio", "stages": ["echo"]}'
 ADMIN = "an admin token of this test"
@@ -262,10 +262,7 @@ def test_signatures_and_stream_tokens(server):
     async def stream(call="CA" + "1" * 32, **changed):
         """How a stream ends that begins so; None while it is open."""
         async with connect(url, compression=None) as socket:
-            await socket.send(json.dumps({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
-                "accountSid": "AC1", "callSid": call, "streamSid": "MZ1", "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                "customParameters": {**parameters, **changed}}}))
+            await socket.send(start_message(call, {**parameters, **changed}))
             try:
                 await asyncio.wait_for(socket.recv(), 0.5)
             except TimeoutError:

@@ -14,7 +14,7 @@ from backends import KEY
 from conftest import AUTH_TOKEN, Process
 from deployments import deployed, report, said
 from frontdesk import TOKEN, front_desk, next_monday
-from phone import CALLER, SILENCE, call, connect, webhook
+from phone import CALLER, SILENCE, call, connect, start_message, webhook
 from spoken import speak, stretches
 from twilio.request_validator import RequestValidator
 
@@ -144,10 +144,7 @@ def test_the_status_webhook_ends_the_call_and_its_conversation(tmp_path):
             url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
             parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
             async with connect(url, compression=None) as socket:
-                await socket.send(json.dumps({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
-                    "accountSid": "AC1", "callSid": SID, "streamSid": "MZ1", "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": parameters}}))
+                await socket.send(start_message(SID, parameters))
                 await socket.recv()
                 assert conversations(server)["active"] == 1
                 await asyncio.to_thread(webhook, server, NUMBER, SID, STATUS, CallStatus="completed")

@@ -12,7 +12,7 @@ import pytest
 from backends import KEY
 from conftest import Process
 from deployments import deployed, report, said
-from phone import SILENCE, call, webhook, words
+from phone import SILENCE, call, start_message, webhook, words
 from spoken import stretches
 
 CUSTOMERS = {
@@ -137,9 +137,7 @@ def test_a_socket_that_drops_leaves_nothing_behind(vendor, customers):
             url = re.search(r'<Stream url="([^"]+)"', twiml).group(1)
             parameters = dict(re.findall(r'<Parameter name="([^"]+)" value="([^"]+)"', twiml))
             socket = await phone.connect(url, compression=None)
-            await socket.send(json.dumps({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
-                "accountSid": "AC1", "callSid": sid, "streamSid": "MZ1", "tracks": ["inbound"], "customParameters": parameters,
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}}}))
+            await socket.send(start_message(sid, parameters))
             await asyncio.sleep(0.3)
             socket.transport.abort()
 

@@ -17,7 +17,7 @@ import urllib.request
 
 import pytest
 from conftest import BINARY, Process
-from phone import call, webhook
+from phone import call, start_message, webhook
 from test_webhooks import SECRET, Service, signed
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage
@@ -72,11 +72,7 @@ async def keys(server, sid, twiml):
     try:
         async with connect(url, compression=None) as socket:
             await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
-            await socket.send(json.dumps({
-                "event": "start", "sequenceNumber": "1", "streamSid": stream, "start": {
-                    "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": parameters}}))
+            await socket.send(start_message(sid, parameters, stream))
             for number in range(1, 400):
                 await socket.send(json.dumps({
                     "event": "dtmf", "sequenceNumber": str(number + 1), "streamSid": stream,
@@ -272,11 +268,7 @@ async def typed(server, sid, twiml, steps):
     stream = "MZ" + sid[2:]
     async with connect(url, compression=None) as socket:
         await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
-        await socket.send(json.dumps({
-            "event": "start", "sequenceNumber": "1", "streamSid": stream, "start": {
-                "accountSid": "AC1", "callSid": sid, "streamSid": stream, "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                "customParameters": parameters}}))
+        await socket.send(start_message(sid, parameters, stream))
 
         async def talk():
             for index in range(3000):

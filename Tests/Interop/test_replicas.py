@@ -9,7 +9,7 @@ import urllib.error
 
 import pytest
 from conftest import Process
-from phone import webhook, words
+from phone import start_message, webhook, words
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -81,11 +81,7 @@ class Caller:
         """Brings the audio to a server and gives the code by which the stream ended."""
         async with connect(f"ws://127.0.0.1:{server.port}/twilio/stream", compression=None) as socket:
             await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
-            await socket.send(json.dumps({
-                "event": "start", "sequenceNumber": "1", "streamSid": "MZ" + "2" * 32, "start": {
-                    "accountSid": "AC1", "callSid": self.name, "streamSid": "MZ" + "2" * 32, "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": self.parameters}}))
+            await socket.send(start_message(self.name, self.parameters, "MZ" + "2" * 32))
             work = asyncio.create_task(asyncio.to_thread(meanwhile))
             try:
                 async for text in socket:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from conftest import AUTH_TOKEN
 from elevenlabs.client import ElevenLabs
-from phone import call
+from phone import call, start_message
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
@@ -444,11 +444,7 @@ def test_a_call_that_dies_with_its_server_is_told_to_have_ended(serve, tmp_path)
 
         async def stream():
             async with connect(f"ws://127.0.0.1:{server.port}/twilio/stream") as socket:
-                await socket.send(json.dumps({
-                    "event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
-                        "accountSid": "AC1", "callSid": sid, "streamSid": "MZ1", "tracks": ["inbound"],
-                        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                        "customParameters": parameters}}))
+                await socket.send(start_message(sid, parameters))
                 await asyncio.to_thread(
                     wait, "the stream", lambda: request(server, f"/calls/{sid}")[1].get("state") == "streaming")
                 await asyncio.to_thread(wait, "the beginning", lambda: service.events() == ["call.started"])
@@ -563,11 +559,7 @@ def test_another_process_knows_what_was_found(serve, tmp_path):
 
     async def stream():
         async with connect(f"ws://127.0.0.1:{second.port}/twilio/stream") as socket:
-            await socket.send(json.dumps({
-                "event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
-                    "accountSid": "AC1", "callSid": sid, "streamSid": "MZ1", "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": parameters}}))
+            await socket.send(start_message(sid, parameters))
             await asyncio.to_thread(
                 wait, "the call", lambda: request(second, f"/calls/{sid}")[0] == 200)
             return await asyncio.to_thread(backend, second, sid)
